@@ -1,0 +1,63 @@
+// OpenCL devices as the programs see them: what is there, how to choose one, and an opened device to compute on.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace apiq {
+
+namespace runtime {
+class Device;
+}
+
+/// What a device says of itself, and the limits apiq keeps on it. Sizes in bytes.
+struct DeviceInfo {
+  int platform_index = 0;
+  int device_index = 0;
+  std::string name, vendor, driver, platform, platform_version, device_version, opencl_c_version, extensions;
+  bool is_cpu = false;
+  unsigned compute_units = 0;
+  std::uint64_t reported_global_bytes = 0;  // CPU devices report too little or too much: never used for planning there
+  std::uint64_t reported_max_buffer_bytes = 0;
+  std::uint64_t local_bytes = 0;
+  std::uint64_t max_work_group_size = 0;
+  std::uint64_t default_budget_bytes = 0;  // what --device-memory defaults to
+  std::uint64_t max_buffer_bytes = 0;      // largest single buffer apiq asks for
+  bool has_fp16_arithmetic = false;
+  bool has_sub_groups = false;
+};
+
+struct DeviceOptions {
+  std::string selector = "auto";    // auto | gpu | cpu | P:D | part of a name
+  std::uint64_t memory_bytes = 0;   // hard budget; 0 = DeviceInfo::default_budget_bytes
+  bool profile = false;             // collect device time per kernel (costs a little)
+};
+
+/// Every device of every platform, in platform order. Empty if there is no OpenCL platform.
+std::vector<DeviceInfo> list_devices();
+
+/// An opened device with its queue, memory budget and compiled kernels. Shared by everything that computes on it;
+/// used by one thread at a time.
+class Device {
+ public:
+  /// Throws Unsupported if nothing matches (the text lists what is there), DeviceError if the driver fails.
+  static Device open(const DeviceOptions& options);
+  ~Device();
+  Device(Device&&) noexcept;
+  Device& operator=(Device&&) noexcept;
+
+  const DeviceInfo& info() const;
+  std::uint64_t budget_bytes() const;
+  std::uint64_t peak_bytes() const;
+  /// One line per kernel, largest device time first; empty unless opened with profile.
+  std::string profile_report() const;
+
+  runtime::Device& impl() const { return *impl_; }
+
+ private:
+  explicit Device(std::unique_ptr<runtime::Device> impl);
+  std::unique_ptr<runtime::Device> impl_;
+};
+
+}  // namespace apiq

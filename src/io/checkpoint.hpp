@@ -1,0 +1,99 @@
+// The apiq-cl checkpoint (.h5): everything needed to evaluate, generate, fine-tune and export a quantized model, in one HDF5 file.
+// docs/checkpoint-format.md is the specification. Every dataset has Fletcher32; the file appears under its name only when complete.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "io/model_config.hpp"
+#include "tensor/packed_format.hpp"
+#include "tensor/tensor_source.hpp"
+
+namespace apiq {
+
+/// One quantized linear as stored: packed codes, scales, zero points, and the LoRA pair in binary16.
+struct QuantizedLinear {
+  PackedMatrix weight;
+  bool symmetric = false;
+  std::uint32_t rank = 0;  // 0: no LoRA
+  float alpha = 0;         // scaling = alpha / rank
+  std::vector<std::uint16_t> lora_A;  // [rank, in_features]
+  std::vector<std::uint16_t> lora_B;  // [out_features, rank]
+
+  float scaling() const { return rank ? alpha / static_cast<float>(rank) : 0.0f; }
+};
+
+/// Texts stored beside the tensors. JSON texts are canonical (sorted keys), so that equal runs give equal bytes.
+struct CheckpointMeta {
+  std::string method;                              // "apiq-lw"
+  std::string options_json;                        // every option that changes the result, with its effective value
+  std::string provenance_json;                     // program, version, commit, device, driver, seed, input hashes
+  std::map<std::string, std::string> side_files;   // config.json, tokenizer.model, ...
+};
+
+/// Writes a checkpoint under a temporary name; nothing appears under `path` before finish().
+class CheckpointWriter {
+ public:
+  /// Throws IoError at once if the folder is not writable.
+  CheckpointWriter(const std::filesystem::path& path, const CheckpointMeta& meta);
+  ~CheckpointWriter();  // removes the temporary file unless finished
+  CheckpointWriter(CheckpointWriter&&) noexcept;
+
+  /// name: "model.layers.0.self_attn.q_proj" (no ".weight").
+  void add_linear(const std::string& name, const QuantizedLinear& linear);
+  /// An unquantized tensor as it was in the model (f32, f16 or bf16), under its Hugging Face name.
+  void add_tensor(const TensorInfo& info, std::span<const std::byte> bytes);
+  /// Per-block results (losses, errors) as JSON; stored, not needed to run the model.
+  void add_report(const std::string& json_text);
+  /// Flush, close, rename. Throws IoError (disk full, say) and leaves nothing behind.
+  void finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+struct LinearEntry {
+  std::string name;
+  PackedLayout layout;
+  bool symmetric = false;
+  std::uint32_t rank = 0;
+  float alpha = 0;
+  std::uint64_t bytes = 0;          // codes, scales, zero points
+  std::uint64_t adapter_bytes = 0;  // LoRA
+};
+
+/// Read-only. Every dataset's type, rank and size is checked against the layout before it is read; checksum failures are
+/// FormatErrors that name file and dataset.
+class CheckpointReader {
+ public:
+  static CheckpointReader open(const std::filesystem::path& path);
+  ~CheckpointReader();
+  CheckpointReader(CheckpointReader&&) noexcept;
+
+  const std::filesystem::path& path() const;
+  const ModelConfig& config() const;
+  const CheckpointMeta& meta() const;
+  std::string report_json() const;  // "" if none
+  const std::vector<LinearEntry>& linears() const;   // in block order, then kBlockLinears order
+  const std::vector<TensorInfo>& tensors() const;    // unquantized
+  QuantizedLinear read_linear(const std::string& name) const;
+  std::vector<std::byte> read_tensor(const std::string& name) const;
+  /// Reads every dataset (so every checksum is checked) and checks structure against the configuration. Throws FormatError.
+  void verify() const;
+
+ private:
+  struct State;
+  explicit CheckpointReader(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// True if the file starts with the HDF5 signature.
+bool is_checkpoint_file(const std::filesystem::path& path);
+
+}  // namespace apiq
