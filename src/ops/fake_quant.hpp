@@ -1,0 +1,45 @@
+// Uniform group quantization with learnable clipping, ApiQ (arXiv 2402.05147) sections 1.3-1.5 of our specification.
+//
+//   hi = sigmoid(upbound) * max(xmax, 0), lo = sigmoid(lowbound) * min(xmin, 0)      (clip = false: sigmoid replaced by 1)
+//   asymmetric  s = (hi - lo) / (2^bits - 1),             z = rint(-lo / s)
+//   symmetric   s = max(|hi|, |lo|) / (2^(bits-1) - 1),   z = 2^(bits-1) - 1
+//   code = clamp(rint(w / s) + z, 0, 2^bits - 1),   what = s * (code - z)
+//
+// s is clamped to the normal range of binary16 and rounded to binary16 before z and the codes are computed, so what is trained is
+// exactly what is stored. The range always contains 0, so z fits in `bits`.
+#pragma once
+#include "runtime/queue.hpp"
+
+namespace apiq::ops {
+
+using runtime::Queue;
+using runtime::TensorView;
+
+struct QuantSpec {
+  std::uint32_t bits = 2;         // 2, 3, 4 or 8
+  std::uint32_t group_size = 64;  // divides in_features
+  bool symmetric = false;
+  bool clip = true;               // false: plain min-max (RTN)
+};
+
+/// Range of each group: xmin, xmax f32 [out, groups] of w f32 [out, in], extended to contain 0. Once per weight.
+void group_range(Queue& queue, const TensorView& w, std::uint32_t group_size, const TensorView& xmin, const TensorView& xmax);
+
+/// Grid from range and logits: scale f32 (binary16-representable) and zero f32 (integers), both [out, groups].
+/// upbound, lowbound f32 [out, groups]: logits (ignored unless spec.clip).
+void quant_grid(Queue& queue, const QuantSpec& spec, const TensorView& xmin, const TensorView& xmax, const TensorView& upbound, const TensorView& lowbound,
+                const TensorView& scale, const TensorView& zero);
+
+/// what f32 [out, in] = fake-quantized w on that grid.
+void fake_quant_fwd(Queue& queue, const QuantSpec& spec, const TensorView& w, const TensorView& scale, const TensorView& zero, const TensorView& what);
+
+/// Straight-through backward (rounding of z and of s to binary16 carry no gradient of their own): d_upbound, d_lowbound f32 [out, groups]
+/// from d_what f32 [out, in]; section 1.5.
+void fake_quant_bwd(Queue& queue, const QuantSpec& spec, const TensorView& w, const TensorView& scale, const TensorView& zero, const TensorView& xmin, const TensorView& xmax,
+                    const TensorView& upbound, const TensorView& lowbound, const TensorView& d_what, const TensorView& d_upbound, const TensorView& d_lowbound);
+
+/// The stored form: codes u8 [out, in], scales f16 [out, groups], zeros u8 [out, groups] on that grid; exactly what fake_quant_fwd used.
+void quantize_codes(Queue& queue, const QuantSpec& spec, const TensorView& w, const TensorView& scale, const TensorView& zero, const TensorView& codes, const TensorView& scales,
+                    const TensorView& zeros);
+
+}  // namespace apiq::ops

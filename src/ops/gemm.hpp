@@ -1,0 +1,27 @@
+// Dense matrix products in the three forms training needs. Two engines behind one interface: our own tunable kernel and CLBlast;
+// which one a device uses comes from the tuning database (measured), see gemm_engine().
+#pragma once
+#include <string>
+
+#include "runtime/queue.hpp"
+
+namespace apiq::ops {
+
+using runtime::Queue;
+using runtime::TensorView;
+
+/// c = alpha * a b^T + beta * c          (forward: y = x w^T)
+///   a f32|f16 [M, K], b f32|f16 [N, K], c f32|f16 [M, N]; row-major, c must not alias a or b.
+/// Enqueued; accumulates in fp32 in a fixed order. Throws ShapeError, DeviceError.
+void matmul_nt(Queue& queue, const TensorView& a, const TensorView& b, const TensorView& c, float alpha = 1.0f, float beta = 0.0f);
+
+/// c = alpha * a b + beta * c            (dx = dy w):    a [M, K], b [K, N], c [M, N]. Otherwise as matmul_nt.
+void matmul_nn(Queue& queue, const TensorView& a, const TensorView& b, const TensorView& c, float alpha = 1.0f, float beta = 0.0f);
+
+/// c = alpha * a^T b + beta * c          (dw = dy^T x):  a [K, M], b [K, N], c [M, N]. Otherwise as matmul_nt.
+void matmul_tn(Queue& queue, const TensorView& a, const TensorView& b, const TensorView& c, float alpha = 1.0f, float beta = 0.0f);
+
+/// "own" or "clblast": what this device's tuning file says for f32 products ("gemm.engine"); default "own". APIQ_GEMM overrides.
+std::string gemm_engine(Queue& queue);
+
+}  // namespace apiq::ops

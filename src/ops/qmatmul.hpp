@@ -1,0 +1,42 @@
+// Products with a packed weight (tensor/packed_format.hpp), fused with the LoRA branch: what evaluation and generation run on.
+#pragma once
+#include "runtime/queue.hpp"
+#include "tensor/packed_format.hpp"
+
+namespace apiq::ops {
+
+using runtime::Queue;
+using runtime::TensorView;
+
+/// A packed matrix on the device.
+struct PackedWeightView {
+  PackedLayout layout;
+  TensorView qweight;  // u32 [qweight_words]
+  TensorView scales;   // f16 [scale_count]
+  TensorView qzeros;   // u32 [qzeros_words]
+};
+
+/// LoRA of one linear on the device. rank 0: no LoRA, views unused.
+struct LoraView {
+  std::uint32_t rank = 0;
+  float scaling = 0;   // alpha / rank
+  TensorView A;        // f16 [rank, in_features]
+  TensorView B_t;      // f16 [rank, row_blocks * 32]: lora_B transposed and padded with zeros, so that output rows are contiguous
+};
+
+/// y = x dequant(w)^T + scaling * (x A^T) B^T, w unpacked in registers.
+///   x f32|f16 [num_tokens, in_features], y f32|f16 [num_tokens, out_features]; must not alias.
+/// One row to many rows: chooses the mat-vec or the tiled kernel. Enqueued; fp32 accumulation in a fixed order.
+/// Throws ShapeError, DeviceError.
+void qmatmul(Queue& queue, const PackedWeightView& w, const LoraView& lora, const TensorView& x, const TensorView& y);
+
+/// out = dequant(w), f32 or f16 [out_features, in_features]. For checks and export; nothing on the way of the data uses it.
+void dequantize(Queue& queue, const PackedWeightView& w, const TensorView& out);
+
+/// Packs codes u8 [out, in], scales f16 [out, groups], zeros u8 [out, groups] (row-major, on the device) into w.
+void pack(Queue& queue, const TensorView& codes, const TensorView& scales, const TensorView& zeros, const PackedWeightView& w);
+
+/// Inverse of pack for the codes: u8 [out, in].
+void unpack_codes(Queue& queue, const PackedWeightView& w, const TensorView& codes);
+
+}  // namespace apiq::ops

@@ -1,0 +1,101 @@
+#include "runtime/device_list.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+
+#include "apiq/error.hpp"
+#include "runtime/opencl.hpp"
+
+namespace apiq::runtime {
+
+namespace {
+
+constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
+
+std::string trimmed(std::string text) {
+  while (!text.empty() && (text.back() == '\0' || std::isspace(static_cast<unsigned char>(text.back())))) text.pop_back();
+  return text;
+}
+
+std::uint64_t physical_memory_bytes() {
+  return static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(::sysconf(_SC_PAGE_SIZE));
+}
+
+DeviceInfo describe(const cl::Platform& platform, const cl::Device& device) {
+  DeviceInfo info;
+  info.name = trimmed(device.getInfo<CL_DEVICE_NAME>());
+  info.vendor = trimmed(device.getInfo<CL_DEVICE_VENDOR>());
+  info.driver = trimmed(device.getInfo<CL_DRIVER_VERSION>());
+  info.platform = trimmed(platform.getInfo<CL_PLATFORM_NAME>());
+  info.platform_version = trimmed(platform.getInfo<CL_PLATFORM_VERSION>());
+  info.device_version = trimmed(device.getInfo<CL_DEVICE_VERSION>());
+  info.opencl_c_version = trimmed(device.getInfo<CL_DEVICE_OPENCL_C_VERSION>());
+  info.extensions = trimmed(device.getInfo<CL_DEVICE_EXTENSIONS>());
+  info.is_cpu = (device.getInfo<CL_DEVICE_TYPE>() & CL_DEVICE_TYPE_CPU) != 0;
+  info.compute_units = device.getInfo<CL_DEVICE_MAX_COMPUTE_UNITS>();
+  info.reported_global_bytes = device.getInfo<CL_DEVICE_GLOBAL_MEM_SIZE>();
+  info.reported_max_buffer_bytes = device.getInfo<CL_DEVICE_MAX_MEM_ALLOC_SIZE>();
+  info.local_bytes = device.getInfo<CL_DEVICE_LOCAL_MEM_SIZE>();
+  info.max_work_group_size = device.getInfo<CL_DEVICE_MAX_WORK_GROUP_SIZE>();
+  // A CPU device shares the host's memory and reports sizes that have nothing to do with it.
+  info.default_budget_bytes = info.is_cpu ? physical_memory_bytes() / 2 : info.reported_global_bytes / 10 * 9;
+  // 1 GiB is what every platform takes; more only where the device says so.
+  info.max_buffer_bytes = std::max(std::min(kGiB, info.default_budget_bytes), info.reported_max_buffer_bytes);
+  info.has_fp16_arithmetic = info.extensions.find("cl_khr_fp16") != std::string::npos;
+  info.has_sub_groups = info.extensions.find("cl_khr_subgroups") != std::string::npos;
+  return info;
+}
+
+std::string listing(const std::vector<FoundDevice>& devices) {
+  std::string out;
+  for (const auto& d : devices)
+    out += (out.empty() ? "" : ", ") + std::to_string(d.info.platform_index) + ":" + std::to_string(d.info.device_index) + " " + d.info.name;
+  return out;
+}
+
+std::string lower(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+bool matches(const DeviceInfo& info, const std::string& selector) {
+  if (selector == "auto") return true;
+  if (selector == "gpu") return !info.is_cpu;
+  if (selector == "cpu") return info.is_cpu;
+  if (selector == std::to_string(info.platform_index) + ":" + std::to_string(info.device_index)) return true;
+  return lower(info.name).find(lower(selector)) != std::string::npos;
+}
+
+}  // namespace
+
+std::vector<FoundDevice> find_devices() {
+  std::vector<FoundDevice> out;
+  std::vector<cl::Platform> platforms;
+  cl::Platform::get(&platforms);  // an error means that no driver is installed: an empty list
+  for (std::size_t p = 0; p < platforms.size(); ++p) {
+    std::vector<cl::Device> devices;
+    platforms[p].getDevices(CL_DEVICE_TYPE_ALL, &devices);
+    for (std::size_t d = 0; d < devices.size(); ++d) {
+      FoundDevice found{describe(platforms[p], devices[d]), devices[d]()};
+      found.info.platform_index = static_cast<int>(p);
+      found.info.device_index = static_cast<int>(d);
+      out.push_back(std::move(found));
+    }
+  }
+  return out;
+}
+
+FoundDevice choose_device(const std::vector<FoundDevice>& devices, const std::string& selector) {
+  if (devices.empty())
+    throw Unsupported("[device] no OpenCL device found; install a driver (pocl-opencl-icd for the CPU, or the GPU vendor's) and check with apiq-devices");
+  const FoundDevice* best = nullptr;
+  const auto rank = [](const DeviceInfo& info) { return std::pair(!info.is_cpu, info.compute_units); };
+  for (const auto& device : devices)
+    if (matches(device.info, selector) && (best == nullptr || rank(device.info) > rank(best->info))) best = &device;
+  if (best == nullptr) throw Unsupported("[device] nothing matches --device '" + selector + "'; there are: " + listing(devices));
+  return *best;
+}
+
+}  // namespace apiq::runtime

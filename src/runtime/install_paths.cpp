@@ -1,0 +1,29 @@
+#include "runtime/install_paths.hpp"
+
+#include <dlfcn.h>
+
+#include <cstdlib>
+
+namespace apiq::runtime {
+
+namespace fs = std::filesystem;
+
+fs::path tuning_folder() {
+  Dl_info where{};
+  if (::dladdr(reinterpret_cast<const void*>(&tuning_folder), &where) == 0) return {};
+  std::error_code ignored;
+  fs::path folder = fs::weakly_canonical(where.dli_fname, ignored).parent_path();
+  for (int up = 0; up < 4 && folder.has_parent_path(); ++up, folder = folder.parent_path())
+    for (const char* inside : {"share/apiq/tuning", "data/tuning"})
+      if (fs::is_directory(folder / inside, ignored)) return folder / inside;
+  return {};
+}
+
+fs::path cache_folder() {
+  if (const char* own = std::getenv("APIQ_CACHE_DIR")) return own;
+  if (const char* xdg = std::getenv("XDG_CACHE_HOME")) return fs::path(xdg) / "apiq";
+  if (const char* home = std::getenv("HOME")) return fs::path(home) / ".cache" / "apiq";
+  return {};
+}
+
+}  // namespace apiq::runtime

@@ -1,0 +1,95 @@
+// The in-order queue all work goes through, and the scratch memory that lives as long as one operation.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "runtime/buffer.hpp"
+#include "runtime/device.hpp"
+#include "runtime/profiler.hpp"
+#include "runtime/workspace.hpp"
+
+namespace apiq::runtime {
+
+/// Work-items in total and per group; global is a multiple of local in every dimension.
+struct Range {
+  std::array<std::size_t, 3> global{1, 1, 1};
+  std::array<std::size_t, 3> local{1, 1, 1};
+};
+
+/// One kernel argument: a by-value struct from cl/shared, a tensor's buffer (its offset travels in the struct), or local memory.
+class Arg {
+ public:
+  Arg(const TensorView& view) : memory_(view.memory) {}  // NOLINT: implicit by design, launch lists stay short
+  Arg(const DeviceTensor& tensor) : memory_(tensor.view().memory) {}  // NOLINT
+  template <class T>
+    requires(std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> && sizeof(T) % 4 == 0)
+  static Arg value(const T& value) {
+    return Arg(&value, sizeof(T), false);
+  }
+  static Arg local(std::size_t bytes) { return Arg(nullptr, bytes, true); }
+  /// An unused pointer argument.
+  static Arg none() { return Arg(TensorView{}); }
+
+ private:
+  friend class Queue;
+  Arg(const void* data, std::size_t bytes, bool local) : data_(data), bytes_(bytes), local_(local) {}
+  void* memory_ = nullptr;
+  const void* data_ = nullptr;
+  std::size_t bytes_ = 0;
+  bool local_ = false;
+};
+
+class Queue {
+ public:
+  Queue(Device& device, bool profile);
+  ~Queue();
+  Queue(const Queue&) = delete;
+  Queue& operator=(const Queue&) = delete;
+
+  Device& device() { return device_; }
+  Workspace& workspace() { return workspace_; }
+  Profiler& profiler() { return profiler_; }
+
+  /// Tunables of a program on this device (see Tuning::values).
+  Macros tuned(std::string_view program, std::string_view variant = "") const { return device_.tuning().values(program, variant); }
+
+  /// Enqueues kernel function `entry` of `program` built with meaning and tunables. Returns at once.
+  /// Throws BuildError, DeviceError.
+  void launch(std::string_view program, std::string_view entry, const Macros& macros, const Range& range, std::initializer_list<Arg> args);
+
+  /// Copies host -> device. Returns when `data` may be reused.
+  void write(const TensorView& view, const void* data);
+  /// Copies device -> host, waiting for everything before it.
+  void read(const TensorView& view, void* data);
+  /// Copies between views of equal byte size.
+  void copy(const TensorView& from, const TensorView& to);
+  /// Sets every byte.
+  void fill_zero(const TensorView& view);
+  /// Waits for everything enqueued. Only for timing and before exit: reads wait by themselves.
+  void finish();
+
+  void* handle() const;  // cl_command_queue, for CLBlast
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+  Device& device_;
+  Profiler profiler_;
+  Workspace workspace_;
+};
+
+/// Both macro lists in one, meaning first.
+Macros operator+(Macros meaning, const Macros& tunables);
+
+/// Rounds up to a multiple.
+constexpr std::size_t round_up(std::size_t value, std::size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+/// Reads a whole f32 / f16 (converted) / u32 / u8 tensor back; for tests, results and small things.
+std::vector<float> read_floats(Queue& queue, const TensorView& view);
+
+}  // namespace apiq::runtime
