@@ -40,7 +40,8 @@ struct PackedLayout {
 /// (the text lists group sizes that do); `name` is the tensor named in the text.
 void check_layout(const PackedLayout& layout, const char* name);
 
-/// Divisors of in_features that make sensible group sizes, ascending, for messages: 32, 64, 86, 172.
+/// Divisors of in_features that make sensible group sizes, ascending, for messages: those from 32 up (43, 86, 172 of 172), all of
+/// them when in_features is below 32.
 std::vector<std::uint32_t> possible_group_sizes(std::uint32_t in_features);
 
 struct PackedMatrix {
@@ -50,8 +51,10 @@ struct PackedMatrix {
   std::vector<std::uint32_t> qzeros;
 };
 
-/// codes u8 [out, in], scales binary16 [out, groups], zeros u8 [out, groups], all row-major. Throws ShapeError.
-PackedMatrix pack(const PackedLayout& layout, std::span<const std::uint8_t> codes, std::span<const std::uint16_t> scales, std::span<const std::uint8_t> zeros);
+/// codes u8 [out, in], scales binary16 [out, groups], zeros u8 [out, groups], all row-major. Throws ShapeError, and
+/// InvalidArgument for a code or zero point that does not fit in `bits`.
+PackedMatrix pack(const PackedLayout& layout, std::span<const std::uint8_t> codes, std::span<const std::uint16_t> scales,
+                  std::span<const std::uint8_t> zeros);
 
 /// Inverse of pack: codes u8 [out, in] row-major.
 std::vector<std::uint8_t> unpack_codes(const PackedMatrix& matrix);
