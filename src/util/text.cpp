@@ -21,14 +21,14 @@ std::string size_text(std::uint64_t bytes) {
   return text;
 }
 
-std::uint64_t parse_size(std::string_view text) {
+std::uint64_t parse_size(const std::string& text) {
   const auto refuse = [&]() -> std::uint64_t {
-    throw InvalidArgument("[size] expected a number with KiB, MiB or GiB, such as 8GiB; found '" + std::string(text) + "'");
+    throw InvalidArgument("[size] expected a number with KiB, MiB or GiB, such as 8GiB; found '" + text + "'");
   };
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || !(value >= 0)) return refuse();
-  std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
+  std::string_view unit = std::string_view(text).substr(static_cast<std::size_t>(end - text.data()));
   while (!unit.empty() && unit.front() == ' ') unit.remove_prefix(1);
   double factor = 1;
   if (unit == "KiB") factor = 1024.0;

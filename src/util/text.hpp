@@ -11,7 +11,7 @@ namespace apiq {
 std::string size_text(std::uint64_t bytes);
 
 /// Inverse for options: "8GiB", "512 MiB", "1.5GiB", "4096" (bytes). Throws InvalidArgument naming what was found.
-std::uint64_t parse_size(std::string_view text);
+std::uint64_t parse_size(const std::string& text);
 
 /// "a, b, c"
 std::string join(const std::vector<std::string>& parts, std::string_view separator);

@@ -1,0 +1,41 @@
+// What is in a checkpoint or a model directory, without a device.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace apiq {
+
+struct LinearSummary {
+  std::string name;
+  std::uint32_t out_features = 0, in_features = 0, bits = 0, group_size = 0, rank = 0;
+  bool symmetric = false;
+  std::uint64_t bytes = 0, adapter_bytes = 0;
+};
+
+struct TensorSummary {
+  std::string name, dtype, shape;
+  std::uint64_t bytes = 0;
+};
+
+struct FileSummary {
+  std::string path, kind;               // "checkpoint" or "model directory"
+  std::string method, options_json, provenance_json, report_json, config_json;
+  std::vector<LinearSummary> linears;   // checkpoint only
+  std::vector<TensorSummary> tensors;   // unquantized
+  std::vector<std::string> side_files;
+  double bits_per_weight = 0, adapter_bits_per_weight = 0;
+  std::uint64_t total_bytes = 0;
+};
+
+/// Throws IoError, FormatError, Unsupported.
+FileSummary inspect(const std::filesystem::path& path);
+
+/// Reads everything and checks every checksum and every tensor against the configuration. Throws FormatError on the first damage.
+void verify(const std::filesystem::path& path);
+
+/// Names of what differs between two checkpoints: tensors, linears (and which part), options. Empty: same payload.
+std::vector<std::string> compare(const std::filesystem::path& a, const std::filesystem::path& b);
+
+}  // namespace apiq

@@ -1,0 +1,49 @@
+// Results as JSON: the keys of docs/cli.md, the same for every program.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "apiq/device.hpp"
+#include "apiq/evaluate.hpp"
+#include "apiq/generate.hpp"
+#include "apiq/inspect.hpp"
+#include "apiq/quantize.hpp"
+#include "apiq/self_test.hpp"
+
+namespace apiq {
+
+/// What every result carries.
+struct RunInfo {
+  std::string program;   // "apiq-quantize"
+  std::string command;   // as typed, quoted
+  const Device* device = nullptr;
+  std::uint64_t seed = 0;
+  double seconds = 0;    // of the whole program
+};
+
+std::string to_json(const RunInfo& run, const QuantizeResult& result);
+std::string to_json(const RunInfo& run, const ModelSummary& model, const PerplexityResult& result);
+std::string to_json(const RunInfo& run, const ModelSummary& model, const GenerateResult& result);
+std::string to_json(const RunInfo& run, const FileSummary& summary);
+std::string to_json(const RunInfo& run, const std::vector<DeviceInfo>& devices, const std::vector<SelfTestRow>& self_test, const DeviceBenchmark* benchmark);
+
+/// Peak resident size of this process, bytes.
+std::uint64_t peak_host_bytes();
+
+/// "OpenCL headers 3.0, HDF5 1.10.8": what this build stands on, for --version.
+std::string library_versions();
+
+/// Writes text to a file atomically, or to standard output for "-".
+void write_result(const std::string& path, const std::string& text);
+
+/// Shell-quoted command line.
+std::string command_text(int argc, const char* const* argv);
+
+/// "1.50 MiB".
+std::string size_text(std::uint64_t bytes);
+
+/// "8GiB" -> bytes. Throws InvalidArgument.
+std::uint64_t parse_size(const std::string& text);
+
+}  // namespace apiq
