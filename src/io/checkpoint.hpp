@@ -11,22 +11,10 @@
 #include <vector>
 
 #include "io/model_config.hpp"
-#include "tensor/packed_format.hpp"
+#include "tensor/quantized_linear.hpp"
 #include "tensor/tensor_source.hpp"
 
 namespace apiq {
-
-/// One quantized linear as stored: packed codes, scales, zero points, and the LoRA pair in binary16.
-struct QuantizedLinear {
-  PackedMatrix weight;
-  bool symmetric = false;
-  std::uint32_t rank = 0;  // 0: no LoRA
-  float alpha = 0;         // scaling = alpha / rank
-  std::vector<std::uint16_t> lora_A;  // [rank, in_features]
-  std::vector<std::uint16_t> lora_B;  // [out_features, rank]
-
-  float scaling() const { return rank ? alpha / static_cast<float>(rank) : 0.0f; }
-};
 
 /// Texts stored beside the tensors. JSON texts are canonical (sorted keys), so that equal runs give equal bytes.
 struct CheckpointMeta {

@@ -1,0 +1,49 @@
+// One linear layer on the device, y = x W^T: dense (a model directory's own precision) or packed with its LoRA branch.
+#pragma once
+#include <cstdint>
+
+#include "ops/qmatmul.hpp"
+#include "runtime/queue.hpp"
+#include "tensor/quantized_linear.hpp"
+#include "tensor/tensor_source.hpp"
+
+namespace apiq::model {
+
+using runtime::DeviceTensor;
+using runtime::Queue;
+using runtime::TensorView;
+
+class Linear {
+ public:
+  Linear() = default;
+  /// W [out, in]: f16 stays f16 (exact), f32 and bf16 become f32.
+  static Linear dense(Queue& queue, const TensorInfo& info, std::span<const std::byte> bytes);
+  /// Packed codes as stored; the LoRA branch only if use_lora.
+  static Linear packed(Queue& queue, const QuantizedLinear& stored, bool use_lora = true);
+
+  /// x [num_tokens, in_features], y [num_tokens, out_features], f32 or f16. Enqueued.
+  void forward(Queue& queue, const TensorView& x, const TensorView& y) const;
+
+  std::uint32_t in_features() const { return in_features_; }
+  std::uint32_t out_features() const { return out_features_; }
+  bool is_packed() const { return dense_.empty(); }
+  /// Bytes of weights and adapter read by one forward.
+  std::uint64_t weight_bytes() const;
+
+ private:
+  std::uint32_t in_features_ = 0, out_features_ = 0;
+  DeviceTensor dense_;
+  PackedLayout layout_;
+  DeviceTensor qweight_, scales_, qzeros_;
+  std::uint32_t rank_ = 0;
+  float scaling_ = 0;
+  DeviceTensor lora_A_, lora_B_t_;
+};
+
+/// A tensor of the model on the device: f16 stays f16, f32 and bf16 become f32.
+DeviceTensor upload_tensor(Queue& queue, const TensorInfo& info, std::span<const std::byte> bytes);
+
+/// Always f32: norms, and weights about to be quantized.
+DeviceTensor upload_f32(Queue& queue, const TensorInfo& info, std::span<const std::byte> bytes);
+
+}  // namespace apiq::model

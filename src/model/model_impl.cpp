@@ -1,0 +1,127 @@
+#include "model/model_impl.hpp"
+
+#include "apiq/error.hpp"
+#include "ops/gemm.hpp"
+#include "ops/nn.hpp"
+
+namespace apiq {
+
+using model::Block;
+using model::Linear;
+using runtime::DeviceTensor;
+using runtime::Queue;
+using runtime::TensorView;
+using runtime::Workspace;
+
+KvCache::KvCache(Queue& queue, const ModelConfig& config, std::uint32_t capacity, DType dtype) : capacity_(capacity) {
+  for (std::uint32_t i = 0; i < config.num_hidden_layers; ++i) {
+    k_.emplace_back(queue.device(), dtype, Shape{capacity, config.kv_features()}, "key cache");
+    v_.emplace_back(queue.device(), dtype, Shape{capacity, config.kv_features()}, "value cache");
+  }
+}
+
+std::unique_ptr<ModelImpl> ModelImpl::load(Device& device, const std::filesystem::path& path, bool use_lora) {
+  std::unique_ptr<ModelImpl> model(new ModelImpl(device.impl().queue()));
+  model->summary_.path = path.string();
+  if (std::filesystem::is_directory(path)) model->load_directory(ModelDirectory::open(path));
+  else if (std::filesystem::exists(path)) model->load_checkpoint(CheckpointReader::open(path), use_lora);
+  else throw IoError(path.string() + ": no such model; expected a Hugging Face directory or a checkpoint written by apiq-quantize");
+  model->finish_loading();
+  return model;
+}
+
+void ModelImpl::load_directory(const ModelDirectory& directory) {
+  config_ = directory.config();
+  side_files_ = directory.side_files();
+  const TensorSource& source = directory.tensors();
+  const auto tensor = [&](const std::string& name) { return model::upload_tensor(queue_, *source.find(name), source.bytes(name)); };
+  const auto norm = [&](const std::string& name) { return model::upload_f32(queue_, *source.find(name), source.bytes(name)); };
+  embedding_ = tensor("model.embed_tokens.weight");
+  if (!config_.tie_word_embeddings) head_ = tensor("lm_head.weight");
+  norm_ = norm("model.norm.weight");
+  for (std::uint32_t i = 0; i < config_.num_hidden_layers; ++i) {
+    const std::string prefix = "model.layers." + std::to_string(i) + ".";
+    Block block;
+    block.input_norm = norm(prefix + "input_layernorm.weight");
+    block.post_attention_norm = norm(prefix + "post_attention_layernorm.weight");
+    for (std::uint32_t l = 0; l < model::kLinearCount; ++l) {
+      const std::string name = linear_tensor_name(i, kBlockLinears[l]);
+      block.linears[l] = Linear::dense(queue_, *source.find(name), source.bytes(name));
+    }
+    blocks_.push_back(std::move(block));
+  }
+  summary_.bits = source.find(linear_tensor_name(0, kBlockLinears[0]))->dtype == DType::f32 ? 32 : 16;
+}
+
+void ModelImpl::load_checkpoint(const CheckpointReader& reader, bool use_lora) {
+  config_ = reader.config();
+  side_files_ = reader.meta().side_files;
+  summary_.quantized = true;
+  summary_.method = reader.meta().method;
+  summary_.bits = reader.linears().front().layout.bits;
+  std::map<std::string, const TensorInfo*> infos;
+  for (const auto& info : reader.tensors()) infos[info.name] = &info;
+  const auto tensor = [&](const std::string& name) { return model::upload_tensor(queue_, *infos.at(name), reader.read_tensor(name)); };
+  const auto norm = [&](const std::string& name) { return model::upload_f32(queue_, *infos.at(name), reader.read_tensor(name)); };
+  embedding_ = tensor("model.embed_tokens.weight");
+  if (!config_.tie_word_embeddings) head_ = tensor("lm_head.weight");
+  norm_ = norm("model.norm.weight");
+  for (std::uint32_t i = 0; i < config_.num_hidden_layers; ++i) {
+    const std::string prefix = "model.layers." + std::to_string(i) + ".";
+    Block block;
+    block.input_norm = norm(prefix + "input_layernorm.weight");
+    block.post_attention_norm = norm(prefix + "post_attention_layernorm.weight");
+    for (std::uint32_t l = 0; l < model::kLinearCount; ++l) block.linears[l] = Linear::packed(queue_, reader.read_linear(prefix + kBlockLinears[l]), use_lora);
+    blocks_.push_back(std::move(block));
+  }
+}
+
+void ModelImpl::finish_loading() {
+  rope_ = std::make_unique<model::RopeTables>(queue_, config_, config_.max_position_embeddings);
+  activations_ = queue_.device().tuning().choice("activations", "f32") == "f16" ? DType::f16 : DType::f32;
+  summary_.vocab_size = config_.vocab_size;
+  summary_.max_position_embeddings = config_.max_position_embeddings;
+  summary_.num_hidden_layers = config_.num_hidden_layers;
+  summary_.weight_bytes = (head_.empty() ? embedding_ : head_).view().bytes();
+  for (const auto& block : blocks_) summary_.weight_bytes += block.weight_bytes();
+}
+
+const Tokenizer& ModelImpl::tokenizer() const {
+  if (!tokenizer_) tokenizer_ = std::make_unique<Tokenizer>(Tokenizer::from_files(side_files_, config_.vocab_size, summary_.path));
+  return *tokenizer_;
+}
+
+void ModelImpl::forward(const std::vector<std::int32_t>& ids, KvCache* cache, std::uint32_t first_position, const TensorView& hidden) const {
+  const std::uint64_t tokens = ids.size();
+  if (first_position + tokens > config_.max_position_embeddings)
+    throw InvalidArgument("[model] " + std::to_string(first_position + tokens) + " positions are more than the model's max_position_embeddings of " +
+                          std::to_string(config_.max_position_embeddings));
+  Workspace::Scope scope(queue_.workspace());
+  const TensorView device_ids = queue_.workspace().allocate(DType::u32, {tokens});
+  queue_.write(device_ids, ids.data());
+  ops::embedding_fwd(queue_, embedding_, device_ids, hidden);
+  // Without a cache every layer may use the same memory for its keys and values.
+  model::KvView shared;
+  if (cache == nullptr) {
+    shared.k = queue_.workspace().allocate(hidden.dtype, {tokens, config_.kv_features()});
+    shared.v = queue_.workspace().allocate(hidden.dtype, {tokens, config_.kv_features()});
+  }
+  for (std::uint32_t i = 0; i < blocks_.size(); ++i)
+    model::block_forward(queue_, config_, *rope_, blocks_[i], hidden, cache != nullptr ? cache->layer(i) : shared, first_position);
+}
+
+void ModelImpl::logits(const TensorView& hidden, const TensorView& out) const {
+  Workspace::Scope scope(queue_.workspace());
+  const TensorView normed = queue_.workspace().allocate(hidden.dtype, hidden.shape);
+  ops::rmsnorm_fwd(queue_, hidden, norm_, config_.rms_norm_eps, normed);
+  ops::matmul_nt(queue_, normed, head_.empty() ? embedding_ : head_, out);
+}
+
+Model Model::load(Device& device, const std::filesystem::path& path, bool use_lora) { return Model(ModelImpl::load(device, path, use_lora)); }
+Model::Model(std::unique_ptr<ModelImpl> impl) : impl_(std::move(impl)) {}
+Model::~Model() = default;
+Model::Model(Model&&) noexcept = default;
+Model& Model::operator=(Model&&) noexcept = default;
+const ModelSummary& Model::summary() const { return impl_->summary(); }
+
+}  // namespace apiq

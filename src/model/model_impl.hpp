@@ -1,0 +1,66 @@
+// A whole model on the device: embedding, blocks, final norm, output head. Behind apiq::Model.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "apiq/model.hpp"
+#include "io/checkpoint.hpp"
+#include "io/model_directory.hpp"
+#include "model/block.hpp"
+#include "tokenizer/tokenizer.hpp"
+
+namespace apiq {
+
+/// Keys and values of all layers, for generation.
+class KvCache {
+ public:
+  KvCache(runtime::Queue& queue, const ModelConfig& config, std::uint32_t capacity, DType dtype);
+  model::KvView layer(std::uint32_t index) const { return {k_[index], v_[index]}; }
+  std::uint32_t capacity() const { return capacity_; }
+
+ private:
+  std::uint32_t capacity_;
+  std::vector<runtime::DeviceTensor> k_, v_;
+};
+
+class ModelImpl {
+ public:
+  static std::unique_ptr<ModelImpl> load(Device& device, const std::filesystem::path& path, bool use_lora);
+
+  const ModelConfig& config() const { return config_; }
+  const ModelSummary& summary() const { return summary_; }
+  const std::map<std::string, std::string>& side_files() const { return side_files_; }
+  runtime::Queue& queue() const { return queue_; }
+  DType activation_dtype() const { return activations_; }
+  /// Loaded at first use, from the model's own files.
+  const Tokenizer& tokenizer() const;
+
+  /// hidden [num_tokens, hidden_size] = the last block's output for ids at first_position ...; cache = nullptr: no cache, position 0.
+  void forward(const std::vector<std::int32_t>& ids, KvCache* cache, std::uint32_t first_position, const runtime::TensorView& hidden) const;
+  /// logits f32 [rows, vocab_size] of some rows of hidden (normalized here).
+  void logits(const runtime::TensorView& hidden, const runtime::TensorView& out) const;
+
+ private:
+  explicit ModelImpl(runtime::Queue& queue) : queue_(queue) {}
+  void load_directory(const ModelDirectory& directory);
+  void load_checkpoint(const CheckpointReader& reader, bool use_lora);
+  void finish_loading();
+
+  runtime::Queue& queue_;
+  ModelConfig config_;
+  ModelSummary summary_;
+  std::map<std::string, std::string> side_files_;
+  DType activations_ = DType::f32;
+  runtime::DeviceTensor embedding_;  // [vocab, hidden]
+  runtime::DeviceTensor head_;       // empty when tied
+  runtime::DeviceTensor norm_;
+  std::vector<model::Block> blocks_;
+  std::unique_ptr<model::RopeTables> rope_;
+  mutable std::unique_ptr<Tokenizer> tokenizer_;
+};
+
+}  // namespace apiq
