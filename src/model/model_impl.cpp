@@ -34,44 +34,46 @@ void ModelImpl::load_directory(const ModelDirectory& directory) {
   config_ = directory.config();
   side_files_ = directory.side_files();
   const TensorSource& source = directory.tensors();
-  const auto tensor = [&](const std::string& name) { return model::upload_tensor(queue_, *source.find(name), source.bytes(name)); };
-  const auto norm = [&](const std::string& name) { return model::upload_f32(queue_, *source.find(name), source.bytes(name)); };
-  embedding_ = tensor("model.embed_tokens.weight");
-  if (!config_.tie_word_embeddings) head_ = tensor("lm_head.weight");
-  norm_ = norm("model.norm.weight");
-  for (std::uint32_t i = 0; i < config_.num_hidden_layers; ++i) {
-    const std::string prefix = "model.layers." + std::to_string(i) + ".";
-    Block block;
-    block.input_norm = norm(prefix + "input_layernorm.weight");
-    block.post_attention_norm = norm(prefix + "post_attention_layernorm.weight");
-    for (std::uint32_t l = 0; l < model::kLinearCount; ++l) {
-      const std::string name = linear_tensor_name(i, kBlockLinears[l]);
-      block.linears[l] = Linear::dense(queue_, *source.find(name), source.bytes(name));
-    }
-    blocks_.push_back(std::move(block));
-  }
+  load_parts([&](const std::string& name) { return StoredTensor{*source.find(name), {}, source.bytes(name)}; },
+             [&](const std::string& name) { return Linear::dense(queue_, *source.find(name + ".weight"), source.bytes(name + ".weight")); });
   summary_.bits = source.find(linear_tensor_name(0, kBlockLinears[0]))->dtype == DType::f32 ? 32 : 16;
 }
 
 void ModelImpl::load_checkpoint(const CheckpointReader& reader, bool use_lora) {
   config_ = reader.config();
   side_files_ = reader.meta().side_files;
+  std::map<std::string, TensorInfo> infos;
+  for (const auto& info : reader.tensors()) infos[info.name] = info;
+  load_parts(
+      [&](const std::string& name) {
+        StoredTensor tensor{infos.at(name), reader.read_tensor(name), {}};
+        tensor.bytes = tensor.owned;
+        return tensor;
+      },
+      [&](const std::string& name) { return Linear::packed(queue_, reader.read_linear(name), use_lora); });
   summary_.quantized = true;
   summary_.method = reader.meta().method;
   summary_.bits = reader.linears().front().layout.bits;
-  std::map<std::string, const TensorInfo*> infos;
-  for (const auto& info : reader.tensors()) infos[info.name] = &info;
-  const auto tensor = [&](const std::string& name) { return model::upload_tensor(queue_, *infos.at(name), reader.read_tensor(name)); };
-  const auto norm = [&](const std::string& name) { return model::upload_f32(queue_, *infos.at(name), reader.read_tensor(name)); };
-  embedding_ = tensor("model.embed_tokens.weight");
-  if (!config_.tie_word_embeddings) head_ = tensor("lm_head.weight");
+}
+
+void ModelImpl::load_parts(const std::function<StoredTensor(const std::string&)>& fetch, const std::function<Linear(const std::string&)>& linear) {
+  const auto norm = [&](const std::string& name) {
+    const StoredTensor tensor = fetch(name);
+    return model::upload_f32(queue_, tensor.info, tensor.bytes);
+  };
+  const auto table = [&](const std::string& name) {
+    const StoredTensor tensor = fetch(name);
+    return model::upload_tensor(queue_, tensor.info, tensor.bytes);
+  };
+  embedding_ = table("model.embed_tokens.weight");
+  if (!config_.tie_word_embeddings) head_ = table("lm_head.weight");
   norm_ = norm("model.norm.weight");
   for (std::uint32_t i = 0; i < config_.num_hidden_layers; ++i) {
     const std::string prefix = "model.layers." + std::to_string(i) + ".";
     Block block;
     block.input_norm = norm(prefix + "input_layernorm.weight");
     block.post_attention_norm = norm(prefix + "post_attention_layernorm.weight");
-    for (std::uint32_t l = 0; l < model::kLinearCount; ++l) block.linears[l] = Linear::packed(queue_, reader.read_linear(prefix + kBlockLinears[l]), use_lora);
+    for (std::uint32_t l = 0; l < model::kLinearCount; ++l) block.linears[l] = linear(prefix + kBlockLinears[l]);
     blocks_.push_back(std::move(block));
   }
 }

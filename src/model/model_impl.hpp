@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -48,6 +49,12 @@ class ModelImpl {
   explicit ModelImpl(runtime::Queue& queue) : queue_(queue) {}
   void load_directory(const ModelDirectory& directory);
   void load_checkpoint(const CheckpointReader& reader, bool use_lora);
+  struct StoredTensor {
+    TensorInfo info;
+    std::vector<std::byte> owned;  // bytes point here or into a mapped file
+    std::span<const std::byte> bytes;
+  };
+  void load_parts(const std::function<StoredTensor(const std::string&)>& fetch, const std::function<model::Linear(const std::string&)>& linear);
   void finish_loading();
 
   runtime::Queue& queue_;
