@@ -4,6 +4,7 @@ if(CMAKE_SCRIPT_MODE_FILE)
   set(body "// Generated from cl/ by cmake/embed_kernels.cmake.\n#include \"runtime/embedded_kernels.hpp\"\n\nnamespace apiq::runtime {\nnamespace {\n")
   set(table "")
   set(index 0)
+  string(REPLACE "|" ";" FILES "${FILES}")
   foreach(file IN LISTS FILES)
     file(READ ${ROOT}/${file} hex HEX)
     string(REGEX REPLACE "(..)" "'\\\\x\\1'," bytes "${hex}")
@@ -22,7 +23,7 @@ function(apiq_embed_kernels target)
   list(SORT files)
   set(output ${PROJECT_BINARY_DIR}/generated/embedded_kernels.cpp)
   list(TRANSFORM files PREPEND ${PROJECT_SOURCE_DIR}/ OUTPUT_VARIABLE paths)
-  string(REPLACE ";" "\\;" list "${files}")
+  string(REPLACE ";" "|" list "${files}")  # a list does not survive as one argument, escaped or not
   add_custom_command(OUTPUT ${output}
     COMMAND ${CMAKE_COMMAND} "-DROOT=${PROJECT_SOURCE_DIR}" "-DFILES=${list}" "-DOUTPUT=${output}" -P ${PROJECT_SOURCE_DIR}/cmake/embed_kernels.cmake
     DEPENDS ${paths} ${PROJECT_SOURCE_DIR}/cmake/embed_kernels.cmake
