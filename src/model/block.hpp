@@ -25,7 +25,8 @@ struct KvView {
   TensorView k, v;  // [capacity, num_key_value_heads * head_dim]
 };
 
-enum LinearIndex : std::uint32_t { kQ, kK, kV, kO, kGate, kUp, kDown, kLinearCount };
+enum LinearIndex : std::uint32_t { kQ, kK, kV, kO, kGate, kUp, kDown };
+inline constexpr std::uint32_t kLinearCount = 7;
 
 /// The linears that read the same input, in the order ApiQ solves them.
 inline constexpr std::array<std::array<std::uint32_t, 2>, 4> kStages = {{{kQ, kO}, {kO, kGate}, {kGate, kDown}, {kDown, kLinearCount}}};  // [first, end)
