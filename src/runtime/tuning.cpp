@@ -24,6 +24,7 @@ std::string tuning_file_name(const std::string& device_name) {
 }
 
 Tuning::Tuning(const DeviceInfo& info) : is_cpu_(info.is_cpu) {
+  if (const char* preset = std::getenv("APIQ_PRESET")) is_cpu_ = std::string_view(preset) == "cpu";
   const char* folder = std::getenv("APIQ_TUNING_DIR");
   const fs::path path = fs::path(folder != nullptr ? fs::path(folder) : tuning_folder()) / tuning_file_name(info.name);
   std::ifstream file(path);

@@ -11,7 +11,8 @@ namespace apiq::runtime {
 
 class Tuning {
  public:
-  /// Reads the device's file from $APIQ_TUNING_DIR or the installed tuning folder, if there is one.
+  /// Reads the device's file from $APIQ_TUNING_DIR or the installed tuning folder, if there is one. $APIQ_PRESET (cpu | gpu)
+  /// replaces the class of the device, so that tests run the other preset's kernels.
   explicit Tuning(const DeviceInfo& info);
 
   /// Values for `variant` of a program ("" = the program itself; launchers name variants by shape class, "small_m").

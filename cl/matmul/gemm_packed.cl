@@ -1,0 +1,76 @@
+// gemm_packed: dense products on CPUs in two launches. gemm_pack copies both operands into panels, k-major and padded with zeros:
+// a into [ceil(M / MR)][K][MR], b into [ceil(N / NR)][K][NR] with NR = NV * VW; gemm_panels then multiplies one panel of each per
+// work-item, with MR * NV sums in registers and contiguous loads only. Layouts and storage types are run-time values here: they only
+// matter once per panel, and every further program would cost compile time.
+// Meaning:   C_HALF 0|1
+// Tunables:  VW NV MR (register tile)   ROW_BLOCK (row tiles that are walked through before the next panel of b)
+// Needs:     OpenCL C 1.2; workspace for the panels.   Launcher: src/ops/gemm.cpp
+#define NR (NV * VW)
+
+DEFINE_STAGE_BY_LINES(pack_lines_0, global, 0)
+DEFINE_STAGE_BY_LINES(pack_lines_1, global, 1)
+DEFINE_STAGE_BY_K(pack_k_0, global, 0)
+DEFINE_STAGE_BY_K(pack_k_1, global, 1)
+
+static inline void pack_panel(const GemmPackOperand operand, const uint K, const uint width, const uint panel, global const void* restrict from,
+                       global float* restrict panels) {
+  const uint line = panel * width, count = min(width, operand.count - line);
+  global float* to = panels + operand.panels_offset + (ulong)panel * K * width;
+  const ulong origin = operand.offset + (operand.lines_contiguous ? (ulong)line : (ulong)line * operand.stride);
+  if (operand.lines_contiguous) {
+    if (operand.is_half) pack_lines_1(to, width, (global const half*)from, origin, operand.stride, count, K, 0, 1);
+    else pack_lines_0(to, width, (global const float*)from, origin, operand.stride, count, K, 0, 1);
+  } else {
+    if (operand.is_half) pack_k_1(to, width, (global const half*)from, origin, operand.stride, count, K, 0, 1);
+    else pack_k_0(to, width, (global const float*)from, origin, operand.stride, count, K, 0, 1);
+  }
+}
+
+// One work-item per panel, those of a first.
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void gemm_pack(const GemmPackArgs args, global const void* restrict a, global const void* restrict b, global float* restrict panels) {
+  const uint panel = get_group_id(0);
+  if (panel < args.a.panels) pack_panel(args.a, args.K, MR, panel, a, panels);
+  else pack_panel(args.b, args.K, NR, panel - args.a.panels, b, panels);
+}
+
+// Groups: (row tile within its block, panel of b, row block), so that a block of a stays in the cache while b passes by.
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void gemm_panels(const GemmPanelsArgs args, global const float* restrict panels, global STORED(C_HALF)* restrict c) {
+  const uint tile = get_group_id(2) * ROW_BLOCK + get_group_id(0);
+  if (tile >= args.row_tiles) return;
+  global const float* a = panels + args.a_offset + (ulong)tile * args.K * MR;
+  global const float* b = panels + args.b_offset + (ulong)get_group_id(1) * args.K * NR;
+
+  FLOATV sum[MR][NV];
+#pragma unroll
+  for (uint m = 0; m < MR; ++m)
+#pragma unroll
+    for (uint v = 0; v < NV; ++v) sum[m][v] = (FLOATV)(0.0f);
+
+  for (uint k = 0; k < args.K; ++k) {
+    FLOATV b_values[NV];
+#pragma unroll
+    for (uint v = 0; v < NV; ++v) b_values[v] = LOADV(b, v * VW);
+#pragma unroll
+    for (uint m = 0; m < MR; ++m) {
+      const FLOATV a_value = (FLOATV)(a[m]);
+#pragma unroll
+      for (uint v = 0; v < NV; ++v) sum[m][v] = FMA(a_value, b_values[v], sum[m][v]);
+    }
+    a += MR;
+    b += NR;
+  }
+
+  // Through memory, so that the code which stores a vector exists once: unrolled it costs seconds of compile time.
+  float sums[MR * NV * VW];
+#pragma unroll
+  for (uint m = 0; m < MR; ++m)
+#pragma unroll
+    for (uint v = 0; v < NV; ++v) STOREV(sums, (m * NV + v) * VW, sum[m][v]);
+  for (uint i = 0; i < MR * NV; ++i) {
+    const uint m = i / NV, v = i % NV, row = tile * MR + m, column = get_group_id(1) * NR + v * VW;
+    if (row < args.M && column < args.N)
+      store_scaled(c, args.c_offset + (ulong)row * args.c_stride + column, args.N - column, sums + i * VW, args.alpha, args.beta);
+  }
+}

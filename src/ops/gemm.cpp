@@ -1,0 +1,172 @@
+#include "ops/gemm.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <limits>
+#include <type_traits>
+
+#include "apiq/error.hpp"
+#include "ops/gemm_clblast.hpp"
+#include "shared/types.h"
+#include "shared/gemm_args.h"
+
+namespace apiq::ops {
+
+namespace {
+
+using runtime::Arg;
+using runtime::Macros;
+using runtime::operator+;
+using runtime::value_of;
+
+static_assert(sizeof(GemmArgs) == 44 && std::is_trivially_copyable_v<GemmArgs>);
+static_assert(sizeof(GemmPackArgs) == 60 && std::is_trivially_copyable_v<GemmPackArgs>);
+static_assert(sizeof(GemmPanelsArgs) == 40 && std::is_trivially_copyable_v<GemmPanelsArgs>);
+
+/// Bound of each operand's panels in the workspace. Larger operands are packed and used in parts, which also keeps them in a CPU's
+/// last-level cache; the parts cut M and N only, so sums do not change.
+constexpr std::uint64_t kPanelBytes = 16 << 20;
+
+/// A product in terms of its operands' storage: by_k means that k runs along the last axis.
+struct Product {
+  const TensorView &a, &b, &c;
+  bool a_by_k, b_by_k;
+  std::uint64_t M, N, K;
+  float alpha, beta;
+};
+
+bool is_half(const TensorView& view) { return view.dtype == DType::f16; }
+
+APIQ_UINT narrow(std::uint64_t value, const char* what) {
+  if (value > std::numeric_limits<APIQ_UINT>::max())
+    throw ShapeError(std::string("[gemm] expected ") + what + " below 2^32, got " + std::to_string(value) + "; use smaller buffers");
+  return static_cast<APIQ_UINT>(value);
+}
+
+Product checked(const TensorView& a, bool a_by_k, const TensorView& b, bool b_by_k, const TensorView& c, float alpha, float beta, const char* op) {
+  const std::string name = std::string("[") + op + "] ";
+  for (const TensorView* view : {&a, &b, &c}) {
+    if (view->dtype != DType::f32 && view->dtype != DType::f16) throw ShapeError(name + "expected f32 or f16 tensors, got " + std::string(name_of(view->dtype)));
+    if (view->shape.rank() != 2) throw ShapeError(name + "expected matrices, got " + view->shape.text());
+  }
+  const std::uint64_t M = a.shape[a_by_k ? 0 : 1], K = a.shape[a_by_k ? 1 : 0], N = b.shape[b_by_k ? 0 : 1], inner = b.shape[b_by_k ? 1 : 0];
+  if (K != inner) throw ShapeError(name + "a " + a.shape.text() + " and b " + b.shape.text() + " differ in the axis they share");
+  if (c.shape != Shape{M, N}) throw ShapeError(name + "expected c " + Shape{M, N}.text() + ", got " + c.shape.text());
+  for (const std::uint64_t extent : {M, N, K}) narrow(extent, "extents");
+  return {a, b, c, a_by_k, b_by_k, M, N, K, alpha, beta};
+}
+
+/// With few columns, wider register tiles would mostly compute padding.
+Macros fitted(Macros tunables, std::uint64_t columns) {
+  const auto width = static_cast<std::uint64_t>(value_of(tunables, "VW"));
+  const std::uint64_t vectors = (columns + width - 1) / width;
+  for (auto& [name, value] : tunables)
+    if (name == "NV") value = static_cast<int>(std::min<std::uint64_t>(static_cast<std::uint64_t>(value), vectors));
+  return tunables;
+}
+
+void run_staged(Queue& queue, const Product& p) {
+  const Macros tunables = queue.tuned("gemm");
+  const std::size_t lx = value_of(tunables, "LX"), ly = value_of(tunables, "LY");
+  const std::size_t rows = ly * value_of(tunables, "MR"), columns = lx * value_of(tunables, "NV") * value_of(tunables, "VW");
+  const GemmArgs args{narrow(p.M, "M"),
+                      narrow(p.N, "N"),
+                      narrow(p.K, "K"),
+                      narrow(p.a.offset, "offset of a"),
+                      narrow(p.a.shape[1], "stride of a"),
+                      narrow(p.b.offset, "offset of b"),
+                      narrow(p.b.shape[1], "stride of b"),
+                      narrow(p.c.offset, "offset of c"),
+                      narrow(p.c.shape[1], "stride of c"),
+                      p.alpha,
+                      p.beta};
+  const Macros meaning{{"A_BY_K", p.a_by_k}, {"B_BY_K", p.b_by_k}, {"A_HALF", is_half(p.a)}, {"B_HALF", is_half(p.b)}, {"C_HALF", is_half(p.c)}};
+  queue.launch("gemm", "gemm", meaning + tunables,
+               {{(p.N + columns - 1) / columns * lx, (p.M + rows - 1) / rows * ly, 1}, {lx, ly, 1}}, {Arg::value(args), p.a, p.b, p.c});
+}
+
+/// `count` lines of an operand from `first` on, as the packing kernel reads them.
+GemmPackOperand pack_operand(const TensorView& view, bool by_k, std::uint64_t first, std::uint64_t count, std::uint64_t panels, const TensorView& to) {
+  const std::uint64_t stride = view.shape[1];
+  return {narrow(view.offset + first * (by_k ? stride : 1), "offset of an operand"),
+          narrow(stride, "stride of an operand"),
+          narrow(count, "lines"),
+          narrow(panels, "panels"),
+          narrow(to.offset, "offset of panels"),
+          by_k ? 0u : 1u,
+          is_half(view) ? 1u : 0u};
+}
+
+void run_packed(Queue& queue, const Product& p, const Macros& tunables) {
+  const std::uint64_t mr = value_of(tunables, "MR"), nr = value_of(tunables, "NV") * value_of(tunables, "VW"), row_block = value_of(tunables, "ROW_BLOCK");
+  const auto part = [&](std::uint64_t extent, std::uint64_t tile) {
+    const std::uint64_t fitting = std::max<std::uint64_t>(kPanelBytes / (p.K * tile * sizeof(float)), 1) * tile;
+    return std::min(fitting, runtime::round_up(extent, tile));
+  };
+  const std::uint64_t row_part = part(p.M, mr), column_part = part(p.N, nr);
+  runtime::Workspace::Scope scope(queue.workspace());
+  // One view for both, so that the kernels get one buffer: a's panels first.
+  const TensorView panels = queue.workspace().allocate(DType::f32, {(row_part + column_part) * p.K});
+  const TensorView a_panels = panels.rows(0, row_part * p.K), b_panels = panels.rows(row_part * p.K, column_part * p.K);
+  const Macros macros = Macros{{"C_HALF", is_half(p.c)}} + tunables;
+  for (std::uint64_t row = 0; row < p.M; row += row_part) {
+    for (std::uint64_t column = 0; column < p.N; column += column_part) {
+      const std::uint64_t rows = std::min(row_part, p.M - row), columns = std::min(column_part, p.N - column);
+      const std::uint64_t row_tiles = (rows + mr - 1) / mr, column_panels = (columns + nr - 1) / nr, a_now = column == 0 ? row_tiles : 0;
+      const GemmPackArgs pack{narrow(p.K, "K"), pack_operand(p.a, p.a_by_k, row, rows, a_now, a_panels),
+                              pack_operand(p.b, p.b_by_k, column, columns, column_panels, b_panels)};
+      queue.launch("gemm_packed", "gemm_pack", macros, {{a_now + column_panels, 1, 1}, {1, 1, 1}}, {Arg::value(pack), p.a, p.b, panels});
+      const GemmPanelsArgs args{narrow(rows, "M"),
+                                narrow(columns, "N"),
+                                narrow(p.K, "K"),
+                                narrow(row_tiles, "row tiles"),
+                                narrow(a_panels.offset, "offset of panels"),
+                                narrow(b_panels.offset, "offset of panels"),
+                                narrow(p.c.offset + row * p.N + column, "offset of c"),
+                                narrow(p.N, "stride of c"),
+                                p.alpha,
+                                p.beta};
+      const std::uint64_t in_block = std::min(row_tiles, row_block);
+      queue.launch("gemm_packed", "gemm_panels", macros, {{in_block, column_panels, (row_tiles + row_block - 1) / row_block}, {1, 1, 1}},
+                   {Arg::value(args), panels, p.c});
+    }
+  }
+}
+
+void run(Queue& queue, const Product& p) {
+  if (p.M == 0 || p.N == 0) return;
+  const bool all_f32 = !is_half(p.a) && !is_half(p.b) && !is_half(p.c);
+  if (all_f32 && p.K != 0 && gemm_engine(queue) == "clblast") {
+    clblast_gemm(queue, p.a, p.a_by_k, p.b, p.b_by_k, p.c, p.K, p.alpha, p.beta);
+    return;
+  }
+  const Macros tunables = queue.tuned("gemm_packed");
+  const std::uint64_t pack_rows = value_of(tunables, "PACK_ROWS");
+  if (pack_rows != 0 && p.M >= pack_rows && p.K != 0) run_packed(queue, p, fitted(tunables, p.N));
+  else run_staged(queue, p);
+}
+
+}  // namespace
+
+void matmul_nt(Queue& queue, const TensorView& a, const TensorView& b, const TensorView& c, float alpha, float beta) {
+  run(queue, checked(a, true, b, true, c, alpha, beta, "matmul_nt"));
+}
+
+void matmul_nn(Queue& queue, const TensorView& a, const TensorView& b, const TensorView& c, float alpha, float beta) {
+  run(queue, checked(a, true, b, false, c, alpha, beta, "matmul_nn"));
+}
+
+void matmul_tn(Queue& queue, const TensorView& a, const TensorView& b, const TensorView& c, float alpha, float beta) {
+  run(queue, checked(a, false, b, false, c, alpha, beta, "matmul_tn"));
+}
+
+std::string gemm_engine(Queue& queue) {
+  std::string engine;
+  if (const char* forced = std::getenv("APIQ_GEMM"); forced != nullptr && *forced != '\0') engine = forced;
+  else engine = queue.device().tuning().choice("gemm.engine", "own");
+  if (engine != "own" && engine != "clblast")
+    throw InvalidArgument("[gemm] expected the engine 'own' or 'clblast' (APIQ_GEMM or gemm.engine of the tuning file), got '" + engine + "'");
+  return engine;
+}
+
+}  // namespace apiq::ops
