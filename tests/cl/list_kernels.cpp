@@ -1,0 +1,54 @@
+// Writes what the device compilers are given, so that other compilers can check it without a device: the joined source of every
+// program as <folder>/<name>.cl, and on standard output one line per program, meaning and preset: "name<TAB>preset<TAB>options".
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "apiq/error.hpp"
+#include "runtime/kernel_registry.hpp"
+
+namespace {
+
+using namespace apiq::runtime;
+
+Macros with_preset(Macros meaning, const KernelSpec& spec, bool cpu) {
+  for (const auto& tunable : spec.tunables) meaning.emplace_back(tunable.name, cpu ? tunable.cpu : tunable.gpu);
+  return meaning;
+}
+
+void write_program(const std::filesystem::path& folder, const KernelSpec& spec) {
+  std::ofstream file(folder / (std::string(spec.name) + ".cl"), std::ios::binary);
+  file << joined_source(spec);
+  if (!file.flush()) throw apiq::IoError("cannot write to " + folder.string());
+}
+
+void list_program(const KernelSpec& spec) {
+  std::set<std::string> seen;  // a program without tunables has one preset, not two
+  const std::vector<Macros> plain{Macros{}};
+  for (const Macros& meaning : spec.meanings.empty() ? plain : spec.meanings)
+    for (const bool cpu : {true, false}) {
+      const std::string options = option_text(with_preset(meaning, spec, cpu));
+      if (seen.insert(options).second) std::printf("%s\t%s\t%s\n", std::string(spec.name).c_str(), cpu ? "cpu" : "gpu", options.c_str());
+    }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::fputs("usage: list_kernels FOLDER\n", stderr);
+    return 2;
+  }
+  try {
+    std::filesystem::create_directories(argv[1]);
+    for (const KernelSpec& spec : kernel_specs()) {
+      write_program(argv[1], spec);
+      list_program(spec);
+    }
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "list_kernels: %s\n", error.what());
+    return 1;
+  }
+  return 0;
+}
