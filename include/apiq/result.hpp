@@ -28,6 +28,9 @@ std::string to_json(const RunInfo& run, const ModelSummary& model, const Generat
 std::string to_json(const RunInfo& run, const FileSummary& summary);
 std::string to_json(const RunInfo& run, const std::vector<DeviceInfo>& devices, const std::vector<SelfTestRow>& self_test, const DeviceBenchmark* benchmark);
 
+/// Of apiq::compare: key `differences`.
+std::string to_json(const RunInfo& run, const std::vector<std::string>& differences);
+
 /// Peak resident size of this process, bytes.
 std::uint64_t peak_host_bytes();
 

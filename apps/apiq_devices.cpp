@@ -1,0 +1,87 @@
+// apiq-devices: OpenCL platforms and devices with what we use of them; self-test and benchmark of one of them.
+#include <atomic>
+#include <cstdio>
+#include <optional>
+
+#include "apiq/error.hpp"
+#include "apiq/self_test.hpp"
+#include "common/program.hpp"
+#include "common/table.hpp"
+
+namespace {
+
+using namespace apiq;
+using namespace apiq::apps;
+
+struct Settings {
+  bool self_test = false, benchmark = false;
+};
+
+void print_device(const DeviceInfo& d) {
+  const auto yes = [](bool value) { return std::string(value ? "yes" : "no"); };
+  std::printf("%d:%d  %s\n", d.platform_index, d.device_index, d.name.c_str());
+  print_pairs({{"  platform", d.platform + ", " + d.platform_version},
+               {"  device", std::string(d.is_cpu ? "CPU" : "GPU or accelerator") + ", " + d.vendor + ", driver " + d.driver},
+               {"  OpenCL", d.device_version + ", " + d.opencl_c_version},
+               {"  compute units", std::to_string(d.compute_units) + ", work-groups up to " + std::to_string(d.max_work_group_size)},
+               {"  memory", "default budget " + size_text(d.default_budget_bytes) + " (the device reports " + size_text(d.reported_global_bytes) + ")"},
+               {"  largest buffer", size_text(d.max_buffer_bytes) + " (the device reports " + size_text(d.reported_max_buffer_bytes) + ")"},
+               {"  local memory", size_text(d.local_bytes)},
+               {"  fp16 arithmetic", yes(d.has_fp16_arithmetic)},
+               {"  sub-groups", yes(d.has_sub_groups)}});
+}
+
+std::vector<SelfTestRow> run_self_test(Program& program) {
+  const std::atomic<bool>* stop = program.callbacks().stop;
+  const bool prints = program.prints_tables();
+  const auto rows = self_test(program.device(), [&](const SelfTestRow& row) {
+    if (stop->load()) throw Interrupted("the self-test stopped at " + row.kernel);
+    if (!prints) return;
+    std::printf("%s  %s %s  error %s, allowed %s%s\n", row.passed ? "pass" : "FAIL", row.kernel.c_str(), row.detail.c_str(), significant(row.error, 3).c_str(),
+                significant(row.tolerance, 3).c_str(), row.message.empty() ? "" : ("  " + row.message).c_str());
+    std::fflush(stdout);
+  });
+  return rows;
+}
+
+void print_benchmark(const DeviceBenchmark& b) {
+  print_pairs({{"read bandwidth", decimals(b.read_gbps, 2) + " GB/s"},
+               {"copy bandwidth", decimals(b.copy_gbps, 2) + " GB/s (read plus written)"},
+               {"upload", decimals(b.upload_gbps, 2) + " GB/s"},
+               {"download", decimals(b.download_gbps, 2) + " GB/s"},
+               {"matmul f32 1024^3", decimals(b.matmul_gflops, 1) + " GFLOP/s"}});
+}
+
+int run(Program& program, const Settings& s) {
+  const std::vector<DeviceInfo> devices = list_devices();
+  if (devices.empty()) throw Unsupported("no OpenCL device found; install a driver, for example `apt install pocl-opencl-icd` for the CPU");
+  if (program.prints_tables()) {
+    for (const DeviceInfo& device : devices) print_device(device);
+    std::printf("\n");
+    std::fflush(stdout);
+  }
+  std::vector<SelfTestRow> rows;
+  std::optional<DeviceBenchmark> benchmark;
+  if (s.self_test) rows = run_self_test(program);
+  if (s.benchmark) {
+    benchmark = benchmark_device(program.device());
+    if (program.prints_tables()) print_benchmark(*benchmark);
+  }
+  if (program.wants_json()) program.write_json(to_json(program.run_info(), devices, rows, benchmark ? &*benchmark : nullptr));
+  std::size_t failed = 0;
+  for (const SelfTestRow& row : rows) failed += !row.passed;
+  if (s.self_test && program.prints_tables()) std::printf("self-test: %zu of %zu passed\n", rows.size() - failed, rows.size());
+  if (failed) throw DeviceError(std::to_string(failed) + " of " + std::to_string(rows.size()) + " self-tests failed on " + program.device().info().name + "; do not trust results of this device");
+  return kDone;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Settings settings;
+  Options options("apiq-devices", "list OpenCL devices, test and measure one of them", "[--self-test] [--benchmark] [options]");
+  options.group("Actions");
+  options.flag("self-test", settings.self_test, "run every kernel variant the device would use against the CPU reference");
+  options.flag("benchmark", settings.benchmark, "measure read, copy and transfer bandwidth and the matmul rate");
+  return run_program(argc, argv, options, [&](Program& program) { return run(program, settings); });
+}

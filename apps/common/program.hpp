@@ -1,0 +1,64 @@
+// What every program does alike: the common options, the device, progress, the JSON result, and one place where errors end.
+#pragma once
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "apiq/device.hpp"
+#include "apiq/result.hpp"
+#include "common/options.hpp"
+#include "common/progress.hpp"
+
+namespace apiq::apps {
+
+/// Exit statuses of the command-line contract.
+enum ExitStatus { kDone = 0, kFailed = 1, kWrongUsage = 2, kInterrupted = 130 };
+
+class Program {
+ public:
+  Program(const Options& options, std::string command);
+
+  /// Opens the device chosen by the options, once.
+  Device& device();
+  /// Progress and log on standard error; stops at Ctrl-C (installed here, so programs that never ask keep the default action).
+  Callbacks callbacks();
+  /// One line on standard error unless --quiet.
+  void log(const std::string& line);
+  /// Whether tables go to standard output: not when --json - puts the result there.
+  bool prints_tables() const { return json_ != "-"; }
+
+  RunInfo run_info() const;
+  /// Writes the result if --json asks for it. Call with to_json(run_info(), ...).
+  bool wants_json() const { return !json_.empty(); }
+  void write_json(const std::string& text) const;
+
+  const std::string& name() const { return name_; }
+  const std::string& command() const { return command_; }
+  std::uint64_t seed() const { return seed_; }
+  bool verbose() const { return verbose_; }
+
+  /// The profile report and the budget warning; called once after the body.
+  void finish();
+  /// Takes the bar off the terminal, before an error line for instance.
+  void end_progress() { display_.reset(); }
+
+  /// Adds --device, budgets, --seed, --json, --quiet, --verbose.
+  void add_common(Options& options);
+
+ private:
+  std::string name_, command_;
+  DeviceOptions device_options_;
+  std::uint64_t host_memory_ = 0, seed_ = 0;
+  std::string json_;
+  bool quiet_ = false, verbose_ = false;
+  std::unique_ptr<Device> device_;
+  std::unique_ptr<ProgressDisplay> display_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+/// main() of every program: adds the common options, parses, runs the body and turns what happened into an exit status.
+/// An error is one line on standard error: "apiq-eval: error: ...".
+int run_program(int argc, char** argv, Options& options, const std::function<int(Program&)>& body);
+
+}  // namespace apiq::apps

@@ -1,0 +1,182 @@
+// Results as JSON. Keys are those of the command-line contract; numbers that are not finite become null.
+#include <nlohmann/json.hpp>
+
+#include "apiq/result.hpp"
+#include "apiq/version.hpp"
+
+namespace apiq {
+
+namespace {
+
+using Json = nlohmann::ordered_json;  // keys in the order they are written here
+
+Json common(const RunInfo& run) {
+  Json out = {{"program", run.program}, {"version", version()}, {"commit", commit()}, {"command", run.command}};
+  out["device"] = nullptr;
+  if (run.device) {
+    const DeviceInfo& d = run.device->info();
+    out["device"] = {{"name", d.name}, {"vendor", d.vendor}, {"driver", d.driver}, {"platform", d.platform}};
+  }
+  out["seed"] = run.seed;
+  out["seconds"] = run.seconds;
+  out["peak_device_bytes"] = run.device ? run.device->peak_bytes() : 0;
+  out["peak_host_bytes"] = peak_host_bytes();
+  return out;
+}
+
+std::string text_of(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace);  // a generated text may end inside a character
+}
+
+template <class T>
+Json nullable(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+void add_model(Json& out, const ModelSummary& model) {
+  out["model"] = model.path;
+  out["quantized"] = model.quantized;
+  out["method"] = model.quantized ? Json(model.method) : Json(nullptr);
+  out["bits"] = model.bits;
+  out["weight_bytes"] = model.weight_bytes;
+}
+
+/// JSON stored as text becomes part of the document; anything else stays a string.
+Json embedded(const std::string& text) {
+  if (text.empty()) return nullptr;
+  Json parsed = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  return parsed.is_discarded() ? Json(text) : parsed;
+}
+
+Json device_json(const DeviceInfo& d) {
+  return {{"index", std::to_string(d.platform_index) + ":" + std::to_string(d.device_index)},
+          {"name", d.name},
+          {"vendor", d.vendor},
+          {"driver", d.driver},
+          {"platform", d.platform},
+          {"platform_version", d.platform_version},
+          {"device_version", d.device_version},
+          {"opencl_c_version", d.opencl_c_version},
+          {"extensions", d.extensions},
+          {"is_cpu", d.is_cpu},
+          {"compute_units", d.compute_units},
+          {"max_work_group_size", d.max_work_group_size},
+          {"local_bytes", d.local_bytes},
+          {"reported_global_bytes", d.reported_global_bytes},
+          {"reported_max_buffer_bytes", d.reported_max_buffer_bytes},
+          {"default_budget_bytes", d.default_budget_bytes},
+          {"max_buffer_bytes", d.max_buffer_bytes},
+          {"fp16_arithmetic", d.has_fp16_arithmetic},
+          {"sub_groups", d.has_sub_groups}};
+}
+
+}  // namespace
+
+std::string to_json(const RunInfo& run, const QuantizeResult& result) {
+  const QuantizeOptions& q = result.effective;
+  Json out = common(run);
+  out["model"] = q.model.string();
+  out["method"] = q.method;
+  out["bits"] = q.bits;
+  out["group_size"] = q.group_size;
+  out["symmetric"] = q.symmetric;
+  out["rank"] = q.rank;
+  out["alpha"] = q.alpha;
+  out["calibration"] = Json::array();
+  for (const auto& path : q.calibration) out["calibration"].push_back(path.string());
+  out["samples"] = q.samples;
+  out["sequence_length"] = q.sequence_length;
+  out["epochs"] = q.epochs;
+  out["batch_size"] = q.batch_size;
+  out["lora_learning_rate"] = nullable(q.lora_learning_rate);
+  out["clip_learning_rate"] = nullable(q.clip_learning_rate);
+  out["lora_weight_decay"] = nullable(q.lora_weight_decay);
+  out["clip_weight_decay"] = nullable(q.clip_weight_decay);
+  out["bits_per_weight"] = result.bits_per_weight;
+  out["adapter_bits_per_weight"] = result.adapter_bits_per_weight;
+  out["output"] = q.output.string();
+  out["output_bytes"] = result.output_bytes;
+  out["skipped_steps"] = result.skipped_steps;
+  out["quantize_seconds"] = result.seconds;
+  out["blocks"] = Json::array();
+  for (const BlockReport& b : result.blocks) {
+    out["blocks"].push_back({{"index", b.index}, {"loss_first", b.loss_first}, {"loss_last", b.loss_last}, {"relative_error", b.relative_error}, {"seconds", b.seconds}});
+  }
+  return text_of(out);
+}
+
+std::string to_json(const RunInfo& run, const ModelSummary& model, const PerplexityResult& result) {
+  Json out = common(run);
+  add_model(out, model);
+  out["perplexity"] = result.perplexity;
+  out["mean_nll"] = result.mean_nll;
+  out["tokens"] = result.tokens;
+  out["windows"] = result.windows;
+  out["predictions"] = result.predictions;
+  out["sequence_length"] = result.sequence_length;
+  out["stride"] = result.stride;
+  if (result.kl_divergence) out["kl_divergence"] = *result.kl_divergence;
+  if (result.top1_agreement) out["top1_agreement"] = *result.top1_agreement;
+  out["evaluate_seconds"] = result.seconds;
+  return text_of(out);
+}
+
+std::string to_json(const RunInfo& run, const ModelSummary& model, const GenerateResult& result) {
+  Json out = common(run);
+  add_model(out, model);
+  out["text"] = result.text;
+  out["tokens"] = result.tokens;
+  out["prompt_tokens"] = result.prompt_tokens;
+  out["prefill_tokens_per_second"] = result.prefill_tokens_per_second;
+  out["decode_tokens_per_second"] = result.decode_tokens_per_second;
+  out["weight_bytes_per_second"] = result.weight_bytes_per_second;
+  return text_of(out);
+}
+
+std::string to_json(const RunInfo& run, const FileSummary& summary) {
+  Json out = common(run);
+  out["path"] = summary.path;
+  out["kind"] = summary.kind;
+  out["method"] = summary.method.empty() ? Json(nullptr) : Json(summary.method);
+  out["bits_per_weight"] = summary.bits_per_weight;
+  out["adapter_bits_per_weight"] = summary.adapter_bits_per_weight;
+  out["total_bytes"] = summary.total_bytes;
+  out["options"] = embedded(summary.options_json);
+  out["provenance"] = embedded(summary.provenance_json);
+  out["report"] = embedded(summary.report_json);
+  out["config"] = embedded(summary.config_json);
+  out["side_files"] = summary.side_files;
+  out["linears"] = Json::array();
+  for (const LinearSummary& l : summary.linears) {
+    out["linears"].push_back({{"name", l.name}, {"out_features", l.out_features}, {"in_features", l.in_features}, {"bits", l.bits}, {"group_size", l.group_size},
+                              {"symmetric", l.symmetric}, {"rank", l.rank}, {"bytes", l.bytes}, {"adapter_bytes", l.adapter_bytes}});
+  }
+  out["tensors"] = Json::array();
+  for (const TensorSummary& t : summary.tensors) out["tensors"].push_back({{"name", t.name}, {"dtype", t.dtype}, {"shape", t.shape}, {"bytes", t.bytes}});
+  return text_of(out);
+}
+
+std::string to_json(const RunInfo& run, const std::vector<std::string>& differences) {
+  Json out = common(run);
+  out["differences"] = differences;
+  return text_of(out);
+}
+
+std::string to_json(const RunInfo& run, const std::vector<DeviceInfo>& devices, const std::vector<SelfTestRow>& self_test, const DeviceBenchmark* benchmark) {
+  Json out = common(run);
+  out["devices"] = Json::array();
+  for (const DeviceInfo& d : devices) out["devices"].push_back(device_json(d));
+  out["self_test"] = Json::array();
+  for (const SelfTestRow& row : self_test) {
+    out["self_test"].push_back({{"kernel", row.kernel}, {"detail", row.detail}, {"passed", row.passed}, {"error", row.error}, {"tolerance", row.tolerance},
+                                {"message", row.message}});
+  }
+  out["benchmark"] = nullptr;
+  if (benchmark) {
+    out["benchmark"] = {{"read_gb_per_second", benchmark->read_gbps}, {"copy_gb_per_second", benchmark->copy_gbps}, {"upload_gb_per_second", benchmark->upload_gbps},
+                        {"download_gb_per_second", benchmark->download_gbps}, {"matmul_gflop_per_second", benchmark->matmul_gflops}};
+  }
+  return text_of(out);
+}
+
+}  // namespace apiq
