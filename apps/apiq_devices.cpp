@@ -20,15 +20,16 @@ struct Settings {
 void print_device(const DeviceInfo& d) {
   const auto yes = [](bool value) { return std::string(value ? "yes" : "no"); };
   std::printf("%d:%d  %s\n", d.platform_index, d.device_index, d.name.c_str());
-  print_pairs({{"  platform", d.platform + ", " + d.platform_version},
-               {"  device", std::string(d.is_cpu ? "CPU" : "GPU or accelerator") + ", " + d.vendor + ", driver " + d.driver},
-               {"  OpenCL", d.device_version + ", " + d.opencl_c_version},
-               {"  compute units", std::to_string(d.compute_units) + ", work-groups up to " + std::to_string(d.max_work_group_size)},
-               {"  memory", "default budget " + size_text(d.default_budget_bytes) + " (the device reports " + size_text(d.reported_global_bytes) + ")"},
-               {"  largest buffer", size_text(d.max_buffer_bytes) + " (the device reports " + size_text(d.reported_max_buffer_bytes) + ")"},
-               {"  local memory", size_text(d.local_bytes)},
-               {"  fp16 arithmetic", yes(d.has_fp16_arithmetic)},
-               {"  sub-groups", yes(d.has_sub_groups)}});
+  print_pairs(
+      {{"  platform", d.platform + ", " + d.platform_version},
+       {"  device", std::string(d.is_cpu ? "CPU" : "GPU or accelerator") + ", " + d.vendor + ", driver " + d.driver},
+       {"  OpenCL", d.device_version + ", " + d.opencl_c_version},
+       {"  compute units", std::to_string(d.compute_units) + ", work-groups up to " + std::to_string(d.max_work_group_size)},
+       {"  memory", "default budget " + size_text(d.default_budget_bytes) + " (the device reports " + size_text(d.reported_global_bytes) + ")"},
+       {"  largest buffer", size_text(d.max_buffer_bytes) + " (the device reports " + size_text(d.reported_max_buffer_bytes) + ")"},
+       {"  local memory", size_text(d.local_bytes)},
+       {"  fp16 arithmetic", yes(d.has_fp16_arithmetic)},
+       {"  sub-groups", yes(d.has_sub_groups)}});
 }
 
 std::vector<SelfTestRow> run_self_test(Program& program) {
@@ -37,8 +38,8 @@ std::vector<SelfTestRow> run_self_test(Program& program) {
   const auto rows = self_test(program.device(), [&](const SelfTestRow& row) {
     if (stop->load()) throw Interrupted("the self-test stopped at " + row.kernel);
     if (!prints) return;
-    std::printf("%s  %s %s  error %s, allowed %s%s\n", row.passed ? "pass" : "FAIL", row.kernel.c_str(), row.detail.c_str(), significant(row.error, 3).c_str(),
-                significant(row.tolerance, 3).c_str(), row.message.empty() ? "" : ("  " + row.message).c_str());
+    std::printf("%s  %s %s  error %s, allowed %s%s\n", row.passed ? "pass" : "FAIL", row.kernel.c_str(), row.detail.c_str(),
+                significant(row.error, 3).c_str(), significant(row.tolerance, 3).c_str(), row.message.empty() ? "" : ("  " + row.message).c_str());
     std::fflush(stdout);
   });
   return rows;
@@ -71,7 +72,9 @@ int run(Program& program, const Settings& s) {
   std::size_t failed = 0;
   for (const SelfTestRow& row : rows) failed += !row.passed;
   if (s.self_test && program.prints_tables()) std::printf("self-test: %zu of %zu passed\n", rows.size() - failed, rows.size());
-  if (failed) throw DeviceError(std::to_string(failed) + " of " + std::to_string(rows.size()) + " self-tests failed on " + program.device().info().name + "; do not trust results of this device");
+  if (failed)
+    throw DeviceError(std::to_string(failed) + " of " + std::to_string(rows.size()) + " self-tests failed on " + program.device().info().name +
+                      "; do not trust results of this device");
   return kDone;
 }
 

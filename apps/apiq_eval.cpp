@@ -53,7 +53,8 @@ void print_result(Program& program, const Settings& s, const ModelSummary& summa
   };
   if (result.kl_divergence) rows.push_back({"KL divergence", decimals(*result.kl_divergence, 6) + " nats, from " + s.reference.string()});
   if (result.top1_agreement) rows.push_back({"top-1 agreement", decimals(100 * *result.top1_agreement, 2) + " %"});
-  rows.push_back({"time", duration_text(result.seconds) + ", " + significant(static_cast<double>(result.predictions) / result.seconds) + " predictions/s"});
+  rows.push_back(
+      {"time", duration_text(result.seconds) + ", " + significant(static_cast<double>(result.predictions) / result.seconds) + " predictions/s"});
   rows.push_back({"peak memory", "device " + size_text(program.device().peak_bytes()) + ", host " + size_text(peak_host_bytes())});
   print_pairs(rows);
 }
@@ -74,7 +75,8 @@ int run(Program& program, const Settings& s) {
 
 int main(int argc, char** argv) {
   Settings settings;
-  Options options("apiq-eval", "perplexity of a model on a text, computed on the packed weights of a checkpoint", "--model MODEL --text FILE [options]");
+  Options options("apiq-eval", "perplexity of a model on a text, computed on the packed weights of a checkpoint",
+                  "--model MODEL --text FILE [options]");
   add_options(options, settings);
   return run_program(argc, argv, options, [&](Program& program) { return run(program, settings); });
 }

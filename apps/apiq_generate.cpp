@@ -43,9 +43,9 @@ std::string read_prompt(const std::filesystem::path& path) {
 }
 
 void log_speeds(Program& program, const GenerateResult& result) {
-  program.log("prefill " + significant(result.prefill_tokens_per_second) + " tokens/s (" + std::to_string(result.prompt_tokens) + " tokens), decode " +
-              significant(result.decode_tokens_per_second) + " tokens/s (" + std::to_string(result.tokens) + " tokens), weights " +
-              size_text(static_cast<std::uint64_t>(result.weight_bytes_per_second)) + "/s");
+  program.log("prefill " + significant(result.prefill_tokens_per_second) + " tokens/s (" + std::to_string(result.prompt_tokens) +
+              " tokens), decode " + significant(result.decode_tokens_per_second) + " tokens/s (" + std::to_string(result.tokens) +
+              " tokens), weights " + size_text(static_cast<std::uint64_t>(result.weight_bytes_per_second)) + "/s");
 }
 
 int run(Program& program, const Options& options, Settings& s) {
@@ -72,7 +72,8 @@ int run(Program& program, const Options& options, Settings& s) {
 
 int main(int argc, char** argv) {
   Settings settings;
-  Options options("apiq-generate", "continue a prompt with a model, computed on the packed weights of a checkpoint", "--model MODEL --prompt TEXT [options]");
+  Options options("apiq-generate", "continue a prompt with a model, computed on the packed weights of a checkpoint",
+                  "--model MODEL --prompt TEXT [options]");
   add_options(options, settings);
   return run_program(argc, argv, options, [&](Program& program) { return run(program, options, settings); });
 }

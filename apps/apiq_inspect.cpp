@@ -45,7 +45,8 @@ void print_summary(const FileSummary& summary) {
   print_text("Provenance", summary.provenance_json);
   print_text("Blocks", summary.report_json);
   print_text("Configuration", summary.config_json);
-  std::vector<std::pair<std::string, std::string>> rows = {{"path", summary.path}, {"kind", summary.kind}, {"total size", size_text(summary.total_bytes)}};
+  std::vector<std::pair<std::string, std::string>> rows = {
+      {"path", summary.path}, {"kind", summary.kind}, {"total size", size_text(summary.total_bytes)}};
   if (!summary.linears.empty()) {
     rows.push_back({"method", summary.method});
     rows.push_back({"bits per weight", decimals(summary.bits_per_weight, 3) + " + " + decimals(summary.adapter_bits_per_weight, 3) + " LoRA"});

@@ -33,12 +33,15 @@ void add_method_options(Options& options, Settings& s) {
   options.value("method", "NAME", q.method, "how codes and LoRA are found; see --list-methods");
   options.flag("list-methods", s.list_methods, "print the methods and stop");
   options.value("bits", "N", q.bits, "bits per code: 2, 3 or 4");
-  options.custom("group-size", "N|row", [&q](const std::string& text) {
-    q.group_size = 0;
-    if (text == "row") return;
-    parse_value(text, q.group_size);
-    if (q.group_size == 0) throw UsageError("expected a divisor of every in_features or 'row', found '0'");
-  }, "input features that share a scale; 'row' = the whole row", default_text(q.group_size));
+  options.custom(
+      "group-size", "N|row",
+      [&q](const std::string& text) {
+        q.group_size = 0;
+        if (text == "row") return;
+        parse_value(text, q.group_size);
+        if (q.group_size == 0) throw UsageError("expected a divisor of every in_features or 'row', found '0'");
+      },
+      "input features that share a scale; 'row' = the whole row", default_text(q.group_size));
   options.flag("symmetric", q.symmetric, "a grid without a zero point of its own");
   options.value("rank", "N", q.rank, "LoRA rank; 0 = no LoRA");
   options.value("alpha", "X", q.alpha, "LoRA scaling is alpha / rank");
@@ -73,14 +76,16 @@ void check_usage(const Options& options, const Settings& s) {
   const auto methods = list_methods();
   const auto it = std::find_if(methods.begin(), methods.end(), [&](const MethodInfo& m) { return m.name == s.quantize.method; });
   if (it == methods.end()) throw UsageError("--method: '" + s.quantize.method + "' is not a method; see apiq-quantize --list-methods");
-  if (it->needs_calibration && s.quantize.calibration.empty()) throw UsageError("--calibration FILE is missing; " + s.quantize.method + " calibrates");
+  if (it->needs_calibration && s.quantize.calibration.empty())
+    throw UsageError("--calibration FILE is missing; " + s.quantize.method + " calibrates");
 }
 
 void print_blocks(const QuantizeResult& result) {
   if (result.blocks.empty()) return;
   Table table({"block", "first loss", "last loss", "relative error", "seconds"});
   for (const BlockReport& block : result.blocks) {
-    table.row({std::to_string(block.index), significant(block.loss_first), significant(block.loss_last), significant(block.relative_error), decimals(block.seconds, 1)});
+    table.row({std::to_string(block.index), significant(block.loss_first), significant(block.loss_last), significant(block.relative_error),
+               decimals(block.seconds, 1)});
   }
   table.print();
   std::printf("\n");
@@ -122,7 +127,8 @@ int run(Program& program, const Options& options, Settings& s) {
 
 int main(int argc, char** argv) {
   Settings settings;
-  Options options("apiq-quantize", "quantize a Llama-family model to 2, 3 or 4 bits with LoRA that cancels the error", "--model DIR --output FILE.h5 [options]");
+  Options options("apiq-quantize", "quantize a Llama-family model to 2, 3 or 4 bits with LoRA that cancels the error",
+                  "--model DIR --output FILE.h5 [options]");
   add_input_options(options, settings);
   add_method_options(options, settings);
   add_training_options(options, settings);

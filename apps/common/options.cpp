@@ -57,16 +57,19 @@ Options& Options::group(std::string title) {
 }
 
 Options& Options::flag(const std::string& name, bool& target, const std::string& help) {
-  custom(name, "", [&target](const std::string& text) {
-    if (text != "true" && text != "false") throw UsageError("expected true or false, found '" + text + "'");  // only a file can say so
-    target = text == "true";
-  }, help);
+  custom(
+      name, "",
+      [&target](const std::string& text) {
+        if (text != "true" && text != "false") throw UsageError("expected true or false, found '" + text + "'");  // only a file can say so
+        target = text == "true";
+      },
+      help);
   options_.back().is_flag = true;
   return *this;
 }
 
-Options& Options::custom(const std::string& name, const std::string& placeholder, std::function<void(const std::string&)> set, const std::string& help,
-                         std::string shown_default) {
+Options& Options::custom(const std::string& name, const std::string& placeholder, std::function<void(const std::string&)> set,
+                         const std::string& help, std::string shown_default) {
   Option option;
   option.group = group_;
   option.name = name;
@@ -79,11 +82,14 @@ Options& Options::custom(const std::string& name, const std::string& placeholder
 }
 
 Options& Options::list(const std::string& name, const std::string& placeholder, std::vector<std::filesystem::path>& target, const std::string& help) {
-  custom(name, placeholder, [&target](const std::string& text) {
-    std::filesystem::path path;
-    parse_value(text, path);
-    target.push_back(path);
-  }, help);
+  custom(
+      name, placeholder,
+      [&target](const std::string& text) {
+        std::filesystem::path path;
+        parse_value(text, path);
+        target.push_back(path);
+      },
+      help);
   options_.back().is_list = true;
   return *this;
 }
@@ -129,7 +135,8 @@ void Options::assign(const std::vector<Assignment>& assignments, const std::stri
   }
   for (const Assignment& assignment : assignments) {
     Option* option = assignment.name.empty() ? nullptr : find(assignment.name);
-    if (!option && from_file) throw UsageError(where + ": unknown key '" + assignment.name + "'; the keys are the long options of " + program_ + " --help");
+    if (!option && from_file)
+      throw UsageError(where + ": unknown key '" + assignment.name + "'; the keys are the long options of " + program_ + " --help");
     if (!option) {  // an argument without a name
       const std::string& word = assignment.values.front();
       if (word == "-h") {

@@ -31,7 +31,8 @@ class Options {
   template <class T>
   Options& value(const std::string& name, const std::string& placeholder, T& target, const std::string& help, std::string shown_default = {}) {
     if (shown_default.empty()) shown_default = default_text(target);
-    return custom(name, placeholder, [&target](const std::string& text) { parse_value(text, target); }, help, std::move(shown_default));
+    return custom(
+        name, placeholder, [&target](const std::string& text) { parse_value(text, target); }, help, std::move(shown_default));
   }
   Options& custom(const std::string& name, const std::string& placeholder, std::function<void(const std::string&)> set, const std::string& help,
                   std::string shown_default = {});

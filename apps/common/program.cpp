@@ -16,11 +16,14 @@ Program::Program(const Options& options, std::string command) : name_(options.pr
 
 void Program::add_common(Options& options) {
   options.group("Device and memory");
-  options.value("device", "SEL", device_options_.selector, "auto, gpu, cpu, P:D (platform and device index) or part of a device name; $APIQ_DEVICE sets the default");
-  options.custom("device-memory", "SIZE", [this](const std::string& text) { device_options_.memory_bytes = parse_size(text); },
-                 "hard budget for device memory, e.g. 8GiB", "what apiq-devices shows");
-  options.custom("host-memory", "SIZE", [this](const std::string& text) { host_memory_ = parse_size(text); },
-                 "budget for host memory; passing it is reported at the end", "none");
+  options.value("device", "SEL", device_options_.selector,
+                "auto, gpu, cpu, P:D (platform and device index) or part of a device name; $APIQ_DEVICE sets the default");
+  options.custom(
+      "device-memory", "SIZE", [this](const std::string& text) { device_options_.memory_bytes = parse_size(text); },
+      "hard budget for device memory, e.g. 8GiB", "what apiq-devices shows");
+  options.custom(
+      "host-memory", "SIZE", [this](const std::string& text) { host_memory_ = parse_size(text); },
+      "budget for host memory; passing it is reported at the end", "none");
   options.group("Result and log");
   options.value("seed", "N", seed_, "same seed, same device, same bytes");
   options.value("json", "FILE", json_, "write the result as JSON (- = standard output, instead of tables)");
@@ -70,7 +73,8 @@ void Program::finish() {
   end_progress();
   if (verbose_ && device_) std::fputs(device_->profile_report().c_str(), stderr);
   if (const std::uint64_t peak = peak_host_bytes(); host_memory_ && peak > host_memory_) {
-    std::fprintf(stderr, "%s: warning: peak host memory %s passed --host-memory %s\n", name_.c_str(), size_text(peak).c_str(), size_text(host_memory_).c_str());
+    std::fprintf(stderr, "%s: warning: peak host memory %s passed --host-memory %s\n", name_.c_str(), size_text(peak).c_str(),
+                 size_text(host_memory_).c_str());
   }
 }
 

@@ -37,7 +37,8 @@ std::string status_text(const Progress& progress) {
 
 std::string bar_text(const Progress& progress) {
   const int filled = progress.total ? static_cast<int>(std::min(progress.done, progress.total) * kBarWidth / progress.total) : 0;
-  return "[" + std::string(static_cast<std::size_t>(filled), '#') + std::string(static_cast<std::size_t>(kBarWidth - filled), '.') + "] " + status_text(progress);
+  return "[" + std::string(static_cast<std::size_t>(filled), '#') + std::string(static_cast<std::size_t>(kBarWidth - filled), '.') + "] " +
+         status_text(progress);
 }
 
 std::size_t terminal_columns() {

@@ -16,7 +16,7 @@ class UsageError : public std::runtime_error {
 };
 
 template <class T>
-  requires std::is_arithmetic_v<T>
+requires std::is_arithmetic_v<T>
 void parse_value(const std::string& text, T& target) {
   T value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -48,8 +48,7 @@ std::string default_text(const std::optional<T>&) {
   return {};
 }
 template <class T>
-  requires std::is_arithmetic_v<T>
-std::string default_text(T value) {
+requires std::is_arithmetic_v<T> std::string default_text(T value) {
   char text[32];
   const auto result = std::to_chars(text, text + sizeof text, value);  // shortest form that reads back the same
   return {text, result.ptr};

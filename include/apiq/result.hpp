@@ -15,18 +15,19 @@ namespace apiq {
 
 /// What every result carries.
 struct RunInfo {
-  std::string program;   // "apiq-quantize"
-  std::string command;   // as typed, quoted
+  std::string program;  // "apiq-quantize"
+  std::string command;  // as typed, quoted
   const Device* device = nullptr;
   std::uint64_t seed = 0;
-  double seconds = 0;    // of the whole program
+  double seconds = 0;  // of the whole program
 };
 
 std::string to_json(const RunInfo& run, const QuantizeResult& result);
 std::string to_json(const RunInfo& run, const ModelSummary& model, const PerplexityResult& result);
 std::string to_json(const RunInfo& run, const ModelSummary& model, const GenerateResult& result);
 std::string to_json(const RunInfo& run, const FileSummary& summary);
-std::string to_json(const RunInfo& run, const std::vector<DeviceInfo>& devices, const std::vector<SelfTestRow>& self_test, const DeviceBenchmark* benchmark);
+std::string to_json(const RunInfo& run, const std::vector<DeviceInfo>& devices, const std::vector<SelfTestRow>& self_test,
+                    const DeviceBenchmark* benchmark);
 
 /// Of apiq::compare: key `differences`.
 std::string to_json(const RunInfo& run, const std::vector<std::string>& differences);

@@ -100,7 +100,8 @@ std::string to_json(const RunInfo& run, const QuantizeResult& result) {
   out["quantize_seconds"] = result.seconds;
   out["blocks"] = Json::array();
   for (const BlockReport& b : result.blocks) {
-    out["blocks"].push_back({{"index", b.index}, {"loss_first", b.loss_first}, {"loss_last", b.loss_last}, {"relative_error", b.relative_error}, {"seconds", b.seconds}});
+    out["blocks"].push_back(
+        {{"index", b.index}, {"loss_first", b.loss_first}, {"loss_last", b.loss_last}, {"relative_error", b.relative_error}, {"seconds", b.seconds}});
   }
   return text_of(out);
 }
@@ -148,11 +149,19 @@ std::string to_json(const RunInfo& run, const FileSummary& summary) {
   out["side_files"] = summary.side_files;
   out["linears"] = Json::array();
   for (const LinearSummary& l : summary.linears) {
-    out["linears"].push_back({{"name", l.name}, {"out_features", l.out_features}, {"in_features", l.in_features}, {"bits", l.bits}, {"group_size", l.group_size},
-                              {"symmetric", l.symmetric}, {"rank", l.rank}, {"bytes", l.bytes}, {"adapter_bytes", l.adapter_bytes}});
+    out["linears"].push_back({{"name", l.name},
+                              {"out_features", l.out_features},
+                              {"in_features", l.in_features},
+                              {"bits", l.bits},
+                              {"group_size", l.group_size},
+                              {"symmetric", l.symmetric},
+                              {"rank", l.rank},
+                              {"bytes", l.bytes},
+                              {"adapter_bytes", l.adapter_bytes}});
   }
   out["tensors"] = Json::array();
-  for (const TensorSummary& t : summary.tensors) out["tensors"].push_back({{"name", t.name}, {"dtype", t.dtype}, {"shape", t.shape}, {"bytes", t.bytes}});
+  for (const TensorSummary& t : summary.tensors)
+    out["tensors"].push_back({{"name", t.name}, {"dtype", t.dtype}, {"shape", t.shape}, {"bytes", t.bytes}});
   return text_of(out);
 }
 
@@ -162,19 +171,27 @@ std::string to_json(const RunInfo& run, const std::vector<std::string>& differen
   return text_of(out);
 }
 
-std::string to_json(const RunInfo& run, const std::vector<DeviceInfo>& devices, const std::vector<SelfTestRow>& self_test, const DeviceBenchmark* benchmark) {
+std::string to_json(const RunInfo& run, const std::vector<DeviceInfo>& devices, const std::vector<SelfTestRow>& self_test,
+                    const DeviceBenchmark* benchmark) {
   Json out = common(run);
   out["devices"] = Json::array();
   for (const DeviceInfo& d : devices) out["devices"].push_back(device_json(d));
   out["self_test"] = Json::array();
   for (const SelfTestRow& row : self_test) {
-    out["self_test"].push_back({{"kernel", row.kernel}, {"detail", row.detail}, {"passed", row.passed}, {"error", row.error}, {"tolerance", row.tolerance},
+    out["self_test"].push_back({{"kernel", row.kernel},
+                                {"detail", row.detail},
+                                {"passed", row.passed},
+                                {"error", row.error},
+                                {"tolerance", row.tolerance},
                                 {"message", row.message}});
   }
   out["benchmark"] = nullptr;
   if (benchmark) {
-    out["benchmark"] = {{"read_gb_per_second", benchmark->read_gbps}, {"copy_gb_per_second", benchmark->copy_gbps}, {"upload_gb_per_second", benchmark->upload_gbps},
-                        {"download_gb_per_second", benchmark->download_gbps}, {"matmul_gflop_per_second", benchmark->matmul_gflops}};
+    out["benchmark"] = {{"read_gb_per_second", benchmark->read_gbps},
+                        {"copy_gb_per_second", benchmark->copy_gbps},
+                        {"upload_gb_per_second", benchmark->upload_gbps},
+                        {"download_gb_per_second", benchmark->download_gbps},
+                        {"matmul_gflop_per_second", benchmark->matmul_gflops}};
   }
   return text_of(out);
 }
