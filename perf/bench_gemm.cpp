@@ -1,0 +1,120 @@
+// Dense products against OpenBLAS sgemm (two threads): squares, the products of one training step of the demo model, and the
+// linears of a 7B model at 128 tokens; all three forms. One case also times CLBlast, for the choice between the engines.
+#include <cblas.h>
+
+#include <cmath>
+
+#include "harness.hpp"
+#include "ops/gemm.hpp"
+
+namespace {
+
+using namespace apiq;
+using perf::Contender;
+
+struct Case {
+  std::string group;
+  char form;  // 't': nt, 'n': nn, 'w': tn (weight gradient)
+  std::uint64_t M, N, K;
+  float beta = 0;
+  const char* engine = "own";
+
+  std::string text() const {
+    const char* name = form == 't' ? "nt" : form == 'n' ? "nn" : "tn";
+    return group + " " + name + " " + std::to_string(M) + "x" + std::to_string(N) + "x" + std::to_string(K) + (beta != 0 ? " beta" : "") +
+           (std::string_view(engine) == "own" ? "" : std::string(" ") + engine);
+  }
+};
+
+/// All products of one linear [out, in] with LoRA in a training step over `tokens` tokens.
+void add_training_step(std::vector<Case>& cases, const std::string& group, std::uint64_t tokens, std::uint64_t in, std::uint64_t out, std::uint64_t rank) {
+  cases.push_back({group, 't', tokens, out, in});          // y = x w^T
+  cases.push_back({group, 't', tokens, rank, in});         // t = x A^T
+  cases.push_back({group, 't', tokens, out, rank, 1.0f});  // y += t B^T
+  cases.push_back({group, 'w', out, in, tokens});          // dw = dy^T x
+  cases.push_back({group, 'w', out, rank, tokens});        // dB = dy^T t
+  cases.push_back({group, 'n', tokens, rank, out});        // dt = dy B
+  cases.push_back({group, 'w', rank, in, tokens});         // dA = dt^T x
+}
+
+std::vector<Case> all_cases() {
+  std::vector<Case> cases;
+  for (const char form : {'t', 'n', 'w'}) {
+    cases.push_back({"square", form, 1024, 1024, 1024});
+    cases.push_back({"tokens", form, 2048, 256, 768});
+  }
+  add_training_step(cases, "novels-6m", 256, 256, 768, 16);
+  add_training_step(cases, "novels-6m", 256, 768, 256, 16);
+  for (const std::uint64_t tokens : {1, 8}) cases.push_back({"few rows", 't', tokens, 4096, 4096});
+  for (const std::uint64_t out : {4096, 11008}) {
+    cases.push_back({"7B", 't', 128, out, 4096});
+    cases.push_back({"7B", 'n', 128, 4096, out});
+    cases.push_back({"7B", 'w', out, 4096, 128});
+  }
+  cases.push_back({"engine", 't', 512, 512, 512});
+  cases.push_back({"engine", 't', 512, 512, 512, 0, "clblast"});
+  return cases;
+}
+
+void openblas(const Case& x, const float* a, const float* b, float* c) {
+  const auto M = static_cast<blasint>(x.M), N = static_cast<blasint>(x.N), K = static_cast<blasint>(x.K);
+  cblas_sgemm(CblasRowMajor, x.form == 'w' ? CblasTrans : CblasNoTrans, x.form == 't' ? CblasTrans : CblasNoTrans, M, N, K, 1.0f, a, x.form == 'w' ? M : K, b,
+              x.form == 't' ? K : N, x.beta, c, N);
+}
+
+runtime::DeviceTensor upload(runtime::Queue& queue, const std::vector<float>& values, const Shape& shape) {
+  runtime::DeviceTensor tensor(queue.device(), DType::f32, shape, "benchmark operand");
+  queue.write(tensor, values.data());
+  return tensor;
+}
+
+/// A benchmark of a wrong result is worthless: both ran once from c = 0, so they must agree up to rounding.
+void require_agreement(const Case& x, const std::vector<float>& ours, const std::vector<float>& theirs) {
+  const double tolerance = 2.0 * static_cast<double>(x.K + 3) * 0x1p-24 * static_cast<double>(x.K);  // both sides: K eps sum |a b|
+  for (std::size_t i = 0; i < ours.size(); ++i)
+    if (!(std::abs(ours[i] - theirs[i]) <= tolerance)) {
+      std::fprintf(stderr, "%s: element %zu differs from OpenBLAS: %g and %g\n", x.text().c_str(), i, ours[i], theirs[i]);
+      std::exit(1);
+    }
+}
+
+perf::Result measure(runtime::Queue& queue, const Case& x, int rounds) {
+  setenv("APIQ_GEMM", x.engine, 1);
+  const std::vector<float> a = perf::random_floats(x.M * x.K, 1), b = perf::random_floats(x.N * x.K, 2);
+  std::vector<float> c(x.M * x.N);
+  const auto da = upload(queue, a, x.form == 'w' ? Shape{x.K, x.M} : Shape{x.M, x.K}), db = upload(queue, b, x.form == 't' ? Shape{x.N, x.K} : Shape{x.K, x.N});
+  const auto dc = upload(queue, c, {x.M, x.N});
+  const auto op = x.form == 't' ? ops::matmul_nt : x.form == 'n' ? ops::matmul_nn : ops::matmul_tn;
+  const Contender ours{[&](int count) {
+    for (int i = 0; i < count; ++i) op(queue, da, db, dc, 1.0f, x.beta);
+    queue.finish();
+  }};
+  const Contender rival{[&](int count) {
+    for (int i = 0; i < count; ++i) openblas(x, a.data(), b.data(), c.data());
+  }};
+  ours.run(1);
+  rival.run(1);
+  require_agreement(x, runtime::read_floats(queue, dc), c);
+  const auto timings = perf::interleave({ours, rival}, rounds);
+  const double m = static_cast<double>(x.M), n = static_cast<double>(x.N), k = static_cast<double>(x.K);
+  return {"gemm", x.text(), timings[0], 4 * (m * k + n * k + m * n * (x.beta != 0 ? 2 : 1)), 2 * m * n * k, "fp32 matmul rate", 0, "OpenBLAS sgemm, 2 threads",
+          timings[1]};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const auto options = perf::parse_options(argc, argv);
+  openblas_set_num_threads(2);
+  const auto device = perf::open_device();
+  std::vector<perf::Result> results;
+  for (const auto& x : all_cases())
+    if (x.text().find(options.filter) != std::string::npos) results.push_back(measure(device->queue(), x, options.rounds));
+  double limit = 0;  // the best the machine's BLAS reached in this run, in GFLOP/s
+  for (const auto& result : results) limit = std::max(limit, result.flops / 1e6 / result.rivals.min);
+  for (auto& result : results) {
+    result.limit = limit;
+    perf::print(result, device->info());
+  }
+  return 0;
+}
