@@ -1,0 +1,254 @@
+// Reading a checkpoint. Nothing in the file is trusted: open() checks every name, type and size against config.json before any
+// tensor is read; the checksums are HDF5's.
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+
+#include "apiq/error.hpp"
+#include "io/checkpoint.hpp"
+#include "io/checkpoint_layout.hpp"
+#include "io/checkpoint_values.hpp"
+#include "io/hdf5.hpp"
+#include "io/model_directory.hpp"
+
+namespace apiq {
+
+namespace fs = std::filesystem;
+namespace h5 = hdf5;
+namespace layout = checkpoint_layout;
+
+struct CheckpointReader::State {
+  fs::path path;
+  h5::Node file, linear_group, tensor_group;
+  CheckpointMeta meta;
+  ModelConfig config;
+  std::vector<LinearEntry> linears;
+  std::vector<TensorInfo> tensors;
+};
+
+namespace {
+
+template <class T>
+std::vector<T> read_values(const h5::Node& group, const char* name, h5::Element element, const h5::Dims& dims) {
+  const h5::Node dataset = h5::open_dataset(group, name, element, dims);
+  std::uint64_t count = 1;
+  for (auto d : dims) count *= d;
+  std::vector<T> values(count);
+  h5::read_all(dataset, element, std::as_writable_bytes(std::span(values)));
+  return values;
+}
+
+std::string read_text_dataset(const h5::Node& parent, const std::string& name) {
+  h5::DatasetInfo info;
+  const h5::Node dataset = h5::open_dataset(parent, name, info);
+  if (info.element != h5::Element::u8 || info.dims.size() != 1) throw FormatError(dataset.where() + ": expected u8 with one dimension");
+  std::string text(info.dims[0], '\0');
+  h5::read_all(dataset, info.element, std::as_writable_bytes(std::span(text.data(), text.size())));
+  return text;
+}
+
+std::string read_text(const h5::Node& root, const char* name) {
+  return h5::has_attribute(root, name) ? h5::read_string_attribute(root, name) : read_text_dataset(root, name);
+}
+
+void check_format(const h5::Node& root) {
+  if (!h5::has_attribute(root, "format") || h5::read_string_attribute(root, "format") != layout::kFormat)
+    throw FormatError(root.file + ": an HDF5 file, but not an apiq checkpoint (root attribute 'format' is not '" + layout::kFormat + "')");
+  const std::uint32_t version = h5::read_u32_attribute(root, "format_version");
+  if (version != layout::kFormatVersion)
+    throw Unsupported(root.file + ": format_version " + std::to_string(version) + "; this program reads version " +
+                      std::to_string(layout::kFormatVersion));
+}
+
+CheckpointMeta read_meta(const h5::Node& root) {
+  CheckpointMeta meta;
+  meta.method = h5::read_string_attribute(root, "method");
+  meta.options_json = read_text(root, "options");
+  meta.provenance_json = read_text(root, "provenance");
+  const h5::Node files = h5::open_group(root, "files");
+  for (const auto& name : h5::children(files)) meta.side_files[name] = read_text_dataset(files, name);
+  return meta;
+}
+
+ModelConfig read_config(const h5::Node& root, const CheckpointMeta& meta) {
+  const auto config = meta.side_files.find("config.json");
+  if (config == meta.side_files.end()) throw FormatError(root.file + ": /files/config.json: missing; without it the model cannot be built");
+  ModelConfig out = parse_model_config(config->second, root.file + ": /files/config.json");
+  const auto generation = meta.side_files.find("generation_config.json");
+  if (generation != meta.side_files.end()) apply_generation_config(out, generation->second, root.file + ": /files/generation_config.json");
+  return out;
+}
+
+void expect_number(const h5::Node& group, const char* name, std::uint64_t found, std::uint64_t expected) {
+  if (found != expected)
+    throw FormatError(group.where() + ": attribute '" + name + "': expected " + std::to_string(expected) + " as config.json says, found " +
+                      std::to_string(found));
+}
+
+// `weight` is the tensor the linear replaces: its shape is what the attributes have to repeat.
+LinearEntry read_entry(const h5::Node& group, const std::string& name, const Shape& weight) {
+  LinearEntry e;
+  e.name = name;
+  e.layout = {.out_features = h5::read_u32_attribute(group, "out_features"),
+              .in_features = h5::read_u32_attribute(group, "in_features"),
+              .bits = h5::read_u32_attribute(group, "bits"),
+              .group_size = h5::read_u32_attribute(group, "group_size")};
+  expect_number(group, "out_features", e.layout.out_features, weight[0]);
+  expect_number(group, "in_features", e.layout.in_features, weight[1]);
+  try {
+    check_layout(e.layout, name.c_str());
+  } catch (const InvalidArgument& error) {
+    throw FormatError(group.where() + ": " + error.what());
+  }
+  const std::string packing = h5::read_string_attribute(group, "layout");
+  if (packing != layout::kPackedLayout)
+    throw FormatError(group.where() + ": attribute 'layout': expected '" + layout::kPackedLayout + "', found '" + packing + "'");
+  const std::uint32_t symmetric = h5::read_u32_attribute(group, "symmetric");
+  if (symmetric > 1) throw FormatError(group.where() + ": attribute 'symmetric': expected 0 or 1, found " + std::to_string(symmetric));
+  e.symmetric = symmetric == 1;
+  e.rank = h5::read_u32_attribute(group, "rank");
+  e.alpha = h5::read_f32_attribute(group, "alpha");
+  if (!std::isfinite(e.alpha)) throw FormatError(group.where() + ": attribute 'alpha' is not a finite number");
+  e.bytes = e.layout.bytes();
+  e.adapter_bytes = 2 * std::uint64_t{e.rank} * (std::uint64_t{e.layout.in_features} + e.layout.out_features);
+  return e;
+}
+
+void check_datasets(const h5::Node& group, const LinearEntry& e) {
+  h5::open_dataset(group, "qweight", h5::Element::u32, layout::qweight_dims(e.layout));
+  h5::open_dataset(group, "scales", h5::Element::f16, layout::scale_dims(e.layout));
+  h5::open_dataset(group, "qzeros", h5::Element::u32, layout::qzeros_dims(e.layout));
+  if (e.rank != 0) {
+    h5::open_dataset(group, "lora_A", h5::Element::f16, {e.rank, e.layout.in_features});
+    h5::open_dataset(group, "lora_B", h5::Element::f16, {e.layout.out_features, e.rank});
+  } else if (h5::has_child(group, "lora_A") || h5::has_child(group, "lora_B")) {
+    throw FormatError(group.where() + ": has LoRA matrices although its rank is 0");
+  }
+}
+
+void check_tensor(const h5::Node& group, TensorInfo& info) {
+  h5::DatasetInfo found;
+  const h5::Node dataset = h5::open_dataset(group, info.name, found);
+  if (found.dims != layout::dims_of(info.shape))
+    h5::open_dataset(group, info.name, found.element, layout::dims_of(info.shape));  // throws, naming both
+  switch (found.element) {
+    case h5::Element::f32:
+      info.dtype = DType::f32;
+      return;
+    case h5::Element::f16:
+      info.dtype = DType::f16;
+      return;
+    case h5::Element::u16:
+      if (h5::has_attribute(dataset, "dtype") && h5::read_string_attribute(dataset, "dtype") == "bf16") {
+        info.dtype = DType::bf16;
+        return;
+      }
+      [[fallthrough]];
+    default:
+      throw FormatError(dataset.where() + ": expected f32, f16, or u16 with the attribute dtype='bf16'; found " + h5::name_of(found.element));
+  }
+}
+
+// Everything expected was found, so a larger group holds something that no configuration explains.
+void check_nothing_else(const h5::Node& group, const std::vector<std::string>& expected_sorted) {
+  for (const auto& name : h5::children(group))
+    if (!std::binary_search(expected_sorted.begin(), expected_sorted.end(), name))
+      throw FormatError(h5::child_of(group, name).where() + ": not part of the model that config.json describes");
+}
+
+std::string linear_name(std::string tensor_name) { return tensor_name.substr(0, tensor_name.size() - std::string_view(".weight").size()); }
+
+}  // namespace
+
+CheckpointReader::CheckpointReader(std::unique_ptr<State> state) : state_(std::move(state)) {}
+CheckpointReader::~CheckpointReader() = default;
+CheckpointReader::CheckpointReader(CheckpointReader&&) noexcept = default;
+
+CheckpointReader CheckpointReader::open(const fs::path& path) {
+  if (!is_checkpoint_file(path)) throw FormatError(path.string() + ": not an HDF5 file; expected a checkpoint (.h5)");
+  auto state = std::make_unique<State>();
+  State& s = *state;
+  s.path = path;
+  s.file = h5::open_file(path);
+  check_format(s.file);
+  s.meta = read_meta(s.file);
+  s.config = read_config(s.file, s.meta);
+  s.linear_group = h5::open_group(s.file, "linears");
+  s.tensor_group = h5::open_group(s.file, "tensors");
+
+  std::map<std::string, TensorInfo> expected;
+  for (auto& info : expected_tensors(s.config)) expected.emplace(info.name, info);
+  std::vector<std::string> linear_names, tensor_names;
+  for (std::uint32_t block = 0; block < s.config.num_hidden_layers; ++block) {
+    for (const char* linear : kBlockLinears) {
+      const auto weight = expected.extract(linear_tensor_name(block, linear));
+      const std::string name = linear_name(weight.key());
+      const h5::Node group = h5::open_group(s.linear_group, name);
+      s.linears.push_back(read_entry(group, name, weight.mapped().shape));
+      check_datasets(group, s.linears.back());
+      linear_names.push_back(name);
+    }
+  }
+  for (auto& [name, info] : expected) {
+    check_tensor(s.tensor_group, info);
+    s.tensors.push_back(info);
+    tensor_names.push_back(name);
+  }
+  std::sort(linear_names.begin(), linear_names.end());
+  check_nothing_else(s.linear_group, linear_names);
+  check_nothing_else(s.tensor_group, tensor_names);
+  return CheckpointReader(std::move(state));
+}
+
+const fs::path& CheckpointReader::path() const { return state_->path; }
+const ModelConfig& CheckpointReader::config() const { return state_->config; }
+const CheckpointMeta& CheckpointReader::meta() const { return state_->meta; }
+const std::vector<LinearEntry>& CheckpointReader::linears() const { return state_->linears; }
+const std::vector<TensorInfo>& CheckpointReader::tensors() const { return state_->tensors; }
+
+std::string CheckpointReader::report_json() const {
+  return h5::has_child(state_->file, "report") ? read_text_dataset(state_->file, "report") : std::string();
+}
+
+QuantizedLinear CheckpointReader::read_linear(const std::string& name) const {
+  const auto entry = std::find_if(linears().begin(), linears().end(), [&](const LinearEntry& e) { return e.name == name; });
+  if (entry == linears().end()) throw FormatError(path().string() + ": /linears has no '" + name + "'");
+  const PackedLayout& p = entry->layout;
+  const h5::Node group = h5::open_group(state_->linear_group, name);
+  QuantizedLinear out{.weight = {}, .symmetric = entry->symmetric, .rank = entry->rank, .alpha = entry->alpha, .lora_A = {}, .lora_B = {}};
+  out.weight.layout = p;
+  out.weight.qweight = read_values<std::uint32_t>(group, "qweight", h5::Element::u32, layout::qweight_dims(p));
+  out.weight.scales = read_values<std::uint16_t>(group, "scales", h5::Element::f16, layout::scale_dims(p));
+  out.weight.qzeros = read_values<std::uint32_t>(group, "qzeros", h5::Element::u32, layout::qzeros_dims(p));
+  if (entry->rank == 0) return out;
+  out.lora_A = read_values<std::uint16_t>(group, "lora_A", h5::Element::f16, {entry->rank, p.in_features});
+  out.lora_B = read_values<std::uint16_t>(group, "lora_B", h5::Element::f16, {p.out_features, entry->rank});
+  return out;
+}
+
+std::vector<std::byte> CheckpointReader::read_tensor(const std::string& name) const {
+  const auto info = std::find_if(tensors().begin(), tensors().end(), [&](const TensorInfo& t) { return t.name == name; });
+  if (info == tensors().end()) throw FormatError(path().string() + ": /tensors has no '" + name + "'");
+  const h5::Element element = layout::element_of(info->dtype);
+  const h5::Node dataset = h5::open_dataset(state_->tensor_group, name, element, layout::dims_of(info->shape));
+  std::vector<std::byte> bytes(info->shape.elements() * size_of(info->dtype));
+  h5::read_all(dataset, element, bytes);
+  return bytes;
+}
+
+void CheckpointReader::verify() const {
+  for (const auto& entry : linears()) check_values(path().string() + ": /linears/" + entry.name, read_linear(entry.name));
+  for (const auto& info : tensors()) read_tensor(info.name);
+  report_json();
+}
+
+bool is_checkpoint_file(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw IoError(path.string() + ": cannot be opened for reading");
+  char found[8] = {};
+  file.read(found, sizeof found);
+  static constexpr char kSignature[8] = {'\x89', 'H', 'D', 'F', '\r', '\n', '\x1a', '\n'};
+  return file.gcount() == sizeof found && std::equal(found, found + 8, kSignature);
+}
+
+}  // namespace apiq
