@@ -1,0 +1,288 @@
+// Writing and reading back; failures of the writer; damage to the bytes of a checkpoint.
+#include "io/checkpoint.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <hdf5.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <thread>
+
+#include "apiq/error.hpp"
+#include "io/tiny_checkpoint.hpp"
+#include "util/atomic_file.hpp"
+
+namespace apiq {
+namespace {
+
+using namespace testing_support;
+using testing::HasSubstr;
+namespace fs = std::filesystem;
+
+// Everything a reader returns, as one string: equal strings, equal content.
+std::string content_of(const fs::path& path) {
+  const CheckpointReader reader = CheckpointReader::open(path);
+  reader.verify();
+  std::string all = reader.meta().method + '|' + reader.meta().options_json + '|' + reader.meta().provenance_json + '|' + reader.report_json();
+  const auto append = [&](const auto& values) {
+    all.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(values[0]));
+    all += '|';
+  };
+  for (const auto& [name, bytes] : reader.meta().side_files) all += name + '|' + bytes + '|';
+  for (const auto& entry : reader.linears()) {
+    const QuantizedLinear linear = reader.read_linear(entry.name);
+    const PackedLayout& l = linear.weight.layout;
+    all += entry.name;
+    for (auto n : {l.out_features, l.in_features, l.bits, l.group_size, linear.rank, std::uint32_t{linear.symmetric}}) all += std::to_string(n) + '|';
+    all += std::to_string(linear.alpha);
+    append(linear.weight.qweight);
+    append(linear.weight.scales);
+    append(linear.weight.qzeros);
+    append(linear.lora_A);
+    append(linear.lora_B);
+  }
+  for (const auto& info : reader.tensors()) {
+    all += info.name + std::string(name_of(info.dtype)) + info.shape.text();
+    append(reader.read_tensor(info.name));
+  }
+  return all;
+}
+
+std::string error_of(const fs::path& path) {
+  try {
+    content_of(path);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+bool is_empty(const TemporaryFolder& folder) { return fs::is_empty(folder.path); }
+
+TEST(Checkpoint, ReadsBackWhatWasWritten) {
+  const TemporaryFolder folder;
+  const TinyCheckpoint tiny = make_tiny();
+  write_tiny(folder / "m.h5", tiny);
+  const CheckpointReader reader = CheckpointReader::open(folder / "m.h5");
+  reader.verify();
+  EXPECT_EQ(reader.path(), folder / "m.h5");
+  EXPECT_EQ(reader.config().intermediate_size, 172u);
+  EXPECT_EQ(reader.meta().method, tiny.meta.method);
+  EXPECT_EQ(reader.meta().options_json, tiny.meta.options_json);
+  EXPECT_EQ(reader.meta().provenance_json, tiny.meta.provenance_json);
+  EXPECT_EQ(reader.meta().side_files, tiny.meta.side_files);
+  EXPECT_EQ(reader.report_json(), tiny.report);
+
+  ASSERT_EQ(reader.linears().size(), 7u);
+  for (std::size_t i = 0; i < 7; ++i) {
+    const LinearEntry& entry = reader.linears()[i];
+    EXPECT_EQ(entry.name, std::string("model.layers.0.") + kBlockLinears[i]);
+    const QuantizedLinear& written = tiny.linears.at(entry.name);
+    const QuantizedLinear read = reader.read_linear(entry.name);
+    EXPECT_EQ(entry.layout, written.weight.layout);
+    EXPECT_EQ(entry.bytes, 4 * written.weight.qweight.size() + 2 * written.weight.scales.size() + 4 * written.weight.qzeros.size());
+    EXPECT_EQ(entry.adapter_bytes, 2 * (written.lora_A.size() + written.lora_B.size()));
+    EXPECT_EQ(read.weight.layout, written.weight.layout);
+    EXPECT_EQ(read.weight.qweight, written.weight.qweight);
+    EXPECT_EQ(read.weight.scales, written.weight.scales);
+    EXPECT_EQ(read.weight.qzeros, written.weight.qzeros);
+    EXPECT_EQ(read.symmetric, written.symmetric);
+    EXPECT_EQ(read.rank, written.rank);
+    EXPECT_EQ(read.alpha, written.alpha);
+    EXPECT_EQ(read.lora_A, written.lora_A);
+    EXPECT_EQ(read.lora_B, written.lora_B);
+  }
+
+  ASSERT_EQ(reader.tensors().size(), tiny.infos.size());
+  for (std::size_t i = 0; i < tiny.infos.size(); ++i) {
+    const auto& infos = reader.tensors();
+    const auto info = std::find_if(infos.begin(), infos.end(), [&](const TensorInfo& t) { return t.name == tiny.infos[i].name; });
+    ASSERT_NE(info, infos.end());
+    EXPECT_EQ(info->dtype, tiny.infos[i].dtype);
+    EXPECT_EQ(info->shape, tiny.infos[i].shape);
+    EXPECT_EQ(reader.read_tensor(info->name), tiny.tensors[i]);
+  }
+  EXPECT_THROW(reader.read_linear("model.layers.1.mlp.up_proj"), FormatError);
+  EXPECT_THROW(reader.read_tensor("model.nothing"), FormatError);
+}
+
+TEST(Checkpoint, TextsTooLongForAttributesBecomeDatasets) {
+  const TemporaryFolder folder;
+  TinyCheckpoint tiny = make_tiny();
+  tiny.meta.provenance_json = "{\"hashes\":\"" + std::string(200000, 'a') + "\"}";
+  write_tiny(folder / "m.h5", tiny);
+  EXPECT_EQ(CheckpointReader::open(folder / "m.h5").meta().provenance_json, tiny.meta.provenance_json);
+}
+
+TEST(Checkpoint, LargeTensorsAreReadBackAcrossChunks) {
+  const TemporaryFolder folder;
+  std::mt19937 random(3);
+  TinyCheckpoint tiny = make_tiny();
+  // 4 MiB of one 1-D side file: several chunks, a ragged last one.
+  std::string bytes((4 << 20) + 12345, '\0');
+  for (auto& c : bytes) c = static_cast<char>(random());
+  tiny.meta.side_files["tokenizer.model"] = bytes;
+  write_tiny(folder / "m.h5", tiny);
+  EXPECT_TRUE(CheckpointReader::open(folder / "m.h5").meta().side_files.at("tokenizer.model") == bytes);
+}
+
+TEST(Checkpoint, SameContentGivesSameBytesAtAnotherTime) {
+  const TemporaryFolder folder;
+  write_tiny(folder / "a.h5", make_tiny());
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // HDF5's time stamps count seconds
+  write_tiny(folder / "b.h5", make_tiny());
+  EXPECT_TRUE(read_file(folder / "a.h5") == read_file(folder / "b.h5"));
+  write_tiny(folder / "c.h5", make_tiny(8));
+  EXPECT_FALSE(read_file(folder / "a.h5") == read_file(folder / "c.h5"));
+}
+
+TEST(CheckpointWriter, AppearsOnlyWhenFinished) {
+  const TemporaryFolder folder;
+  const TinyCheckpoint tiny = make_tiny();
+  {
+    CheckpointWriter writer(folder / "m.h5", tiny.meta);
+    add_all(writer, tiny);
+    EXPECT_FALSE(fs::exists(folder / "m.h5"));
+    CheckpointWriter moved = std::move(writer);
+    moved.finish();
+    EXPECT_TRUE(fs::exists(folder / "m.h5"));
+    EXPECT_THROW(moved.finish(), InvalidArgument);
+  }
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder.path), {}), 1);
+}
+
+TEST(CheckpointWriter, LeavesNothingWhenAbandoned) {
+  const TemporaryFolder folder;
+  { CheckpointWriter writer(folder / "m.h5", make_tiny().meta); }
+  EXPECT_TRUE(is_empty(folder));
+  write_file_atomically(folder / "m.h5", "an older checkpoint");
+  { CheckpointWriter writer(folder / "m.h5", make_tiny().meta); }
+  EXPECT_EQ(read_file(folder / "m.h5"), "an older checkpoint");
+}
+
+TEST(CheckpointWriter, RefusesWhatItCannotStore) {
+  const TemporaryFolder folder;
+  TinyCheckpoint tiny = make_tiny();
+  CheckpointWriter writer(folder / "m.h5", tiny.meta);
+  QuantizedLinear linear = tiny.linears.begin()->second;
+  writer.add_linear("a", linear);
+  EXPECT_THROW(writer.add_linear("a", linear), InvalidArgument);
+  EXPECT_THROW(writer.add_linear("a/b", linear), InvalidArgument);
+  linear.weight.scales.pop_back();
+  EXPECT_THROW(writer.add_linear("b", linear), ShapeError);
+  EXPECT_THROW(writer.add_tensor({"t", DType::f32, {2, 3}}, std::vector<std::byte>(20)), ShapeError);
+  EXPECT_THROW(writer.add_tensor({"t", DType::i64, {1}}, std::vector<std::byte>(8)), InvalidArgument);
+  EXPECT_THROW(CheckpointWriter(folder.path, tiny.meta), IoError);
+  EXPECT_THROW(CheckpointWriter(folder.path / "absent" / "m.h5", tiny.meta), IoError);
+  tiny.meta.side_files["../x"] = "";
+  EXPECT_THROW(CheckpointWriter(folder / "n.h5", tiny.meta), InvalidArgument);
+}
+
+// A file size limit fails writes just as a full disk does, without needing one. In a child, since the limit stays.
+int write_under_limit(const fs::path& path, rlim_t bytes) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(60);  // a hang is a failure
+    std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{bytes, bytes};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    int code = 1;
+    try {
+      write_tiny(path, make_tiny());
+    } catch (const IoError& error) {
+      const std::string text = error.what();
+      code = text.find(path.string()) == 0 && text.find(".tmp") == std::string::npos && text.find("File too large") != std::string::npos &&
+                     text.find('\n') == std::string::npos
+                 ? 0
+                 : 2;
+    } catch (...) {
+      code = 3;
+    }
+    std::exit(code);  // runs HDF5's own exit handler, which meets the same full disk
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 100 + WTERMSIG(status);
+}
+
+TEST(CheckpointWriter, FullDiskIsAnIoErrorAndLeavesNothing) {
+  const TemporaryFolder folder;
+  write_tiny(folder / "whole.h5", make_tiny());
+  const auto size = fs::file_size(folder / "whole.h5");
+  fs::remove(folder / "whole.h5");
+  for (rlim_t limit : {size / 50, size / 4, size / 2, size - 1000, size - 1}) {
+    EXPECT_EQ(write_under_limit(folder / "m.h5", limit), 0) << limit << " of " << size;
+    EXPECT_TRUE(is_empty(folder)) << limit;
+    for (const auto& left : fs::directory_iterator(folder.path)) fs::remove(left);
+  }
+}
+
+TEST(CheckpointDamage, AnyFlippedByteIsFoundOrHarmless) {
+  const TemporaryFolder folder;
+  write_tiny(folder / "m.h5", make_tiny());
+  const std::string good = read_file(folder / "m.h5"), content = content_of(folder / "m.h5");
+  int found = 0, tried = 0;
+  // 61 is prime to every structure size, so that all kinds of fields are hit.
+  for (std::size_t at = 0; at < good.size(); at += at < 128 ? 1 : 61, ++tried) {
+    std::string bad = good;
+    bad[at] = static_cast<char>(bad[at] ^ (1 << at % 8));
+    std::ofstream(folder / "bad.h5", std::ios::binary) << bad;
+    try {
+      ASSERT_TRUE(content_of(folder / "bad.h5") == content) << "byte " << at << " changed the content unnoticed";
+    } catch (const FormatError& error) {
+      ++found;
+      EXPECT_THAT(error.what(), HasSubstr("bad.h5")) << at;
+      EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos);
+    }
+  }
+  EXPECT_GT(found, tried / 2);  // the rest is space that HDF5 reserves and does not use
+}
+
+TEST(CheckpointDamage, NamesTheDatasetWhoseChecksumFails) {
+  const TemporaryFolder folder;
+  const fs::path path = folder / "m.h5";
+  write_tiny(path, make_tiny());
+  const std::string name = "/linears/model.layers.0.mlp.down_proj/qweight";
+  haddr_t address = 0;
+  {
+    const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
+    const hid_t dataset = H5Dopen2(file, name.c_str(), H5P_DEFAULT);
+    const hid_t space = H5Dget_space(dataset);
+    unsigned mask = 0;
+    hsize_t size = 0;
+    hsize_t offset[4];
+    ASSERT_GE(H5Dget_chunk_info(dataset, space, 0, offset, &mask, &address, &size), 0);
+    H5Sclose(space);
+    H5Dclose(dataset);
+    H5Fclose(file);
+  }
+  std::string bytes = read_file(path);
+  bytes[address + 10] = static_cast<char>(bytes[address + 10] ^ 4);
+  write_file_atomically(path, bytes);
+  EXPECT_EQ(error_of(path), path.string() + ": " + name + ": cannot be read: data error detected by Fletcher32 checksum");
+}
+
+TEST(CheckpointDamage, CutFilesAndOtherFilesAreFormatErrors) {
+  const TemporaryFolder folder;
+  write_tiny(folder / "m.h5", make_tiny());
+  const std::string good = read_file(folder / "m.h5");
+  for (std::size_t size : {std::size_t{0}, std::size_t{7}, std::size_t{8}, std::size_t{47}, good.size() / 3, good.size() / 2, good.size() - 1}) {
+    std::ofstream(folder / "cut.h5", std::ios::binary) << good.substr(0, size);
+    EXPECT_THROW(CheckpointReader::open(folder / "cut.h5"), FormatError) << size;
+  }
+  EXPECT_THAT(error_of(folder / "cut.h5"), HasSubstr("truncated file"));
+  std::ofstream(folder / "text.h5") << "{\"not\": \"HDF5\"}";
+  EXPECT_THAT(error_of(folder / "text.h5"), HasSubstr("text.h5: not an HDF5 file"));
+  EXPECT_FALSE(is_checkpoint_file(folder / "text.h5"));
+  EXPECT_TRUE(is_checkpoint_file(folder / "m.h5"));
+  EXPECT_THROW(CheckpointReader::open(folder / "absent.h5"), IoError);
+}
+
+}  // namespace
+}  // namespace apiq
