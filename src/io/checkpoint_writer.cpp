@@ -17,10 +17,10 @@ struct CheckpointWriter::State {
 
   ~State() {
     if (temporary.empty()) return;
-    // Groups first: the file is closed by its last id, and a closed file is what we want to remove.
+    // Groups first: the file is closed by its last id.
     linears.handle.close();
     tensors.handle.close();
-    file.handle.close();
+    h5::abandon_file(file);
     std::error_code ignored;
     fs::remove(temporary, ignored);
   }

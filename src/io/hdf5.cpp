@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "apiq/error.hpp"
+#include "io/hdf5_file_driver.hpp"
 
 namespace apiq::hdf5 {
 
@@ -87,6 +88,8 @@ Handle access_list(const std::string& where) {
   call<IoError>(where, "preparing to open", H5Pset_libver_bounds, list.get(), H5F_LIBVER_V110, H5F_LIBVER_V110);
   call<IoError>(where, "preparing to open", H5Pset_file_locking, list.get(), hbool_t{0}, hbool_t{1});
   call<IoError>(where, "preparing to open", H5Pset_fclose_degree, list.get(), H5F_CLOSE_STRONG);
+  // No chunk cache: whole datasets are moved, and a cached chunk would be written, and fail, only when its dataset is closed.
+  call<IoError>(where, "preparing to open", H5Pset_cache, list.get(), 0, std::size_t{0}, std::size_t{0}, 1.0);
   return list;
 }
 
@@ -108,6 +111,7 @@ Handle type_of(Element element) {
 Node create_file(const std::filesystem::path& path, const std::string& shown_as) {
   Node file{{}, shown_as, "/"};
   const Handle access = access_list(file.file);
+  call<IoError>(file.file, "preparing to create", use_discardable_driver, access.get());
   const Handle creation(call<IoError>(file.file, "preparing to create", H5Pcreate, H5P_FILE_CREATE), H5Pclose);
   call<IoError>(file.file, "preparing to create", H5Pset_obj_track_times, creation.get(), hbool_t{0});
   file.handle =
@@ -180,6 +184,12 @@ std::vector<std::string> children(const Node& group) {
 void finish_file(Node& file) {
   call<IoError>(file.file, "cannot be written", H5Fflush, file.id(), H5F_SCOPE_GLOBAL);
   if (!file.handle.close()) throw IoError(file.file + ": cannot be closed: " + last_error());
+}
+
+void abandon_file(Node& file) noexcept {
+  silence();
+  discard_writes(file.id());
+  file.handle.close();
 }
 
 }  // namespace apiq::hdf5

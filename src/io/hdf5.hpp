@@ -71,6 +71,8 @@ bool has_child(const Node& parent, const std::string& name);
 std::vector<std::string> children(const Node& group);
 /// Writes everything to disk and closes. Throws IoError.
 void finish_file(Node& file);
+/// Closes a file that is about to be deleted; what HDF5 still holds goes nowhere (hdf5_file_driver.hpp says why).
+void abandon_file(Node& file) noexcept;
 
 // Attributes: scalars; strings are fixed-length UTF-8 padded with NUL ----------------------------------------------------------
 
