@@ -1,0 +1,44 @@
+// A reader written from the documents alone (scripts/read_checkpoint.py: h5py, numpy) against ours, bit for bit.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "io/tiny_checkpoint.hpp"
+#include "util/atomic_file.hpp"
+
+namespace apiq {
+namespace {
+
+using namespace testing_support;
+using testing::ContainsRegex;
+using testing::HasSubstr;
+
+constexpr const char* kPython = "/usr/bin/python3";
+
+int run(const std::string& command) { return std::system(command.c_str()); }
+
+TEST(ReadCheckpointScript, DequantizesToTheSameBits) {
+  if (run(std::string(kPython) + " -c 'import h5py, numpy' >/dev/null 2>&1") != 0) GTEST_SKIP() << "python3-h5py is not installed";
+  const TemporaryFolder folder;
+  const TinyCheckpoint tiny = make_tiny(11);
+  write_tiny(folder / "m.h5", tiny);
+  const std::string dump = (folder / "dump").string(), out = (folder / "out").string();
+  ASSERT_EQ(run(std::string(kPython) + " '" APIQ_SOURCE_DIR "/scripts/read_checkpoint.py' '" + (folder / "m.h5").string() + "' --dump '" + dump +
+                "' >'" + out + "'"),
+            0);
+  for (const auto& [name, linear] : tiny.linears) {
+    const std::vector<float> expected = dequantize(linear.weight);
+    const std::string found = read_file(dump + "/" + name + ".f32");
+    ASSERT_EQ(found.size(), expected.size() * sizeof(float)) << name;
+    EXPECT_EQ(std::memcmp(found.data(), expected.data(), found.size()), 0) << name;
+  }
+  const std::string table = read_file(out);
+  EXPECT_THAT(table, HasSubstr("apiq-lw"));
+  EXPECT_THAT(table, ContainsRegex("mlp.down_proj +32x172 +4 +43 +0 +0 +float16"));  // h5py sees our type as its float16
+  EXPECT_THAT(table, ContainsRegex("norm.weight +32 bf16"));
+}
+
+}  // namespace
+}  // namespace apiq
