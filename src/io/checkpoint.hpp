@@ -18,10 +18,10 @@ namespace apiq {
 
 /// Texts stored beside the tensors. JSON texts are canonical (sorted keys), so that equal runs give equal bytes.
 struct CheckpointMeta {
-  std::string method;                              // "apiq-lw"
-  std::string options_json;                        // every option that changes the result, with its effective value
-  std::string provenance_json;                     // program, version, commit, device, driver, seed, input hashes
-  std::map<std::string, std::string> side_files;   // config.json, tokenizer.model, ...
+  std::string method;                             // "apiq-lw"
+  std::string options_json;                       // every option that changes the result, with its effective value
+  std::string provenance_json;                    // program, version, commit, device, driver, seed, input hashes
+  std::map<std::string, std::string> side_files;  // config.json, tokenizer.model, ...
 };
 
 /// Writes a checkpoint under a temporary name; nothing appears under `path` before finish().
@@ -67,9 +67,9 @@ class CheckpointReader {
   const std::filesystem::path& path() const;
   const ModelConfig& config() const;
   const CheckpointMeta& meta() const;
-  std::string report_json() const;  // "" if none
-  const std::vector<LinearEntry>& linears() const;   // in block order, then kBlockLinears order
-  const std::vector<TensorInfo>& tensors() const;    // unquantized
+  std::string report_json() const;                  // "" if none
+  const std::vector<LinearEntry>& linears() const;  // in block order, then kBlockLinears order
+  const std::vector<TensorInfo>& tensors() const;   // unquantized
   QuantizedLinear read_linear(const std::string& name) const;
   std::vector<std::byte> read_tensor(const std::string& name) const;
   /// Reads every dataset (so every checksum is checked) and checks structure against the configuration. Throws FormatError.

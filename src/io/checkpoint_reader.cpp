@@ -132,20 +132,15 @@ void check_tensor(const h5::Node& group, TensorInfo& info) {
   if (found.dims != layout::dims_of(info.shape))
     h5::open_dataset(group, info.name, found.element, layout::dims_of(info.shape));  // throws, naming both
   switch (found.element) {
-    case h5::Element::f32:
-      info.dtype = DType::f32;
-      return;
-    case h5::Element::f16:
-      info.dtype = DType::f16;
-      return;
+    case h5::Element::f32: info.dtype = DType::f32; return;
+    case h5::Element::f16: info.dtype = DType::f16; return;
     case h5::Element::u16:
       if (h5::has_attribute(dataset, "dtype") && h5::read_string_attribute(dataset, "dtype") == "bf16") {
         info.dtype = DType::bf16;
         return;
       }
       [[fallthrough]];
-    default:
-      throw FormatError(dataset.where() + ": expected f32, f16, or u16 with the attribute dtype='bf16'; found " + h5::name_of(found.element));
+    default: throw FormatError(dataset.where() + ": expected f32, f16, or u16 with the attribute dtype='bf16'; found " + h5::name_of(found.element));
   }
 }
 

@@ -54,10 +54,8 @@ void write_text_dataset(const h5::Node& parent, const std::string& name, const s
 
 // Attributes show up at once in any viewer, but HDF5 limits them to less than 64 KiB.
 void write_text(const h5::Node& root, const char* name, const std::string& text) {
-  if (text.size() <= layout::kMaxTextAttribute)
-    h5::write_attribute(root, name, text);
-  else
-    write_text_dataset(root, name, text);
+  if (text.size() <= layout::kMaxTextAttribute) h5::write_attribute(root, name, text);
+  else write_text_dataset(root, name, text);
 }
 
 void check_linear(const std::string& name, const QuantizedLinear& l) {

@@ -48,14 +48,11 @@ std::string last_error() {
 
 std::size_t size_of(Element element) {
   switch (element) {
-    case Element::u8:
-      return 1;
+    case Element::u8: return 1;
     case Element::u16:
-    case Element::f16:
-      return 2;
+    case Element::f16: return 2;
     case Element::u32:
-    case Element::f32:
-      return 4;
+    case Element::f32: return 4;
   }
   return 0;
 }
@@ -69,15 +66,11 @@ namespace {
 
 hid_t predefined(Element element) {
   switch (element) {
-    case Element::u8:
-      return H5T_STD_U8LE;
-    case Element::u16:
-      return H5T_STD_U16LE;
-    case Element::u32:
-      return H5T_STD_U32LE;
+    case Element::u8: return H5T_STD_U8LE;
+    case Element::u16: return H5T_STD_U16LE;
+    case Element::u32: return H5T_STD_U32LE;
     case Element::f16:
-    case Element::f32:
-      return H5T_IEEE_F32LE;
+    case Element::f32: return H5T_IEEE_F32LE;
   }
   return -1;
 }
