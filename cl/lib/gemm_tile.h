@@ -1,40 +1,49 @@
 // What both dense products share: bringing a part of an operand into k-major order, and writing finished sums to c.
 // Both kernels add up every element of c as one chain of fma over ascending k, so that they agree to the last bit.
 
-// Defines void NAME(to, width, from, origin, stride, count, k_count, item, items): to[k * width + j] = from(j, k) for all j < width,
+// Defines void NAME(to, from, origin, stride, count, k_count, item, items): to[k * WIDTH + j] = from(j, k) for all j < WIDTH and
 // k < k_count; lines j >= count become zeros. Work-item `item` of `items` does its share; no barrier inside.
-//   BY_LINES: lines j are contiguous in memory (from[k * stride + j]); otherwise k is (from[j * stride + k]).
-// Loads and stores go by VW where they can; the rest of a line goes one by one.
-#define DEFINE_STAGE_BY_LINES(NAME, SPACE, IS_HALF)                                                                             \
-  static inline void NAME(SPACE float* restrict to, const uint width, global const STORED(IS_HALF)* restrict from, const ulong origin, \
-                   const uint stride, const uint count, const uint k_count, const uint item, const uint items) {                \
-    const uint blocks = (width + VW - 1) / VW;                                                                                  \
-    for (uint i = item; i < k_count * blocks; i += items) {                                                                     \
-      const uint k = i / blocks, j = i % blocks * VW;                                                                           \
-      const ulong at = origin + (ulong)k * stride + j;                                                                          \
-      if (j + VW <= min(count, width)) {                                                                                        \
-        STOREV(to, k * width + j, LOADV_OF(IS_HALF)(from, at));                                                                 \
-      } else {                                                                                                                  \
-        for (uint n = 0; n < min((uint)VW, width - j); ++n) to[k * width + j + n] = j + n < count ? LOAD(IS_HALF)(from, at + n) : 0.0f; \
-      }                                                                                                                         \
-    }                                                                                                                           \
+//   BY_LINES: lines j are neighbours in memory (from[k * stride + j]): copied VW at a time.
+//   BY_K:     k are (from[j * stride + k]): transposed in blocks of 4 x 4, in an order that uses up whole cache lines on both sides.
+#define DEFINE_STAGE_BY_LINES(NAME, SPACE, IS_HALF, WIDTH)                                                                               \
+  static inline void NAME(SPACE float* restrict to, global const STORED(IS_HALF)* restrict from, const ulong origin, const uint stride, \
+                          const uint count, const uint k_count, const uint item, const uint items) {                                    \
+    const uint blocks = (WIDTH + VW - 1) / VW;                                                                                           \
+    for (uint i = item; i < k_count * blocks; i += items) {                                                                              \
+      const uint k = i / blocks, j = i % blocks * VW;                                                                                    \
+      const ulong at = origin + (ulong)k * stride + j;                                                                                   \
+      if (j + VW <= min(count, (uint)WIDTH)) {                                                                                           \
+        STOREV(to, k * WIDTH + j, LOADV_OF(IS_HALF)(from, at));                                                                          \
+      } else {                                                                                                                           \
+        for (uint n = 0; n < min((uint)VW, WIDTH - j); ++n) to[k * WIDTH + j + n] = j + n < count ? LOAD(IS_HALF)(from, at + n) : 0.0f;  \
+      }                                                                                                                                  \
+    }                                                                                                                                    \
   }
 
-#define DEFINE_STAGE_BY_K(NAME, SPACE, IS_HALF)                                                                                 \
-  static inline void NAME(SPACE float* restrict to, const uint width, global const STORED(IS_HALF)* restrict from, const ulong origin, \
-                   const uint stride, const uint count, const uint k_count, const uint item, const uint items) {                \
-    const uint blocks = (k_count + VW - 1) / VW;                                                                                \
-    for (uint i = item; i < width * blocks; i += items) {                                                                       \
-      const uint j = i / blocks, k = i % blocks * VW;                                                                           \
-      const ulong at = origin + (ulong)j * stride + k;                                                                          \
-      if (j < count && k + VW <= k_count) {                                                                                     \
-        float values[VW];                                                                                                       \
-        STOREV(values, 0, LOADV_OF(IS_HALF)(from, at));                                                                         \
-        for (uint n = 0; n < VW; ++n) to[(k + n) * width + j] = values[n];                                                      \
-      } else {                                                                                                                  \
-        for (uint n = 0; n < min((uint)VW, k_count - k); ++n) to[(k + n) * width + j] = j < count ? LOAD(IS_HALF)(from, at + n) : 0.0f; \
-      }                                                                                                                         \
-    }                                                                                                                           \
+#define LOAD4_0(p, i) vload4(0, (p) + (i))
+#define LOAD4_1(p, i) vload_half4(0, (p) + (i))
+#define LOAD4(is_half) CAT(LOAD4_, is_half)
+
+#define DEFINE_STAGE_BY_K(NAME, SPACE, IS_HALF, WIDTH)                                                                                   \
+  static inline void NAME(SPACE float* restrict to, global const STORED(IS_HALF)* restrict from, const ulong origin, const uint stride, \
+                          const uint count, const uint k_count, const uint item, const uint items) {                                    \
+    const uint groups = WIDTH / 4, chunks = (k_count + 15) / 16;                                                                         \
+    for (uint i = item; i < chunks * groups * 4; i += items) {                                                                           \
+      const uint j = i / 4 % groups * 4, k = i / (4 * groups) * 16 + i % 4 * 4;                                                          \
+      const ulong at = origin + (ulong)j * stride + k;                                                                                   \
+      if (j + 4 <= count && k + 4 <= k_count) {                                                                                          \
+        const float4 r0 = LOAD4(IS_HALF)(from, at), r1 = LOAD4(IS_HALF)(from, at + stride);                                              \
+        const float4 r2 = LOAD4(IS_HALF)(from, at + 2 * (ulong)stride), r3 = LOAD4(IS_HALF)(from, at + 3 * (ulong)stride);               \
+        vstore4((float4)(r0.s0, r1.s0, r2.s0, r3.s0), 0, to + k * WIDTH + j);                                                            \
+        vstore4((float4)(r0.s1, r1.s1, r2.s1, r3.s1), 0, to + (k + 1) * WIDTH + j);                                                      \
+        vstore4((float4)(r0.s2, r1.s2, r2.s2, r3.s2), 0, to + (k + 2) * WIDTH + j);                                                      \
+        vstore4((float4)(r0.s3, r1.s3, r2.s3, r3.s3), 0, to + (k + 3) * WIDTH + j);                                                      \
+      } else {                                                                                                                           \
+        for (uint n = 0; n < 16; ++n)                                                                                                    \
+          if (k + n / 4 < k_count)                                                                                                       \
+            to[(k + n / 4) * WIDTH + j + n % 4] = j + n % 4 < count ? LOAD(IS_HALF)(from, at + (ulong)(n % 4) * stride + n / 4) : 0.0f;  \
+      }                                                                                                                                  \
+    }                                                                                                                                    \
   }
 
 // c[at .. at + columns) = alpha * sums + beta * c, at most VW elements. beta == 0 does not read c (it may hold anything).

@@ -2,20 +2,21 @@
 // into local memory at a time, k-major, whatever their order in memory. One launch, no workspace: the path of GPUs, and of products
 // with few rows on CPUs (LX = LY = 1), where it reads b once.
 // Meaning:   A_BY_K 0|1 (1: a is [M, K], 0: [K, M])   B_BY_K 0|1 (1: b is [N, K], 0: [K, N])   A_HALF B_HALF C_HALF 0|1
-// Tunables:  VW (vector width)  LX LY (group)  MR NV (rows and vectors a work-item owns)  KC
+// Tunables:  VW (vector width)  LX LY (group)  MR NV (rows and vectors a work-item owns; LY * MR and LX * NV * VW divisible by 4)
+//            KC (divisible by 4)
 // Needs:     OpenCL C 1.2; local memory 4 * KC * (LY * MR + LX * NV * VW) bytes.   Launcher: src/ops/gemm.cpp
 #define ROWS (LY * MR)
 #define COLUMNS (LX * NV * VW)
 
 #if A_BY_K
-DEFINE_STAGE_BY_K(stage_a, local, A_HALF)
+DEFINE_STAGE_BY_K(stage_a, local, A_HALF, ROWS)
 #else
-DEFINE_STAGE_BY_LINES(stage_a, local, A_HALF)
+DEFINE_STAGE_BY_LINES(stage_a, local, A_HALF, ROWS)
 #endif
 #if B_BY_K
-DEFINE_STAGE_BY_K(stage_b, local, B_HALF)
+DEFINE_STAGE_BY_K(stage_b, local, B_HALF, COLUMNS)
 #else
-DEFINE_STAGE_BY_LINES(stage_b, local, B_HALF)
+DEFINE_STAGE_BY_LINES(stage_b, local, B_HALF, COLUMNS)
 #endif
 
 kernel __attribute__((reqd_work_group_size(LX, LY, 1)))
@@ -34,9 +35,9 @@ void gemm(const GemmArgs args, global const STORED(A_HALF)* restrict a, global c
 
   for (uint k0 = 0; k0 < args.K; k0 += KC) {
     const uint k_count = min((uint)KC, args.K - k0);
-    stage_a(a_tile, ROWS, a, args.a_offset + (A_BY_K ? (ulong)row0 * args.a_stride + k0 : (ulong)k0 * args.a_stride + row0), args.a_stride, rows,
+    stage_a(a_tile, a, args.a_offset + (A_BY_K ? (ulong)row0 * args.a_stride + k0 : (ulong)k0 * args.a_stride + row0), args.a_stride, rows,
             k_count, item, LX * LY);
-    stage_b(b_tile, COLUMNS, b, args.b_offset + (B_BY_K ? (ulong)column0 * args.b_stride + k0 : (ulong)k0 * args.b_stride + column0), args.b_stride,
+    stage_b(b_tile, b, args.b_offset + (B_BY_K ? (ulong)column0 * args.b_stride + k0 : (ulong)k0 * args.b_stride + column0), args.b_stride,
             columns, k_count, item, LX * LY);
     barrier(CLK_LOCAL_MEM_FENCE);
     for (uint k = 0; k < k_count; ++k) {

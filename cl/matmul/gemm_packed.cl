@@ -3,35 +3,38 @@
 // work-item, with MR * NV sums in registers and contiguous loads only. Layouts and storage types are run-time values here: they only
 // matter once per panel, and every further program would cost compile time.
 // Meaning:   C_HALF 0|1
-// Tunables:  VW NV MR (register tile)   ROW_BLOCK (row tiles that are walked through before the next panel of b)
+// Tunables:  VW NV MR (register tile, MR divisible by 4)   ROW_BLOCK (row tiles that are walked through before the next panel of b)
 // Needs:     OpenCL C 1.2; workspace for the panels.   Launcher: src/ops/gemm.cpp
 #define NR (NV * VW)
 
-DEFINE_STAGE_BY_LINES(pack_lines_0, global, 0)
-DEFINE_STAGE_BY_LINES(pack_lines_1, global, 1)
-DEFINE_STAGE_BY_K(pack_k_0, global, 0)
-DEFINE_STAGE_BY_K(pack_k_1, global, 1)
-
-static inline void pack_panel(const GemmPackOperand operand, const uint K, const uint width, const uint panel, global const void* restrict from,
-                       global float* restrict panels) {
-  const uint line = panel * width, count = min(width, operand.count - line);
-  global float* to = panels + operand.panels_offset + (ulong)panel * K * width;
-  const ulong origin = operand.offset + (operand.lines_contiguous ? (ulong)line : (ulong)line * operand.stride);
-  if (operand.lines_contiguous) {
-    if (operand.is_half) pack_lines_1(to, width, (global const half*)from, origin, operand.stride, count, K, 0, 1);
-    else pack_lines_0(to, width, (global const float*)from, origin, operand.stride, count, K, 0, 1);
-  } else {
-    if (operand.is_half) pack_k_1(to, width, (global const half*)from, origin, operand.stride, count, K, 0, 1);
-    else pack_k_0(to, width, (global const float*)from, origin, operand.stride, count, K, 0, 1);
+// Copies panel `panel` of one operand; one function per operand, since the width of its panels is compiled in.
+#define DEFINE_PACK_PANEL(NAME, WIDTH)                                                                                                   \
+  DEFINE_STAGE_BY_LINES(CAT(NAME, _lines_0), global, 0, WIDTH)                                                                           \
+  DEFINE_STAGE_BY_LINES(CAT(NAME, _lines_1), global, 1, WIDTH)                                                                           \
+  DEFINE_STAGE_BY_K(CAT(NAME, _k_0), global, 0, WIDTH)                                                                                   \
+  DEFINE_STAGE_BY_K(CAT(NAME, _k_1), global, 1, WIDTH)                                                                                   \
+  static inline void NAME(const GemmPackOperand operand, const uint K, const uint panel, global const void* from, global float* panels) { \
+    const uint line = panel * WIDTH, count = min((uint)WIDTH, operand.count - line);                                                     \
+    global float* to = panels + operand.panels_offset + (ulong)panel * K * WIDTH;                                                        \
+    const ulong origin = operand.offset + (operand.lines_contiguous ? (ulong)line : (ulong)line * operand.stride);                       \
+    if (operand.lines_contiguous) {                                                                                                      \
+      if (operand.is_half) CAT(NAME, _lines_1)(to, (global const half*)from, origin, operand.stride, count, K, 0, 1);                    \
+      else CAT(NAME, _lines_0)(to, (global const float*)from, origin, operand.stride, count, K, 0, 1);                                   \
+    } else {                                                                                                                             \
+      if (operand.is_half) CAT(NAME, _k_1)(to, (global const half*)from, origin, operand.stride, count, K, 0, 1);                        \
+      else CAT(NAME, _k_0)(to, (global const float*)from, origin, operand.stride, count, K, 0, 1);                                       \
+    }                                                                                                                                    \
   }
-}
+
+DEFINE_PACK_PANEL(pack_a, MR)
+DEFINE_PACK_PANEL(pack_b, NR)
 
 // One work-item per panel, those of a first.
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void gemm_pack(const GemmPackArgs args, global const void* restrict a, global const void* restrict b, global float* restrict panels) {
   const uint panel = get_group_id(0);
-  if (panel < args.a.panels) pack_panel(args.a, args.K, MR, panel, a, panels);
-  else pack_panel(args.b, args.K, NR, panel - args.a.panels, b, panels);
+  if (panel < args.a.panels) pack_a(args.a, args.K, panel, a, panels);
+  else pack_b(args.b, args.K, panel - args.a.panels, b, panels);
 }
 
 // Groups: (row tile within its block, panel of b, row block), so that a block of a stays in the cache while b passes by.
