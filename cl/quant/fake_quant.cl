@@ -1,0 +1,227 @@
+// Group quantization with learnable clipping: ranges, grid, fake quantization with its straight-through backward pass, and codes.
+// A work-group handles groups_per_wg consecutive groups; its WG items walk each group together.
+// Meaning:   none: bits, symmetric and clip are run-time values, they only enter arithmetic done once per group
+// Tunables:  WG (1), VW (16), WG_ELEMENTS (16384; read by the launcher: weights per work-group)
+// Needs:     OpenCL C 1.2.   Launcher: src/ops/fake_quant.cpp
+// Division is the plain `/`: correctly rounded on CPUs, up to 2.5 ulp on GPUs, where a code can therefore differ from the host's at a
+// tie. All kernels here share code_before_clamp(), so on one device training, gradient and stored codes always agree.
+
+#define SMALLEST_SCALE 0x1p-14f  // smallest normal binary16
+#define LARGEST_SCALE 65504.0f   // largest binary16
+
+#if VW == 1
+#define AS_UINTV as_uint
+#define AS_FLOATV as_float
+#define CONVERT_UCHARV(v) ((uchar)(v))
+#define STOREV_UCHAR(p, i, v) ((p)[i] = (v))
+#else
+#define AS_UINTV CAT(as_uint, VW)
+#define AS_FLOATV CAT(as_float, VW)
+#define CONVERT_UCHARV(v) CAT(CAT(convert_uchar, VW), _sat)(v)
+#define STOREV_UCHAR(p, i, v) CAT(vstore, VW)((v), 0, (p) + (i))
+#endif
+
+// ---- the grid of a group; VW groups at a time ----
+
+// Factor a range is multiplied by.
+FLOATV clip_strength(FLOATV logit, uint clip) { return clip ? 1.0f / (1.0f + exp(-logit)) : (FLOATV)(1.0f); }
+
+// Its derivative, in the form that does not lose digits for large logits.
+FLOATV clip_slope(FLOATV logit) {
+  const FLOATV e = exp(-fabs(logit));
+  return e / ((1.0f + e) * (1.0f + e));
+}
+
+// The scale before it is clamped and rounded; hi >= 0 >= lo.
+FLOATV raw_scale(const FakeQuantArgs a, FLOATV hi, FLOATV lo) {
+  if (!a.symmetric) return (hi - lo) / a.qmax;
+  return (hi > -lo ? hi : -lo) / a.half_range;
+}
+
+// Nearest binary16, ties to even, of values in its normal range.
+FLOATV rounded_to_half(FLOATV v) {
+  const UINTV bits = AS_UINTV(v);
+  return AS_FLOATV((bits + 0xfffu + ((bits >> 13) & 1u)) & ~0x1fffu);
+}
+
+FLOATV grid_scale(const FakeQuantArgs a, FLOATV hi, FLOATV lo) { return rounded_to_half(clamp(raw_scale(a, hi, lo), SMALLEST_SCALE, LARGEST_SCALE)); }
+
+FLOATV grid_zero(const FakeQuantArgs a, FLOATV lo, FLOATV scale) {
+  return a.symmetric ? (FLOATV)(a.half_range) : clamp(rint(-lo / scale), 0.0f, a.qmax);
+}
+
+// d_upbound and d_lowbound from dL/ds: only through the scale, not at all where the scale was clamped.
+void range_gradients(const FakeQuantArgs a, FLOATV d_scale, FLOATV xmin, FLOATV xmax, FLOATV upbound, FLOATV lowbound, FLOATV* d_upbound, FLOATV* d_lowbound) {
+  const FLOATV hi = clip_strength(upbound, 1) * xmax;
+  const FLOATV lo = clip_strength(lowbound, 1) * xmin;
+  const FLOATV raw = raw_scale(a, hi, lo);
+  FLOATV up = clip_slope(upbound) * xmax;
+  FLOATV low = clip_slope(lowbound) * -xmin;
+  if (a.symmetric) {
+    // The larger side owns the scale; equal sides share it.
+    const FLOATV zero = 0.0f, half_share = 0.5f, whole = 1.0f;
+    up *= (hi > -lo ? whole : (hi == -lo ? half_share : zero)) / a.half_range;
+    low *= (hi < -lo ? whole : (hi == -lo ? half_share : zero)) / a.half_range;
+  } else {
+    up /= a.qmax;
+    low /= a.qmax;
+  }
+  const FLOATV none = 0.0f;
+  const FLOATV passed = raw < SMALLEST_SCALE ? none : (raw > LARGEST_SCALE ? none : d_scale);
+  *d_upbound = passed * up;
+  *d_lowbound = passed * low;
+}
+
+// ---- one vector of weights on the grid of their group ----
+
+FLOATV code_before_clamp(FLOATV u, float zero) { return rint(u) + zero; }
+
+FLOATV code_of(FLOATV w, float scale, float zero, float qmax) { return clamp(code_before_clamp(w / scale, zero), 0.0f, qmax); }
+
+// d what / d scale: rint(u) - u inside the grid, the distance to the zero point outside.
+FLOATV scale_slope(FLOATV w, float scale, float zero, float qmax) {
+  const FLOATV u = w / scale;
+  const FLOATV free_code = code_before_clamp(u, zero);
+  const FLOATV code = clamp(free_code, 0.0f, qmax);
+  const FLOATV outside = 0.0f;
+  return (code - zero) - (code == free_code ? u : outside);
+}
+
+// ---- kernels ----
+
+#define FIRST_GROUP(a) (get_group_id(0) * (size_t)(a).groups_per_wg)
+#define LAST_GROUP(a) min(FIRST_GROUP(a) + (a).groups_per_wg, (size_t)(a).num_groups)
+
+kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
+void group_range(const FakeQuantArgs a, global const float* restrict w, global float* restrict xmin, global float* restrict xmax) {
+  GROUP_SCRATCH(scratch);
+  const size_t last = LAST_GROUP(a);
+  for (size_t group = FIRST_GROUP(a); group < last; ++group) {
+    const size_t begin = group * a.group_size + a.w, end = begin + a.group_size;
+    FLOATV low = 0.0f, high = 0.0f;  // the range contains 0
+    size_t i = begin + get_local_id(0) * VW;
+    for (; i + VW <= end; i += WG * VW) {
+      const FLOATV x = LOADV(w, i);
+      low = x < low ? x : low;
+      high = x > high ? x : high;
+    }
+    if (i < end) {
+      const FLOATV x = LOADV_PART(w, i, end - i, 0.0f);
+      low = x < low ? x : low;
+      high = x > high ? x : high;
+    }
+    const float smallest = GROUP_MIN(MINV(low), scratch);
+    const float largest = GROUP_MAX(MAXV(high), scratch);
+    if (get_local_id(0) == 0) {
+      xmin[a.xmin + group] = smallest;
+      xmax[a.xmax + group] = largest;
+    }
+  }
+}
+
+kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
+void quant_grid(const FakeQuantArgs a, global const float* restrict xmin, global const float* restrict xmax, global const float* restrict upbound,
+                global const float* restrict lowbound, global float* restrict scale, global float* restrict zero) {
+  const size_t last = LAST_GROUP(a);
+  for (size_t group = FIRST_GROUP(a) + get_local_id(0) * VW; group < last; group += WG * VW) {
+    const size_t count = last - group;
+    FLOATV hi, lo, up = 0.0f, low = 0.0f;
+    if (count >= VW) {
+      hi = LOADV(xmax, a.xmax + group);
+      lo = LOADV(xmin, a.xmin + group);
+      if (a.clip) up = LOADV(upbound, a.upbound + group);
+      if (a.clip) low = LOADV(lowbound, a.lowbound + group);
+    } else {
+      hi = LOADV_PART(xmax, a.xmax + group, count, 0.0f);
+      lo = LOADV_PART(xmin, a.xmin + group, count, 0.0f);
+      if (a.clip) up = LOADV_PART(upbound, a.upbound + group, count, 0.0f);
+      if (a.clip) low = LOADV_PART(lowbound, a.lowbound + group, count, 0.0f);
+    }
+    hi *= clip_strength(up, a.clip);
+    lo *= clip_strength(low, a.clip);
+    const FLOATV s = grid_scale(a, hi, lo);
+    const FLOATV z = grid_zero(a, lo, s);
+    if (count >= VW) {
+      STOREV(scale, a.scale + group, s);
+      STOREV(zero, a.zero + group, z);
+    } else {
+      STOREV_PART(scale, a.scale + group, s, count);
+      STOREV_PART(zero, a.zero + group, z, count);
+    }
+  }
+}
+
+kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
+void fake_quant_fwd(const FakeQuantArgs a, global const float* restrict w, global const float* restrict scale, global const float* restrict zero,
+                    global float* restrict what) {
+  const size_t last = LAST_GROUP(a);
+  for (size_t group = FIRST_GROUP(a); group < last; ++group) {
+    const float s = scale[a.scale + group], z = zero[a.zero + group];
+    const size_t first = group * a.group_size, size = a.group_size;
+    size_t i = get_local_id(0) * VW;
+    for (; i + VW <= size; i += WG * VW) STOREV(what, a.what + first + i, s * (code_of(LOADV(w, a.w + first + i), s, z, a.qmax) - z));
+    if (i < size) {
+      const FLOATV x = LOADV_PART(w, a.w + first + i, size - i, 0.0f);
+      STOREV_PART(what, a.what + first + i, s * (code_of(x, s, z, a.qmax) - z), size - i);
+    }
+  }
+}
+
+kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
+void fake_quant_bwd(const FakeQuantArgs a, global const float* restrict w, global const float* restrict scale, global const float* restrict zero,
+                    global const float* restrict xmin, global const float* restrict xmax, global const float* restrict upbound, global const float* restrict lowbound,
+                    global const float* restrict d_what, global float* restrict d_upbound, global float* restrict d_lowbound) {
+  GROUP_SCRATCH(scratch);
+  const size_t last = LAST_GROUP(a);
+  // dL/ds of each group goes to d_upbound first, so that the exponentials below are done VW groups at a time.
+  for (size_t group = FIRST_GROUP(a); group < last; ++group) {
+    const float s = scale[a.scale + group], z = zero[a.zero + group];
+    const size_t first = group * a.group_size, size = a.group_size;
+    FLOATV sum = 0.0f;
+    size_t i = get_local_id(0) * VW;
+    for (; i + VW <= size; i += WG * VW) sum = FMA(LOADV(d_what, a.what + first + i), scale_slope(LOADV(w, a.w + first + i), s, z, a.qmax), sum);
+    if (i < size) {
+      const FLOATV x = LOADV_PART(w, a.w + first + i, size - i, 0.0f);
+      sum = FMA(LOADV_PART(d_what, a.what + first + i, size - i, 0.0f), scale_slope(x, s, z, a.qmax), sum);
+    }
+    const float total = GROUP_SUM(SUMV(sum), scratch);
+    if (get_local_id(0) == 0) d_upbound[a.d_upbound + group] = total;
+  }
+  barrier(CLK_GLOBAL_MEM_FENCE);
+  for (size_t group = FIRST_GROUP(a) + get_local_id(0) * VW; group < last; group += WG * VW) {
+    const size_t count = last - group;
+    FLOATV up, low;
+    if (count >= VW) {
+      range_gradients(a, LOADV(d_upbound, a.d_upbound + group), LOADV(xmin, a.xmin + group), LOADV(xmax, a.xmax + group), LOADV(upbound, a.upbound + group),
+                      LOADV(lowbound, a.lowbound + group), &up, &low);
+      STOREV(d_upbound, a.d_upbound + group, up);
+      STOREV(d_lowbound, a.d_lowbound + group, low);
+    } else {
+      range_gradients(a, LOADV_PART(d_upbound, a.d_upbound + group, count, 0.0f), LOADV_PART(xmin, a.xmin + group, count, 0.0f),
+                      LOADV_PART(xmax, a.xmax + group, count, 0.0f), LOADV_PART(upbound, a.upbound + group, count, 0.0f),
+                      LOADV_PART(lowbound, a.lowbound + group, count, 0.0f), &up, &low);
+      STOREV_PART(d_upbound, a.d_upbound + group, up, count);
+      STOREV_PART(d_lowbound, a.d_lowbound + group, low, count);
+    }
+  }
+}
+
+kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
+void quantize_codes(const FakeQuantArgs a, global const float* restrict w, global const float* restrict scale, global const float* restrict zero,
+                    global uchar* restrict codes, global half* restrict scales, global uchar* restrict zeros) {
+  const size_t last = LAST_GROUP(a);
+  for (size_t group = FIRST_GROUP(a); group < last; ++group) {
+    const float s = scale[a.scale + group], z = zero[a.zero + group];
+    const size_t first = group * a.group_size, size = a.group_size;
+    // VW codes at a time, then the remainder one by one: bytes have no partial vector store.
+    const size_t vectors = size / VW * VW;
+    for (size_t i = get_local_id(0) * VW; i < vectors; i += WG * VW)
+      STOREV_UCHAR(codes, a.codes + first + i, CONVERT_UCHARV(code_of(LOADV(w, a.w + first + i), s, z, a.qmax)));
+    for (size_t i = vectors + get_local_id(0); i < size; i += WG)
+      codes[a.codes + first + i] = convert_uchar_sat(clamp(rint(w[a.w + first + i] / s) + z, 0.0f, a.qmax));
+    if (get_local_id(0) == 0) {
+      vstore_half_rte(s, a.scales + group, scales);
+      zeros[a.zeros + group] = convert_uchar_sat(z);
+    }
+  }
+}
