@@ -60,6 +60,8 @@ struct LinearEntry {
 /// FormatErrors that name file and dataset.
 class CheckpointReader {
  public:
+  /// Checks everything but the tensors' bytes. Throws IoError (absent), FormatError (damaged, or not what config.json implies) or
+  /// Unsupported (another format_version).
   static CheckpointReader open(const std::filesystem::path& path);
   ~CheckpointReader();
   CheckpointReader(CheckpointReader&&) noexcept;
@@ -69,10 +71,10 @@ class CheckpointReader {
   const CheckpointMeta& meta() const;
   std::string report_json() const;                  // "" if none
   const std::vector<LinearEntry>& linears() const;  // in block order, then kBlockLinears order
-  const std::vector<TensorInfo>& tensors() const;   // unquantized
+  const std::vector<TensorInfo>& tensors() const;   // unquantized, in name order
   QuantizedLinear read_linear(const std::string& name) const;
   std::vector<std::byte> read_tensor(const std::string& name) const;
-  /// Reads every dataset (so every checksum is checked) and checks structure against the configuration. Throws FormatError.
+  /// Reads every dataset, so that every checksum is checked, and looks at values: scales and LoRA finite, padding zero. Throws FormatError.
   void verify() const;
 
  private:
