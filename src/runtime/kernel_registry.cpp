@@ -9,10 +9,24 @@ namespace apiq::runtime {
 const std::vector<KernelSpec>& kernel_specs() {
   static const std::vector<KernelSpec> specs = [] {
     std::vector<KernelSpec> all;
-    for (const auto& part : {matmul_kernels(), nn_kernels(), quant_kernels(), optim_kernels()}) all.insert(all.end(), part.begin(), part.end());
+    for (const auto& part : {matmul_kernels(), nn_kernels(), quant_kernels(), optim_kernels(), packed_kernels()}) all.insert(all.end(), part.begin(), part.end());
     return all;
   }();
   return specs;
+}
+
+std::vector<Macros> combinations(const std::vector<std::pair<std::string_view, std::vector<int>>>& values) {
+  std::vector<Macros> all{{}};
+  for (const auto& [name, choices] : values) {
+    std::vector<Macros> longer;
+    for (const auto& start : all)
+      for (const int choice : choices) {
+        longer.push_back(start);
+        longer.back().emplace_back(name, choice);
+      }
+    all = std::move(longer);
+  }
+  return all;
 }
 
 const KernelSpec& kernel_spec(std::string_view name) {

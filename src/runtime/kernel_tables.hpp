@@ -8,5 +8,9 @@ std::vector<KernelSpec> matmul_kernels();
 std::vector<KernelSpec> nn_kernels();
 std::vector<KernelSpec> quant_kernels();
 std::vector<KernelSpec> optim_kernels();
+std::vector<KernelSpec> packed_kernels();  // products with packed weights and packing itself
+
+/// Every choice of one value per macro, for KernelSpec::meanings.
+std::vector<Macros> combinations(const std::vector<std::pair<std::string_view, std::vector<int>>>& values);
 
 }  // namespace apiq::runtime

@@ -1,0 +1,27 @@
+// Arguments of the products with a packed weight: qgemv.cl, qgemm.cl, and the kernels that prepare their inputs.
+// Members that name a tensor are its offset in elements in the buffer that travels beside the struct.
+#ifndef APIQ_SHARED_QMATMUL_ARGS_H
+#define APIQ_SHARED_QMATMUL_ARGS_H
+
+typedef struct {
+  APIQ_UINT out_features, padded_rows;  // padded_rows: out_features rounded up to whole row blocks
+  APIQ_UINT group_size, groups, chunks;
+  APIQ_UINT num_tokens, rank;
+  APIQ_UINT qweight, scales, qzeros;
+  APIQ_UINT x, x_sums, lora_t, lora_B_t, y;
+} QmatmulArgs;
+
+typedef struct {
+  APIQ_UINT num_tokens, in_features, padded_features;  // padded_features: in_features rounded up to whole chunks
+  APIQ_UINT group_size, groups;
+  APIQ_UINT x, out, sums;
+} QmatmulInputArgs;
+
+typedef struct {
+  APIQ_UINT num_tokens, in_features, rank;
+  APIQ_UINT block_tokens;  // tokens per block of the output
+  APIQ_FLOAT scaling;
+  APIQ_UINT x, lora_A, t;
+} LoraDownArgs;
+
+#endif

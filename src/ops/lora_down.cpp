@@ -1,0 +1,31 @@
+#include "ops/qmatmul_parts.hpp"
+
+namespace apiq::ops {
+
+using runtime::Arg;
+using runtime::Macros;
+using runtime::round_up;
+using runtime::value_of;
+
+static_assert(sizeof(LoraDownArgs) == 8 * 4 && std::is_trivially_copyable_v<LoraDownArgs>);
+
+void lora_down(Queue& queue, const LoraView& lora, const TensorView& x, std::uint32_t block_tokens, const TensorView& t) {
+  LoraDownArgs a{};
+  a.num_tokens = static_cast<std::uint32_t>(x.shape[0]);
+  a.in_features = static_cast<std::uint32_t>(x.shape[1]);
+  a.rank = lora.rank;
+  a.block_tokens = block_tokens;
+  a.scaling = lora.scaling;
+  a.x = offset32(x);
+  a.lora_A = offset32(lora.A);
+  a.t = offset32(t);
+  const Macros tuned = queue.tuned("lora_down");
+  const auto ranks = static_cast<std::size_t>(value_of(tuned, "R")), lanes = static_cast<std::size_t>(value_of(tuned, "LANES_K"));
+  const std::size_t tokens_per_item = x.shape[0] == 1 ? 1 : 4;
+  const std::size_t tokens = round_up(a.num_tokens, block_tokens);  // also writes the zeros of the last block
+  queue.launch("lora_down", "lora_down", Macros{{"X_HALF", is_half(x)}, {"T", static_cast<int>(tokens_per_item)}} + tuned,
+               {{lanes, round_up(a.rank, ranks) / ranks, round_up(tokens, tokens_per_item) / tokens_per_item}, {lanes, 1, 1}},
+               {Arg::value(a), x, lora.A, t});
+}
+
+}  // namespace apiq::ops

@@ -1,0 +1,93 @@
+// Launchers of cl/quant/pack.cl: between row-major codes and the packed layout.
+#include <string>
+
+#include "apiq/error.hpp"
+#include "ops/qmatmul_parts.hpp"
+#include "shared/types.h"
+
+#include "shared/pack_args.h"
+
+namespace apiq::ops {
+
+using runtime::Arg;
+using runtime::Macros;
+using runtime::Range;
+using runtime::round_up;
+using runtime::value_of;
+
+namespace {
+
+static_assert(sizeof(PackArgs) == 12 * 4 && std::is_trivially_copyable_v<PackArgs>);
+
+void expect(const std::string& what, const TensorView& view, DType dtype, std::uint64_t elements) {
+  if (view.dtype == dtype && view.elements() == elements) return;
+  throw ShapeError(what + ": expected " + std::string(name_of(dtype)) + " with " + std::to_string(elements) + " elements, got " +
+                   std::string(name_of(view.dtype)) + " " + view.shape.text());
+}
+
+PackArgs pack_args(const PackedWeightView& w) {
+  PackArgs a{};
+  a.out_features = w.layout.out_features;
+  a.in_features = w.layout.in_features;
+  a.group_size = w.layout.group_size;
+  a.groups = static_cast<std::uint32_t>(w.layout.groups());
+  a.chunks = static_cast<std::uint32_t>(w.layout.chunks());
+  a.qweight = offset32(w.qweight);
+  a.scales = offset32(w.scales);
+  a.qzeros = offset32(w.qzeros);
+  return a;
+}
+
+// Launches one of the program's kernels over items x columns.
+void run(Queue& queue, std::string_view entry, const PackedWeightView& w, bool out_half, std::uint64_t items, std::uint64_t columns,
+         std::initializer_list<Arg> args) {
+  const Macros tuned = queue.tuned("pack");
+  const auto ls = static_cast<std::size_t>(value_of(tuned, "LS"));
+  const Macros meaning{{"BITS", static_cast<int>(w.layout.bits)}, {"OUT_HALF", out_half}, {"VW", 1}};
+  queue.launch("pack", entry, meaning + tuned, Range{{round_up(items, ls), columns, 1}, {ls, 1, 1}}, args);
+}
+
+}  // namespace
+
+void expect_packed(const char* op, const PackedWeightView& w) {
+  check_layout(w.layout, op);
+  const std::string where = "[" + std::string(op) + "] ";
+  expect(where + "qweight", w.qweight, DType::u32, w.layout.qweight_words());
+  expect(where + "scales", w.scales, DType::f16, w.layout.scale_count());
+  expect(where + "qzeros", w.qzeros, DType::u32, w.layout.qzeros_words());
+}
+
+void pack(Queue& queue, const TensorView& codes, const TensorView& scales, const TensorView& zeros, const PackedWeightView& w) {
+  expect_packed("pack", w);
+  const PackedLayout& l = w.layout;
+  expect("[pack] codes", codes, DType::u8, static_cast<std::uint64_t>(l.out_features) * l.in_features);
+  expect("[pack] scales", scales, DType::f16, l.out_features * l.groups());
+  expect("[pack] zeros", zeros, DType::u8, l.out_features * l.groups());
+  PackArgs a = pack_args(w);
+  a.codes = offset32(codes);
+  a.plain_scales = offset32(scales);
+  a.plain_zeros = offset32(zeros);
+  const std::uint64_t rows = l.row_blocks() * kRowBlock;
+  run(queue, "pack_codes", w, false, rows, l.chunks(), {Arg::value(a), codes, w.qweight});
+  run(queue, "pack_scales", w, false, rows, l.groups(), {Arg::value(a), scales, w.scales});
+  run(queue, "pack_zeros", w, false, l.row_blocks() * l.bits, l.groups(), {Arg::value(a), zeros, w.qzeros});
+}
+
+void unpack_codes(Queue& queue, const PackedWeightView& w, const TensorView& codes) {
+  expect_packed("unpack_codes", w);
+  expect("[unpack_codes] codes", codes, DType::u8, static_cast<std::uint64_t>(w.layout.out_features) * w.layout.in_features);
+  PackArgs a = pack_args(w);
+  a.codes = offset32(codes);
+  run(queue, "unpack_codes", w, false, w.layout.out_features, w.layout.chunks(), {Arg::value(a), w.qweight, codes});
+}
+
+void dequantize(Queue& queue, const PackedWeightView& w, const TensorView& out) {
+  expect_packed("dequantize", w);
+  if (out.dtype != DType::f16) expect("[dequantize] out", out, DType::f32, static_cast<std::uint64_t>(w.layout.out_features) * w.layout.in_features);
+  else expect("[dequantize] out", out, DType::f16, static_cast<std::uint64_t>(w.layout.out_features) * w.layout.in_features);
+  PackArgs a = pack_args(w);
+  a.out = offset32(out);
+  run(queue, "dequantize", w, is_half(out) != 0, w.layout.out_features, w.layout.chunks(), {Arg::value(a), w.qweight, w.scales, w.qzeros, out});
+}
+
+}  // namespace apiq::ops

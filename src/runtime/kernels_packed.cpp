@@ -1,0 +1,46 @@
+// Rows of the programs that read or write packed weights.
+#include "runtime/kernel_tables.hpp"
+
+namespace apiq::runtime {
+
+namespace {
+constexpr std::string_view kTypes = "cl/shared/types.h", kCommon = "cl/lib/common.h", kArgs = "cl/shared/qmatmul_args.h", kUnpack = "cl/lib/unpack.h",
+                           kStore = "cl/lib/store_rows.h";
+}
+
+std::vector<KernelSpec> packed_kernels() {
+  return {
+      {"token_blocks",
+       {kTypes, kCommon, kArgs, "cl/matmul/token_blocks.cl"},
+       {"token_blocks"},
+       combinations({{"X_HALF", {0, 1}}, {"TOKENS", {4, 8, 16}}}),
+       {{"LS", 1, 64}, {"FEATURES", 32, 1}}},
+      {"gemv_input",
+       {kTypes, kCommon, kArgs, kUnpack, "cl/matmul/gemv_input.cl"},
+       {"gemv_input"},
+       combinations({{"X_HALF", {0, 1}}, {"BITS", {2, 3, 4, 8}}, {"VW", {1}}}),
+       {{"LS", 1, 32}}},
+      {"lora_down",
+       {kTypes, kCommon, kArgs, "cl/matmul/lora_down.cl"},
+       {"lora_down"},
+       combinations({{"X_HALF", {0, 1}}, {"T", {1, 4}}}),
+       {{"VW", 16, 2}, {"R", 4, 1}, {"LANES_K", 1, 64}}},
+      {"qgemv",
+       {kTypes, kCommon, kArgs, kUnpack, kStore, "cl/matmul/qgemv.cl"},
+       {"qgemv"},
+       combinations({{"BITS", {2, 3, 4, 8}}, {"ALIGNED", {0, 1}}, {"Y_HALF", {0, 1}}}),
+       {{"VW", 16, 1}, {"RV", 2, 1}, {"LS", 1, 32}, {"KS", 1, 8}}},
+      {"qgemm",
+       {kTypes, kCommon, kArgs, kUnpack, kStore, "cl/matmul/qgemm.cl"},
+       {"qgemm"},
+       combinations({{"BITS", {2, 3, 4, 8}}, {"ALIGNED", {0, 1}}, {"TOKENS", {4, 8, 16}}, {"Y_HALF", {0, 1}}}),
+       {{"VW", 16, 1}, {"RV", 1, 1}, {"LS", 1, 32}, {"KS", 1, 4}, {"MAX_TOKENS", 16, 8}}},
+      {"pack",
+       {kTypes, kCommon, "cl/shared/pack_args.h", kUnpack, "cl/quant/pack.cl"},
+       {"pack_codes", "pack_scales", "pack_zeros", "unpack_codes", "dequantize"},
+       combinations({{"BITS", {2, 3, 4, 8}}, {"OUT_HALF", {0, 1}}, {"VW", {1}}}),
+       {{"LS", 32, 32}}},
+  };
+}
+
+}  // namespace apiq::runtime
