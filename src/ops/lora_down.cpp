@@ -6,6 +6,7 @@ using runtime::Arg;
 using runtime::Macros;
 using runtime::round_up;
 using runtime::value_of;
+using runtime::operator+;
 
 static_assert(sizeof(LoraDownArgs) == 8 * 4 && std::is_trivially_copyable_v<LoraDownArgs>);
 

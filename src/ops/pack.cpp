@@ -14,6 +14,7 @@ using runtime::Macros;
 using runtime::Range;
 using runtime::round_up;
 using runtime::value_of;
+using runtime::operator+;
 
 namespace {
 

@@ -6,6 +6,7 @@ using runtime::Arg;
 using runtime::Macros;
 using runtime::round_up;
 using runtime::value_of;
+using runtime::operator+;
 
 namespace {
 
