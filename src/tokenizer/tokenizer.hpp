@@ -19,32 +19,37 @@ class Tokenizer {
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
 
-  /// One encode call: a single BOS in front if the model wants one and add_special is set. Throws FormatError if text is not UTF-8.
+  /// One encode call: a single BOS in front if the model wants one and add_special is set; never an EOS. Text such as "</s>" is
+  /// encoded as the characters it is: a prompt cannot smuggle in control tokens. Throws FormatError if text is not UTF-8.
   std::vector<std::int32_t> encode(std::string_view text, bool add_special = true) const;
+  /// Valid UTF-8: bytes that make no character become U+FFFD. Control tokens and ids without a piece (padding rows of the vocabulary)
+  /// give no text.
   std::string decode(const std::vector<std::int32_t>& ids) const;
   std::int32_t bos_id() const;  // -1: none
   std::int32_t eos_id() const;  // -1: none
   std::uint32_t size() const;
 
  private:
+  friend class StreamDecoder;
   struct State;
   explicit Tokenizer(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 
-/// Decodes a growing sequence for printing: returns only complete UTF-8, holds back what may still change.
+/// Decodes a growing sequence for printing: returns only complete UTF-8, holds back what may still change. What push and finish
+/// return, joined, is decode() of all ids. Constant time per token.
 class StreamDecoder {
  public:
   explicit StreamDecoder(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
   /// Text to print after this token; may be empty.
   std::string push(std::int32_t id);
-  /// What was held back.
+  /// What was held back: U+FFFD per byte of a character that was never completed. Ready for a new sequence afterwards.
   std::string finish();
 
  private:
   const Tokenizer& tokenizer_;
-  std::vector<std::int32_t> ids_;
-  std::size_t printed_ = 0;
+  std::string held_;      // beginning of a character whose other bytes are still to come
+  bool at_start_ = true;  // the space that encoding put before the first word is still to be dropped
 };
 
 }  // namespace apiq

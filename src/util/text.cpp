@@ -48,6 +48,19 @@ std::string join(const std::vector<std::string>& parts, std::string_view separat
   return out;
 }
 
+std::string excerpt(std::string_view text, std::size_t limit) {
+  std::string out;
+  for (unsigned char c : text.substr(0, limit)) {
+    if (c >= 0x20 && c < 0x7f) {
+      out += static_cast<char>(c);
+      continue;
+    }
+    static constexpr char kDigits[] = "0123456789abcdef";
+    out += {'\\', 'x', kDigits[c >> 4], kDigits[c & 15]};
+  }
+  return text.size() > limit ? out + "..." : out;
+}
+
 std::string command_text(int argc, const char* const* argv) {
   std::string out;
   for (int i = 0; i < argc; ++i) {
