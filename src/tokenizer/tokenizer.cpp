@@ -134,15 +134,18 @@ std::uint32_t Tokenizer::size() const { return static_cast<std::uint32_t>(state_
 std::string StreamDecoder::push(std::int32_t id) {
   const Tokenizer::State& state = *tokenizer_.state_;
   if (id < 0 || static_cast<std::size_t>(id) >= state.texts.size()) return {};
+  // Only byte tokens next to each other make a character together.
+  const bool byte = state.processor.IsByte(id);
+  std::string out = byte ? std::string() : take_text(held_, true);
   std::string_view text = state.texts[static_cast<std::size_t>(id)];
   // Spaces of byte tokens are literal; only those of pieces stand for the one that encoding puts in front.
   if (at_start_ && !text.empty()) {
-    const bool strip = state.leading != LeadingSpaces::keep && !state.processor.IsByte(id) && !state.processor.IsUnknown(id) && text.front() == ' ';
+    const bool strip = state.leading != LeadingSpaces::keep && !byte && !state.processor.IsUnknown(id) && text.front() == ' ';
     if (strip) text.remove_prefix(1);
     at_start_ = text.empty() && state.leading == LeadingSpaces::drop_all;
   }
   held_ += text;
-  return take_text(held_, false);
+  return out += take_text(held_, false);
 }
 
 std::string StreamDecoder::finish() {
