@@ -11,37 +11,44 @@ namespace apiq {
 
 namespace {
 
-/// Elements of 16 bits, copied out one by one: the bytes may be unaligned.
-template <float (*Convert)(std::uint16_t)>
-void convert_16bit(std::span<const std::byte> bytes, std::vector<float>& out) {
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    std::uint16_t bits;
-    std::memcpy(&bits, bytes.data() + 2 * i, 2);
-    out[i] = Convert(bits);
-  }
+/// How many elements the bytes hold; refuses what visit_elements cannot read.
+std::size_t element_count(DType dtype, std::span<const std::byte> bytes, std::string_view name) {
+  if (dtype != DType::f32 && dtype != DType::f16 && dtype != DType::bf16)
+    throw FormatError("[model] tensor '" + std::string(name) + "': expected f32, f16 or bf16, found " + std::string(name_of(dtype)));
+  if (bytes.size() % size_of(dtype) != 0)
+    throw FormatError("[model] tensor '" + std::string(name) + "': " + std::to_string(bytes.size()) + " bytes are not whole " +
+                      std::string(name_of(dtype)) + " elements");
+  return bytes.size() / size_of(dtype);
+}
+
+/// visit(i, value) for every element; memcpy because the bytes may be unaligned.
+template <typename Visit>
+void visit_elements(DType dtype, std::span<const std::byte> bytes, std::size_t count, Visit visit) {
+  const auto visit_as = [&](auto stored, auto convert) {
+    for (std::size_t i = 0; i < count; ++i) {
+      std::memcpy(&stored, bytes.data() + i * sizeof stored, sizeof stored);
+      visit(i, convert(stored));
+    }
+  };
+  if (dtype == DType::f32) visit_as(0.0f, [](float value) { return value; });
+  if (dtype == DType::f16) visit_as(std::uint16_t{0}, half_to_float);
+  if (dtype == DType::bf16) visit_as(std::uint16_t{0}, bf16_to_float);
 }
 
 }  // namespace
 
 std::vector<float> to_f32(DType dtype, std::span<const std::byte> bytes, std::string_view name) {
-  if (dtype != DType::f32 && dtype != DType::f16 && dtype != DType::bf16)
-    throw FormatError("[to_f32] tensor '" + std::string(name) + "': expected f32, f16 or bf16, found " + std::string(name_of(dtype)));
-  if (bytes.size() % size_of(dtype) != 0)
-    throw FormatError("[to_f32] tensor '" + std::string(name) + "': " + std::to_string(bytes.size()) + " bytes are not whole " +
-                      std::string(name_of(dtype)) + " elements");
-  std::vector<float> out(bytes.size() / size_of(dtype));
-  if (out.empty()) return out;  // memcpy wants a valid pointer even for nothing
-  if (dtype == DType::f32) std::memcpy(out.data(), bytes.data(), bytes.size());
-  if (dtype == DType::f16) convert_16bit<half_to_float>(bytes, out);
-  if (dtype == DType::bf16) convert_16bit<bf16_to_float>(bytes, out);
+  std::vector<float> out(element_count(dtype, bytes, name));
+  visit_elements(dtype, bytes, out.size(), [&](std::size_t i, float value) { out[i] = value; });
   return out;
 }
 
-void check_finite(std::span<const float> values, std::string_view name) {
-  for (std::size_t i = 0; i < values.size(); ++i)
-    if (!std::isfinite(values[i]))
-      throw FormatError("tensor '" + std::string(name) + "': element " + std::to_string(i) + " is " + (std::isnan(values[i]) ? "NaN" : "infinite") +
+void check_finite(const TensorInfo& info, std::span<const std::byte> bytes) {
+  visit_elements(info.dtype, bytes, element_count(info.dtype, bytes, info.name), [&](std::size_t i, float value) {
+    if (!std::isfinite(value))
+      throw FormatError("[model] tensor '" + info.name + "': element " + std::to_string(i) + " is " + (std::isnan(value) ? "NaN" : "infinite") +
                         "; the model is damaged, or its values passed the range of its storage type when it was converted");
+  });
 }
 
 }  // namespace apiq

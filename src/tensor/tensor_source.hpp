@@ -32,7 +32,8 @@ class TensorSource {
 /// F32, F16 or BF16 elements converted to f32. Throws FormatError for other types.
 std::vector<float> to_f32(DType dtype, std::span<const std::byte> bytes, std::string_view name);
 
-/// For weights about to be quantized: throws FormatError with the tensor's name and the first index that is NaN or infinite.
-void check_finite(std::span<const float> values, std::string_view name);
+/// For weights about to be quantized: throws FormatError with the tensor's name and its first element that is NaN or infinite, or if it is
+/// not F32, F16 or BF16.
+void check_finite(const TensorInfo& info, std::span<const std::byte> bytes);
 
 }  // namespace apiq

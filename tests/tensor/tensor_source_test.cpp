@@ -39,15 +39,23 @@ TEST(ToF32, RefusesOtherTypesAndBrokenSizes) {
 }
 
 TEST(CheckFinite, NamesTensorAndFirstIndex) {
+  const TensorInfo f32{"model.w", DType::f32, {100}}, f16{"h", DType::f16, {3}};
   std::vector<float> values(100, 1.0f);
-  EXPECT_NO_THROW(check_finite(values, "w"));
+  const auto check = [&] { check_finite(f32, std::as_bytes(std::span(values))); };
+  EXPECT_NO_THROW(check());
   values[70] = NAN;
   values[90] = INFINITY;
-  const std::string text = test::error_text<FormatError>([&] { check_finite(values, "model.w"); });
+  const std::string text = test::error_text<FormatError>(check);
   EXPECT_THAT(text, HasSubstr("'model.w'"));
   EXPECT_THAT(text, HasSubstr("element 70 is NaN"));
   values[70] = -INFINITY;
-  EXPECT_THAT(test::error_text<FormatError>([&] { check_finite(values, "w"); }), HasSubstr("element 70 is infinite"));
+  EXPECT_THAT(test::error_text<FormatError>(check), HasSubstr("element 70 is infinite"));
+
+  using namespace std::string_view_literals;
+  EXPECT_NO_THROW(check_finite(f16, as_bytes_of("\xff\x7b\x00\x00\xff\xfb"sv))) << "65504 is the largest binary16";
+  EXPECT_THAT(test::error_text<FormatError>([&] { check_finite(f16, as_bytes_of("\x00\x00\x00\x7c\x00\x00"sv)); }),
+              HasSubstr("element 1 is infinite"));
+  EXPECT_THROW(check_finite({"i", DType::i32, {1}}, as_bytes_of("1234")), FormatError);
 }
 
 }  // namespace
