@@ -1,0 +1,132 @@
+// Attention: the tiled kernel where there are rows enough to fill tiles, else the one that gives each row its own work-groups.
+#include <algorithm>
+#include <cmath>
+#include <type_traits>
+
+#include "ops/nn.hpp"
+#include "ops/nn_checks.hpp"
+#include "shared/types.h"
+
+#include "shared/attention_args.h"
+
+namespace apiq::ops {
+
+static_assert(sizeof(AttentionArgs) == 60 && std::is_trivial_v<AttentionArgs>);
+
+namespace {
+
+using runtime::Arg;
+using runtime::Macros;
+
+constexpr std::string_view kOp = "attention_fwd";
+
+AttentionArgs checked_args(const TensorView& q, const TensorView& k, const TensorView& v, const TensorView& out, const TensorView& lse) {
+  expect_rank(kOp, "q", q, 3);
+  expect_rank(kOp, "k", k, 3);
+  const std::uint64_t num_queries = q.shape[0], heads = q.shape[1], head_dim = q.shape[2], num_keys = k.shape[0], kv_heads = k.shape[1];
+  expect_shape(kOp, "k", k, {num_keys, kv_heads, head_dim});
+  expect_shape(kOp, "v", v, k.shape);
+  expect_shape(kOp, "out", out, q.shape);
+  for (const auto* view : {&k, &v, &out}) expect_dtype(kOp, view == &k ? "k" : view == &v ? "v" : "out", *view, q.dtype);
+  if (head_dim == 0 || kv_heads == 0 || heads % kv_heads != 0)
+    throw ShapeError("[attention_fwd] " + std::to_string(heads) + " heads cannot share " + std::to_string(kv_heads) + " key/value heads of " + std::to_string(head_dim) + " elements");
+  if (num_keys < num_queries)
+    throw ShapeError("[attention_fwd] " + std::to_string(num_queries) + " queries need at least as many keys, got " + std::to_string(num_keys));
+  if (lse.memory != nullptr) {
+    expect_shape(kOp, "lse", lse, {heads, num_queries});
+    expect_dtype(kOp, "lse", lse, DType::f32);
+  }
+  as_uint(kOp, "number of queries times heads", num_queries * heads);
+  return {.num_queries = as_uint(kOp, "num_queries", num_queries),
+          .num_keys = as_uint(kOp, "num_keys", num_keys),
+          .heads = as_uint(kOp, "heads", heads),
+          .kv_heads = as_uint(kOp, "kv_heads", kv_heads),
+          .keys_per_split = as_uint(kOp, "num_keys", num_keys),
+          .splits = 1,
+          .write_lse = lse.memory != nullptr ? 1u : 0u,
+          .scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim))),
+          .q_offset = as_uint(kOp, "offset of q", q.offset),
+          .k_offset = as_uint(kOp, "offset of k", k.offset),
+          .v_offset = as_uint(kOp, "offset of v", v.offset),
+          .out_offset = as_uint(kOp, "offset of out", out.offset),
+          .lse_offset = as_uint(kOp, "offset of lse", lse.offset),
+          .partial_offset = 0,
+          .stats_offset = 0};
+}
+
+/// Bytes of local memory of cl/nn/attention.cl for these tunables.
+std::uint64_t tile_bytes(int head_dim, int vw, int tr, int td, int bk, int dc) {
+  const int rows = tr * vw, dims = ((head_dim + td - 1) / td + dc - 1) / dc * dc;
+  return 4ull * static_cast<std::uint64_t>(head_dim * rows + bk * (td * dims + 1) + (bk + td) * rows);
+}
+
+/// Large heads do not leave room for the preset's tile: fewer rows then.
+void shrink_to_local_memory(Macros& tuned, int head_dim, std::uint64_t limit) {
+  for (auto& [name, value] : tuned) {
+    if (name != "TR") continue;
+    const auto bytes = [&] {
+      return tile_bytes(head_dim, value_of(tuned, "VW"), value, value_of(tuned, "TD"), value_of(tuned, "BK"), value_of(tuned, "DC"));
+    };
+    while (bytes() > limit && value > 1) value /= 2;
+    if (bytes() > limit)
+      throw Unsupported("[attention_fwd] head_dim " + std::to_string(head_dim) + " needs " + std::to_string(bytes()) + " bytes of local memory, the device has " +
+                        std::to_string(limit) + "; choose another device");
+  }
+}
+
+void launch_tiles(Queue& queue, const AttentionArgs& args, const Macros& meaning, Macros tuned, const TensorView& q, const TensorView& k, const TensorView& v,
+                  const TensorView& out, const TensorView& lse) {
+  shrink_to_local_memory(tuned, value_of(meaning, "HEAD_DIM"), queue.device().info().local_bytes);
+  const std::size_t group = static_cast<std::size_t>(value_of(tuned, "TR") * value_of(tuned, "TD"));
+  const std::size_t tile_rows = static_cast<std::size_t>(value_of(tuned, "TR") * value_of(tuned, "VW"));
+  const std::size_t rows = std::size_t{args.num_queries} * (args.heads / args.kv_heads);
+  queue.launch("attention", "attention_fwd", meaning + tuned, {{(rows + tile_rows - 1) / tile_rows * group, args.kv_heads, 1}, {group, 1, 1}}, {Arg::value(args), q, k, v, out, lse});
+}
+
+/// How many ranges to cut the keys into: enough work-groups to fill the device, none with less than `min_keys` keys.
+std::uint32_t choose_splits(Queue& queue, const AttentionArgs& args, std::uint32_t groups_per_unit, std::uint32_t min_keys) {
+  const std::uint64_t rows = std::uint64_t{args.num_queries} * args.heads;
+  const std::uint64_t wanted = std::uint64_t{queue.device().info().compute_units} * groups_per_unit / rows;
+  return static_cast<std::uint32_t>(std::max<std::uint64_t>(1, std::min<std::uint64_t>(wanted, args.num_keys / min_keys)));
+}
+
+void launch_decode(Queue& queue, AttentionArgs args, const Macros& meaning, const TensorView& q, const TensorView& k, const TensorView& v, const TensorView& out,
+                   const TensorView& lse) {
+  const auto tuned = queue.tuned("attention_decode");
+  const std::size_t group = static_cast<std::size_t>(value_of(tuned, "LK") * value_of(tuned, "KS"));
+  const std::uint64_t rows = std::uint64_t{args.num_queries} * args.heads, head_dim = q.shape[2];
+  const auto wanted = choose_splits(queue, args, 4, 128);
+  args.keys_per_split = (args.num_keys + wanted - 1) / wanted;
+  args.splits = (args.num_keys + args.keys_per_split - 1) / args.keys_per_split;
+  const runtime::Range range{{args.splits * group, rows, 1}, {group, 1, 1}};
+  if (args.splits == 1) {
+    queue.launch("attention_decode", "attention_decode", meaning + tuned, range, {Arg::value(args), q, k, v, out, lse, Arg::none(), Arg::none()});
+    return;
+  }
+  runtime::Workspace::Scope scope(queue.workspace());
+  const auto partial = queue.workspace().allocate(DType::f32, {rows, args.splits, head_dim});
+  const auto stats = queue.workspace().allocate(DType::f32, {rows, args.splits, 2});
+  args.partial_offset = as_uint(kOp, "offset of scratch", partial.offset);
+  args.stats_offset = as_uint(kOp, "offset of scratch", stats.offset);
+  queue.launch("attention_decode", "attention_decode", meaning + tuned, range, {Arg::value(args), q, k, v, out, lse, partial, stats});
+  queue.launch("attention_decode", "attention_combine", meaning + tuned, {{rows * group, 1, 1}, {group, 1, 1}}, {Arg::value(args), partial, stats, out, lse});
+}
+
+}  // namespace
+
+void attention_fwd(Queue& queue, const TensorView& q, const TensorView& k, const TensorView& v, const TensorView& out, const TensorView& lse) {
+  const int half = half_macro(kOp, "q", q);
+  const AttentionArgs args = checked_args(q, k, v, out, lse);
+  const Macros meaning{{"HEAD_DIM", static_cast<int>(q.shape[2])}, {"HALF", half}};
+  const auto tuned = queue.tuned("attention");
+  // A tile that is less than a quarter full costs more than it saves.
+  const std::uint64_t rows_per_kv_head = std::uint64_t{args.num_queries} * (args.heads / args.kv_heads);
+  const bool decode = rows_per_kv_head * 4 < static_cast<std::uint64_t>(value_of(tuned, "TR") * value_of(tuned, "VW"));
+  if (decode) {
+    launch_decode(queue, args, meaning, q, k, v, out, lse);
+  } else {
+    launch_tiles(queue, args, meaning, tuned, q, k, v, out, lse);
+  }
+}
+
+}  // namespace apiq::ops
