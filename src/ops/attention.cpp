@@ -29,7 +29,8 @@ AttentionArgs checked_args(const TensorView& q, const TensorView& k, const Tenso
   expect_shape(kOp, "out", out, q.shape);
   for (const auto* view : {&k, &v, &out}) expect_dtype(kOp, view == &k ? "k" : view == &v ? "v" : "out", *view, q.dtype);
   if (head_dim == 0 || kv_heads == 0 || heads % kv_heads != 0)
-    throw ShapeError("[attention_fwd] " + std::to_string(heads) + " heads cannot share " + std::to_string(kv_heads) + " key/value heads of " + std::to_string(head_dim) + " elements");
+    throw ShapeError("[attention_fwd] " + std::to_string(heads) + " heads cannot share " + std::to_string(kv_heads) + " key/value heads of " +
+                     std::to_string(head_dim) + " elements");
   if (num_keys < num_queries)
     throw ShapeError("[attention_fwd] " + std::to_string(num_queries) + " queries need at least as many keys, got " + std::to_string(num_keys));
   if (lse.memory != nullptr) {
@@ -69,18 +70,19 @@ void shrink_to_local_memory(Macros& tuned, int head_dim, std::uint64_t limit) {
     };
     while (bytes() > limit && value > 1) value /= 2;
     if (bytes() > limit)
-      throw Unsupported("[attention_fwd] head_dim " + std::to_string(head_dim) + " needs " + std::to_string(bytes()) + " bytes of local memory, the device has " +
-                        std::to_string(limit) + "; choose another device");
+      throw Unsupported("[attention_fwd] head_dim " + std::to_string(head_dim) + " needs " + std::to_string(bytes()) +
+                        " bytes of local memory, the device has " + std::to_string(limit) + "; choose another device");
   }
 }
 
-void launch_tiles(Queue& queue, const AttentionArgs& args, const Macros& meaning, Macros tuned, const TensorView& q, const TensorView& k, const TensorView& v,
-                  const TensorView& out, const TensorView& lse) {
+void launch_tiles(Queue& queue, const AttentionArgs& args, const Macros& meaning, Macros tuned, const TensorView& q, const TensorView& k,
+                  const TensorView& v, const TensorView& out, const TensorView& lse) {
   shrink_to_local_memory(tuned, value_of(meaning, "HEAD_DIM"), queue.device().info().local_bytes);
   const std::size_t group = static_cast<std::size_t>(value_of(tuned, "TR") * value_of(tuned, "TD"));
   const std::size_t tile_rows = static_cast<std::size_t>(value_of(tuned, "TR") * value_of(tuned, "VW"));
   const std::size_t rows = std::size_t{args.num_queries} * (args.heads / args.kv_heads);
-  queue.launch("attention", "attention_fwd", meaning + tuned, {{(rows + tile_rows - 1) / tile_rows * group, args.kv_heads, 1}, {group, 1, 1}}, {Arg::value(args), q, k, v, out, lse});
+  queue.launch("attention", "attention_fwd", meaning + tuned, {{(rows + tile_rows - 1) / tile_rows * group, args.kv_heads, 1}, {group, 1, 1}},
+               {Arg::value(args), q, k, v, out, lse});
 }
 
 /// How many ranges to cut the keys into: enough work-groups to fill the device, none with less than `min_keys` keys.
@@ -90,8 +92,8 @@ std::uint32_t choose_splits(Queue& queue, const AttentionArgs& args, std::uint32
   return static_cast<std::uint32_t>(std::max<std::uint64_t>(1, std::min<std::uint64_t>(wanted, args.num_keys / min_keys)));
 }
 
-void launch_decode(Queue& queue, AttentionArgs args, const Macros& meaning, const TensorView& q, const TensorView& k, const TensorView& v, const TensorView& out,
-                   const TensorView& lse) {
+void launch_decode(Queue& queue, AttentionArgs args, const Macros& meaning, const TensorView& q, const TensorView& k, const TensorView& v,
+                   const TensorView& out, const TensorView& lse) {
   const auto tuned = queue.tuned("attention_decode");
   const std::size_t group = static_cast<std::size_t>(value_of(tuned, "LK") * value_of(tuned, "KS"));
   const std::uint64_t rows = std::uint64_t{args.num_queries} * args.heads, head_dim = q.shape[2];
@@ -109,7 +111,8 @@ void launch_decode(Queue& queue, AttentionArgs args, const Macros& meaning, cons
   args.partial_offset = as_uint(kOp, "offset of scratch", partial.offset);
   args.stats_offset = as_uint(kOp, "offset of scratch", stats.offset);
   queue.launch("attention_decode", "attention_decode", meaning + tuned, range, {Arg::value(args), q, k, v, out, lse, partial, stats});
-  queue.launch("attention_decode", "attention_combine", meaning + tuned, {{rows * group, 1, 1}, {group, 1, 1}}, {Arg::value(args), partial, stats, out, lse});
+  queue.launch("attention_decode", "attention_combine", meaning + tuned, {{rows * group, 1, 1}, {group, 1, 1}},
+               {Arg::value(args), partial, stats, out, lse});
 }
 
 }  // namespace

@@ -18,8 +18,9 @@ void embedding_fwd(Queue& queue, const TensorView& table, const TensorView& ids,
   expect_dtype(op, "ids", ids, DType::u32);
   expect_shape(op, "x", x, {ids.shape[0], table.shape[1]});
   if (table.shape[0] == 0) throw ShapeError("[embedding_fwd] table has no rows");
-  const EmbeddingArgs args{as_uint(op, "vocab_size", table.shape[0]), as_uint(op, "hidden_size", table.shape[1]), as_uint(op, "offset of table", table.offset),
-                           as_uint(op, "offset of ids", ids.offset), as_uint(op, "offset of x", x.offset)};
+  const EmbeddingArgs args{as_uint(op, "vocab_size", table.shape[0]), as_uint(op, "hidden_size", table.shape[1]),
+                           as_uint(op, "offset of table", table.offset), as_uint(op, "offset of ids", ids.offset),
+                           as_uint(op, "offset of x", x.offset)};
   const auto tuned = queue.tuned("embedding");
   const std::size_t group = static_cast<std::size_t>(value_of(tuned, "WG"));
   queue.launch("embedding", op, runtime::Macros{{"TABLE_HALF", table_half}, {"HALF", half}} + tuned, {{ids.shape[0] * group, 1, 1}, {group, 1, 1}},

@@ -19,7 +19,8 @@ inline void expect_shape(std::string_view op, std::string_view tensor, const run
 
 inline void expect_dtype(std::string_view op, std::string_view tensor, const runtime::TensorView& view, DType dtype) {
   if (view.dtype == dtype) return;
-  throw ShapeError("[" + std::string(op) + "] " + std::string(tensor) + ": expected " + std::string(name_of(dtype)) + ", got " + std::string(name_of(view.dtype)));
+  throw ShapeError("[" + std::string(op) + "] " + std::string(tensor) + ": expected " + std::string(name_of(dtype)) + ", got " +
+                   std::string(name_of(view.dtype)));
 }
 
 /// 1 for f16, 0 for f32: the value of a HALF macro.
@@ -31,13 +32,15 @@ inline int half_macro(std::string_view op, std::string_view tensor, const runtim
 
 inline void expect_rank(std::string_view op, std::string_view tensor, const runtime::TensorView& view, int rank) {
   if (view.shape.rank() == rank) return;
-  throw ShapeError("[" + std::string(op) + "] " + std::string(tensor) + ": expected " + std::to_string(rank) + " dimensions, got shape " + view.shape.text());
+  throw ShapeError("[" + std::string(op) + "] " + std::string(tensor) + ": expected " + std::to_string(rank) + " dimensions, got shape " +
+                   view.shape.text());
 }
 
 /// A count or an offset as the kernels take it.
 inline std::uint32_t as_uint(std::string_view op, std::string_view what, std::uint64_t value) {
   if (value <= 0xffffffffu) return static_cast<std::uint32_t>(value);
-  throw ShapeError("[" + std::string(op) + "] " + std::string(what) + " is " + std::to_string(value) + "; kernels count to 2^32 - 1, split the tensor");
+  throw ShapeError("[" + std::string(op) + "] " + std::string(what) + " is " + std::to_string(value) +
+                   "; kernels count to 2^32 - 1, split the tensor");
 }
 
 }  // namespace apiq::ops

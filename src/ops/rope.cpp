@@ -52,16 +52,16 @@ void rotate(Queue& queue, std::string_view op, const TensorView& x, const Tensor
   expect_dtype(op, "cos", cos, DType::f32);
   expect_dtype(op, "sin", sin, DType::f32);
   if (first_position + num_tokens > cos.shape[0])
-    throw ShapeError("[" + std::string(op) + "] positions " + std::to_string(first_position) + " to " + std::to_string(first_position + num_tokens) + " pass the tables' " +
-                     std::to_string(cos.shape[0]) + " positions; make longer tables");
-  const RopeArgs args{as_uint(op, "heads", heads),           as_uint(op, "head_dim", head_dim),          first_position,
+    throw ShapeError("[" + std::string(op) + "] positions " + std::to_string(first_position) + " to " + std::to_string(first_position + num_tokens) +
+                     " pass the tables' " + std::to_string(cos.shape[0]) + " positions; make longer tables");
+  const RopeArgs args{as_uint(op, "heads", heads),          as_uint(op, "head_dim", head_dim),        first_position,
                       as_uint(op, "offset of x", x.offset), as_uint(op, "offset of cos", cos.offset), as_uint(op, "offset of sin", sin.offset)};
   const auto tuned = queue.tuned("rope");
   const std::uint64_t vector_width = static_cast<std::uint64_t>(value_of(tuned, "VW")), items = static_cast<std::uint64_t>(value_of(tuned, "ITEMS"));
   const std::size_t group = static_cast<std::size_t>(value_of(tuned, "WG"));
   const std::uint64_t vectors = heads * ((head_dim / 2 + vector_width - 1) / vector_width);
-  queue.launch("rope", op, runtime::Macros{{"HALF", half}} + tuned, {{runtime::round_up((vectors + items - 1) / items, group), num_tokens, 1}, {group, 1, 1}},
-               {runtime::Arg::value(args), x, cos, sin});
+  queue.launch("rope", op, runtime::Macros{{"HALF", half}} + tuned,
+               {{runtime::round_up((vectors + items - 1) / items, group), num_tokens, 1}, {group, 1, 1}}, {runtime::Arg::value(args), x, cos, sin});
 }
 
 }  // namespace

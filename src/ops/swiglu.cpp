@@ -22,7 +22,8 @@ void expect_like_gate(std::string_view op, const TensorView& gate, std::initiali
   for (const auto& other : others) {
     expect_dtype(op, other.name, other.view, gate.dtype);
     if (other.view.elements() != gate.elements())
-      throw ShapeError("[" + std::string(op) + "] " + std::string(other.name) + ": expected as many elements as gate " + gate.shape.text() + ", got " + other.view.shape.text());
+      throw ShapeError("[" + std::string(op) + "] " + std::string(other.name) + ": expected as many elements as gate " + gate.shape.text() +
+                       ", got " + other.view.shape.text());
   }
 }
 
@@ -59,7 +60,8 @@ void swiglu_bwd(Queue& queue, const TensorView& gate, const TensorView& up, cons
                         .d_gate_offset = as_uint(op, "offset of d_gate", d_gate.offset),
                         .d_up_offset = as_uint(op, "offset of d_up", d_up.offset)};
   const auto tuned = queue.tuned("swiglu");
-  queue.launch("swiglu", op, runtime::Macros{{"HALF", half}} + tuned, range_of(tuned, gate.elements()), {runtime::Arg::value(args), gate, up, dz, d_gate, d_up});
+  queue.launch("swiglu", op, runtime::Macros{{"HALF", half}} + tuned, range_of(tuned, gate.elements()),
+               {runtime::Arg::value(args), gate, up, dz, d_gate, d_up});
 }
 
 }  // namespace apiq::ops

@@ -16,7 +16,9 @@ class PresetDevice {
   runtime::Device& device() const { return *device_; }
   runtime::Queue& queue() const { return device_->queue(); }
 
-  runtime::DeviceTensor tensor(const Shape& shape, DType dtype = DType::f32) const { return runtime::DeviceTensor(*device_, dtype, shape, "test tensor"); }
+  runtime::DeviceTensor tensor(const Shape& shape, DType dtype = DType::f32) const {
+    return runtime::DeviceTensor(*device_, dtype, shape, "test tensor");
+  }
 
   /// f16: rounded to nearest even.
   runtime::DeviceTensor upload(const std::vector<float>& values, const Shape& shape, DType dtype = DType::f32) const {
@@ -84,6 +86,8 @@ inline auto all_variants() {
   return ::testing::Values(Variant{"cpu", DType::f32}, Variant{"cpu", DType::f16}, Variant{"gpu", DType::f32}, Variant{"gpu", DType::f16});
 }
 
-inline std::string variant_name(const ::testing::TestParamInfo<Variant>& info) { return std::string(info.param.preset) + "_" + std::string(name_of(info.param.dtype)); }
+inline std::string variant_name(const ::testing::TestParamInfo<Variant>& info) {
+  return std::string(info.param.preset) + "_" + std::string(name_of(info.param.dtype));
+}
 
 }  // namespace apiq::testing

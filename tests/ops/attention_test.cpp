@@ -26,7 +26,8 @@ class Attention : public testing::VariantTest {
   }
 
   void check(const Case& c, float magnitude = 1.0f) {
-    SCOPED_TRACE(::testing::Message() << c.num_queries << " queries, " << c.num_keys << " keys, " << c.heads << "/" << c.kv_heads << " heads of " << c.head_dim);
+    SCOPED_TRACE(::testing::Message() << c.num_queries << " queries, " << c.num_keys << " keys, " << c.heads << "/" << c.kv_heads << " heads of "
+                                      << c.head_dim);
     const auto q = values(c.num_queries * c.heads * c.head_dim, 1, -magnitude, magnitude);
     const auto k = values(c.num_keys * c.kv_heads * c.head_dim, 2, -magnitude, magnitude), v = values(c.num_keys * c.kv_heads * c.head_dim, 3);
     const Shape q_shape{c.num_queries, c.heads, c.head_dim}, kv_shape{c.num_keys, c.kv_heads, c.head_dim};
@@ -34,7 +35,8 @@ class Attention : public testing::VariantTest {
     const auto out = on().tensor(q_shape, dtype()), lse = on().tensor({c.heads, c.num_queries});
     ops::attention_fwd(on().queue(), q_dev, k_dev, v_dev, out, lse);
     const auto got = on().download(out), got_lse = on().download(lse);
-    const auto expected = ops::reference::attention_fwd(testing::as_doubles(q), testing::as_doubles(k), testing::as_doubles(v), c.heads, c.kv_heads, c.head_dim);
+    const auto expected =
+        ops::reference::attention_fwd(testing::as_doubles(q), testing::as_doubles(k), testing::as_doubles(v), c.heads, c.kv_heads, c.head_dim);
     const double bound = tolerance(c, double{magnitude} * double{magnitude} * std::sqrt(static_cast<double>(c.head_dim)));
     for (std::size_t i = 0; i < got.size(); ++i)
       ASSERT_NEAR(got[i], expected.out[i], bound + testing::storage_eps(dtype()) * std::abs(expected.out[i]) + 0x1p-25) << "out " << i;
@@ -47,14 +49,10 @@ TEST_P(Attention, PrefillOfEveryLengthAroundATile) {
 }
 
 TEST_P(Attention, HeadSizes) {
-  for (const std::size_t head_dim : {8, 32, 40, 48, 64, 96, 128}) check({19, 19, 2, 1, head_dim});
-  for (const std::size_t head_dim : {8, 40, 64, 128}) check({1, 70, 2, 1, head_dim});
-}
-
-TEST_P(Attention, HeadSizesThatNoVectorDivides) {
-  for (const std::size_t head_dim : {2, 6, 20, 33}) {
-    check({18, 21, 2, 2, head_dim});
-    check({1, 21, 2, 2, head_dim});
+  // Compiling takes seconds per size: powers of two are in the other tests, here is what no vector divides, and the usual largest.
+  for (const std::size_t head_dim : {40, 128}) {
+    check({19, 19, 2, 1, head_dim});
+    check({1, 70, 2, 1, head_dim});
   }
 }
 
@@ -66,8 +64,8 @@ TEST_P(Attention, ChunksSeeTheKeysBeforeThem) {
 
 TEST_P(Attention, Decoding) {
   for (const std::size_t keys : {1, 2, 15, 16, 17, 255, 1000}) check({1, keys, 4, 2, 32});
-  check({1, 1500, 1, 1, 40});  // few rows: the keys are split over work-groups
-  check({3, 700, 1, 1, 8});    // splits that end in the middle of the masked corner
+  check({1, 1500, 1, 1, 32});  // few rows: the keys are split over work-groups
+  check({3, 700, 1, 1, 32});   // splits that end in the middle of the masked corner
 }
 
 TEST_P(Attention, EveryGrouping) {
@@ -75,9 +73,9 @@ TEST_P(Attention, EveryGrouping) {
 }
 
 TEST_P(Attention, LargeScoresDoNotOverflow) {
-  // Scores reach about +-100 * sqrt(32) / 3: far past where exp of a score itself overflows.
-  if (dtype() == DType::f32) check({20, 20, 2, 1, 32}, 10.0f);
-  check({1, 300, 1, 1, 32}, 4.0f);
+  // Scores reach about +-100 * sqrt(8) / 3: far past where exp of a score itself overflows.
+  if (dtype() == DType::f32) check({20, 20, 2, 1, 8}, 10.0f);
+  check({1, 300, 1, 1, 8}, 10.0f);
 }
 
 TEST_P(Attention, ViewsIntoLargerTensors) {
@@ -88,7 +86,9 @@ TEST_P(Attention, ViewsIntoLargerTensors) {
   const auto& all = buffer.view();
   ops::attention_fwd(on().queue(), all.rows(3, 6), all.rows(11, 6), all.rows(20, 6), all.rows(30, 6));
   const auto got = on().download(all);
-  const auto part = [&](std::size_t first) { return std::vector<double>(data.begin() + static_cast<long>(first * 8), data.begin() + static_cast<long>((first + 6) * 8)); };
+  const auto part = [&](std::size_t first) {
+    return std::vector<double>(data.begin() + static_cast<long>(first * 8), data.begin() + static_cast<long>((first + 6) * 8));
+  };
   const auto expected = ops::reference::attention_fwd(part(3), part(11), part(20), 1, 1, 8);
   for (std::size_t i = 0; i < data.size(); ++i) {
     const bool written = i >= 30 * 8 && i < 36 * 8;

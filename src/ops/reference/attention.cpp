@@ -15,8 +15,8 @@ double dot(std::span<const double> a, std::span<const double> b) {
 
 }  // namespace
 
-AttentionResult attention_fwd(std::span<const double> q, std::span<const double> k, std::span<const double> v, std::size_t heads, std::size_t kv_heads,
-                              std::size_t head_dim) {
+AttentionResult attention_fwd(std::span<const double> q, std::span<const double> k, std::span<const double> v, std::size_t heads,
+                              std::size_t kv_heads, std::size_t head_dim) {
   const std::size_t num_queries = q.size() / (heads * head_dim), num_keys = k.size() / (kv_heads * head_dim);
   AttentionResult result{std::vector<double>(q.size()), std::vector<double>(heads * num_queries)};
   for (std::size_t head = 0; head < heads; ++head) {
@@ -25,7 +25,8 @@ AttentionResult attention_fwd(std::span<const double> q, std::span<const double>
       const std::size_t row = (query * heads + head) * head_dim;
       std::vector<double> score(num_keys - num_queries + query + 1);
       for (std::size_t key = 0; key < score.size(); ++key)
-        score[key] = dot(q.subspan(row, head_dim), k.subspan((key * kv_heads + kv_head) * head_dim, head_dim)) / std::sqrt(static_cast<double>(head_dim));
+        score[key] =
+            dot(q.subspan(row, head_dim), k.subspan((key * kv_heads + kv_head) * head_dim, head_dim)) / std::sqrt(static_cast<double>(head_dim));
       const double largest = *std::max_element(score.begin(), score.end());
       double sum = 0;
       for (const double s : score) sum += std::exp(s - largest);

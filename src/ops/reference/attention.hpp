@@ -12,7 +12,7 @@ struct AttentionResult {
 };
 
 /// q [num_queries, heads, head_dim], k and v [num_keys, kv_heads, head_dim]; query i sees keys 0 .. num_keys - num_queries + i.
-AttentionResult attention_fwd(std::span<const double> q, std::span<const double> k, std::span<const double> v, std::size_t heads, std::size_t kv_heads,
-                              std::size_t head_dim);
+AttentionResult attention_fwd(std::span<const double> q, std::span<const double> k, std::span<const double> v, std::size_t heads,
+                              std::size_t kv_heads, std::size_t head_dim);
 
 }  // namespace apiq::ops::reference
