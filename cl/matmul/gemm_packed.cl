@@ -1,8 +1,9 @@
-// gemm_packed: dense products on CPUs in two launches. gemm_pack copies both operands into panels, k-major and padded with zeros:
+// gemm_packed: dense products on CPUs in two launches. gemm_pack copies the operands into panels, k-major and padded with zeros:
 // a into [ceil(M / MR)][K][MR], b into [ceil(N / NR)][K][NR] with NR = NV * VW; gemm_panels then multiplies one panel of each per
-// work-item, with MR * NV sums in registers and contiguous loads only. Layouts and storage types are run-time values here: they only
-// matter once per panel, and every further program would cost compile time.
-// Meaning:   C_HALF 0|1
+// work-item, with MR * NV sums in registers and contiguous vector loads only. a is read where it lies if it is f32 and its lines are
+// far fewer than their uses (A_DIRECT): it is only broadcast, so order matters little and the copy would cost more. Layouts and
+// storage types of packed operands are run-time values: they matter once per panel, and every further program costs compile time.
+// Meaning:   C_HALF 0|1   A_DIRECT 0|1
 // Tunables:  VW NV MR (register tile, MR divisible by 4)   ROW_BLOCK (row tiles that are walked through before the next panel of b)
 // Needs:     OpenCL C 1.2; workspace for the panels.   Launcher: src/ops/gemm.cpp
 #define NR (NV * VW)
@@ -39,10 +40,20 @@ void gemm_pack(const GemmPackArgs args, global const void* restrict a, global co
 
 // Groups: (row tile within its block, panel of b, row block), so that a block of a stays in the cache while b passes by.
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void gemm_panels(const GemmPanelsArgs args, global const float* restrict panels, global STORED(C_HALF)* restrict c) {
+void gemm_panels(const GemmPanelsArgs args, global const float* restrict a, global const float* restrict panels, global STORED(C_HALF)* restrict c) {
   const uint tile = get_group_id(2) * ROW_BLOCK + get_group_id(0);
   if (tile >= args.row_tiles) return;
-  global const float* a = panels + args.a_offset + (ulong)tile * args.K * MR;
+#if A_DIRECT
+  // Lines past the end repeat the last one; their sums are not stored.
+  global const float* lines[MR];
+#pragma unroll
+  for (uint m = 0; m < MR; ++m) lines[m] = a + args.a_offset + (ulong)min(tile * MR + m, args.M - 1) * args.a_line_step;
+  const ulong a_k_step = args.a_k_step;
+#define A_VALUE(m) lines[m][k * a_k_step]
+#else
+  a += args.a_offset + (ulong)tile * args.K * MR;
+#define A_VALUE(m) a[k * MR + m]
+#endif
   global const float* b = panels + args.b_offset + (ulong)get_group_id(1) * args.K * NR;
 
   FLOATV sum[MR][NV];
@@ -51,18 +62,16 @@ void gemm_panels(const GemmPanelsArgs args, global const float* restrict panels,
 #pragma unroll
     for (uint v = 0; v < NV; ++v) sum[m][v] = (FLOATV)(0.0f);
 
-  for (uint k = 0; k < args.K; ++k) {
+  for (ulong k = 0; k < args.K; ++k) {
     FLOATV b_values[NV];
 #pragma unroll
-    for (uint v = 0; v < NV; ++v) b_values[v] = LOADV(b, v * VW);
+    for (uint v = 0; v < NV; ++v) b_values[v] = LOADV(b, k * NR + v * VW);
 #pragma unroll
     for (uint m = 0; m < MR; ++m) {
-      const FLOATV a_value = (FLOATV)(a[m]);
+      const FLOATV a_value = (FLOATV)(A_VALUE(m));
 #pragma unroll
       for (uint v = 0; v < NV; ++v) sum[m][v] = FMA(a_value, b_values[v], sum[m][v]);
     }
-    a += MR;
-    b += NR;
   }
 
   // Through memory, so that the code which stores a vector exists once: unrolled it costs seconds of compile time.

@@ -27,11 +27,13 @@ typedef struct GemmPackArgs {
   GemmPackOperand a, b;
 } GemmPackArgs;
 
-// The product of packed panels; row_tiles and column_panels count panels of a and b.
+// The product of panels; row_tiles counts those of a, packed or not. a_line_step and a_k_step are the distances of neighbours in a
+// that is read where it lies (A_DIRECT).
 typedef struct GemmPanelsArgs {
   APIQ_UINT M, N, K;
   APIQ_UINT row_tiles;
-  APIQ_UINT a_offset, b_offset, c_offset, c_stride;
+  APIQ_UINT a_offset, a_line_step, a_k_step;
+  APIQ_UINT b_offset, c_offset, c_stride;
   APIQ_FLOAT alpha, beta;
 } GemmPanelsArgs;
 

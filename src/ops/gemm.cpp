@@ -21,7 +21,7 @@ using runtime::value_of;
 
 static_assert(sizeof(GemmArgs) == 44 && std::is_trivially_copyable_v<GemmArgs>);
 static_assert(sizeof(GemmPackArgs) == 60 && std::is_trivially_copyable_v<GemmPackArgs>);
-static_assert(sizeof(GemmPanelsArgs) == 40 && std::is_trivially_copyable_v<GemmPanelsArgs>);
+static_assert(sizeof(GemmPanelsArgs) == 48 && std::is_trivially_copyable_v<GemmPanelsArgs>);
 
 /// Bound of each operand's panels in the workspace. Larger operands are packed and used in parts, which also keeps them in a CPU's
 /// last-level cache; the parts cut M and N only, so sums do not change.
@@ -97,38 +97,65 @@ GemmPackOperand pack_operand(const TensorView& view, bool by_k, std::uint64_t fi
           is_half(view) ? 1u : 0u};
 }
 
-void run_packed(Queue& queue, const Product& p, const Macros& tunables) {
-  const std::uint64_t mr = value_of(tunables, "MR"), nr = value_of(tunables, "NV") * value_of(tunables, "VW"), row_block = value_of(tunables, "ROW_BLOCK");
+/// How the packed path cuts one product up.
+struct PackedPlan {
+  Macros macros;
+  std::uint64_t mr, nr, row_block;
+  std::uint64_t row_part, column_part;  // rows of a and columns of b that are in panels at a time
+  bool a_direct;                        // a is read where it lies
+};
+
+PackedPlan packed_plan(const Product& p, const Macros& tunables) {
+  const std::uint64_t mr = value_of(tunables, "MR"), nr = value_of(tunables, "NV") * value_of(tunables, "VW");
   const auto part = [&](std::uint64_t extent, std::uint64_t tile) {
-    const std::uint64_t fitting = std::max<std::uint64_t>(kPanelBytes / (p.K * tile * sizeof(float)), 1) * tile;
-    return std::min(fitting, runtime::round_up(extent, tile));
+    return std::min(std::max<std::uint64_t>(kPanelBytes / (p.K * tile * sizeof(float)), 1) * tile, runtime::round_up(extent, tile));
   };
-  const std::uint64_t row_part = part(p.M, mr), column_part = part(p.N, nr);
+  // Lines along k stream well. Lines across k take a cache line per k, which pays only if each is used for one panel of b.
+  const bool direct = !is_half(p.a) && (p.a_by_k || p.N <= nr);
+  return {Macros{{"C_HALF", is_half(p.c)}, {"A_DIRECT", direct}} + tunables,
+          mr,
+          nr,
+          static_cast<std::uint64_t>(value_of(tunables, "ROW_BLOCK")),
+          direct ? p.M : part(p.M, mr),
+          part(p.N, nr),
+          direct};
+}
+
+/// The product of rows [row, row + rows) with columns [column, column + columns), b's panels and (unless direct) a's being packed.
+void multiply_panels(Queue& queue, const Product& p, const PackedPlan& plan, std::uint64_t row, std::uint64_t rows, std::uint64_t column,
+                     std::uint64_t columns, const TensorView& a_panels, const TensorView& b_panels) {
+  const std::uint64_t tiles = (rows + plan.mr - 1) / plan.mr, stride = p.a.shape[1];
+  const GemmPanelsArgs args{narrow(rows, "M"),
+                            narrow(columns, "N"),
+                            narrow(p.K, "K"),
+                            narrow(tiles, "row tiles"),
+                            narrow(plan.a_direct ? p.a.offset : a_panels.offset, "offset of a"),
+                            narrow(p.a_by_k ? stride : 1, "stride of a"),
+                            narrow(p.a_by_k ? 1 : stride, "stride of a"),
+                            narrow(b_panels.offset, "offset of panels"),
+                            narrow(p.c.offset + row * p.N + column, "offset of c"),
+                            narrow(p.N, "stride of c"),
+                            p.alpha,
+                            p.beta};
+  queue.launch("gemm_packed", "gemm_panels", plan.macros,
+               {{std::min(tiles, plan.row_block), (columns + plan.nr - 1) / plan.nr, (tiles + plan.row_block - 1) / plan.row_block}, {1, 1, 1}},
+               {Arg::value(args), plan.a_direct ? p.a : a_panels, b_panels, p.c});
+}
+
+void run_packed(Queue& queue, const Product& p, const PackedPlan& plan) {
   runtime::Workspace::Scope scope(queue.workspace());
-  // One view for both, so that the kernels get one buffer: a's panels first.
-  const TensorView panels = queue.workspace().allocate(DType::f32, {(row_part + column_part) * p.K});
-  const TensorView a_panels = panels.rows(0, row_part * p.K), b_panels = panels.rows(row_part * p.K, column_part * p.K);
-  const Macros macros = Macros{{"C_HALF", is_half(p.c)}} + tunables;
-  for (std::uint64_t row = 0; row < p.M; row += row_part) {
-    for (std::uint64_t column = 0; column < p.N; column += column_part) {
-      const std::uint64_t rows = std::min(row_part, p.M - row), columns = std::min(column_part, p.N - column);
-      const std::uint64_t row_tiles = (rows + mr - 1) / mr, column_panels = (columns + nr - 1) / nr, a_now = column == 0 ? row_tiles : 0;
+  // One view for both, so that the packing kernel gets one buffer: a's panels first.
+  const std::uint64_t a_elements = plan.a_direct ? 0 : plan.row_part * p.K;
+  const TensorView panels = queue.workspace().allocate(DType::f32, {a_elements + plan.column_part * p.K});
+  const TensorView a_panels = panels.rows(0, a_elements), b_panels = panels.rows(a_elements, plan.column_part * p.K);
+  for (std::uint64_t row = 0; row < p.M; row += plan.row_part) {
+    for (std::uint64_t column = 0; column < p.N; column += plan.column_part) {
+      const std::uint64_t rows = std::min(plan.row_part, p.M - row), columns = std::min(plan.column_part, p.N - column);
+      const std::uint64_t a_now = plan.a_direct || column != 0 ? 0 : (rows + plan.mr - 1) / plan.mr, b_now = (columns + plan.nr - 1) / plan.nr;
       const GemmPackArgs pack{narrow(p.K, "K"), pack_operand(p.a, p.a_by_k, row, rows, a_now, a_panels),
-                              pack_operand(p.b, p.b_by_k, column, columns, column_panels, b_panels)};
-      queue.launch("gemm_packed", "gemm_pack", macros, {{a_now + column_panels, 1, 1}, {1, 1, 1}}, {Arg::value(pack), p.a, p.b, panels});
-      const GemmPanelsArgs args{narrow(rows, "M"),
-                                narrow(columns, "N"),
-                                narrow(p.K, "K"),
-                                narrow(row_tiles, "row tiles"),
-                                narrow(a_panels.offset, "offset of panels"),
-                                narrow(b_panels.offset, "offset of panels"),
-                                narrow(p.c.offset + row * p.N + column, "offset of c"),
-                                narrow(p.N, "stride of c"),
-                                p.alpha,
-                                p.beta};
-      const std::uint64_t in_block = std::min(row_tiles, row_block);
-      queue.launch("gemm_packed", "gemm_panels", macros, {{in_block, column_panels, (row_tiles + row_block - 1) / row_block}, {1, 1, 1}},
-                   {Arg::value(args), panels, p.c});
+                              pack_operand(p.b, p.b_by_k, column, columns, b_now, b_panels)};
+      queue.launch("gemm_packed", "gemm_pack", plan.macros, {{a_now + b_now, 1, 1}, {1, 1, 1}}, {Arg::value(pack), p.a, p.b, panels});
+      multiply_panels(queue, p, plan, row, rows, column, columns, a_panels, b_panels);
     }
   }
 }
@@ -142,7 +169,7 @@ void run(Queue& queue, const Product& p) {
   }
   const Macros tunables = queue.tuned("gemm_packed");
   const std::uint64_t pack_rows = value_of(tunables, "PACK_ROWS");
-  if (pack_rows != 0 && p.M >= pack_rows && p.K != 0) run_packed(queue, p, fitted(tunables, p.N));
+  if (pack_rows != 0 && p.M >= pack_rows && p.K != 0) run_packed(queue, p, packed_plan(p, fitted(tunables, p.N)));
   else run_staged(queue, p);
 }
 
