@@ -1,10 +1,14 @@
 // What both dense products share: bringing a part of an operand into k-major order, and writing finished sums to c.
 // Both kernels add up every element of c as one chain of fma over ascending k, so that they agree to the last bit.
 
+#define LOAD4_0(p, i) vload4(0, (p) + (i))
+#define LOAD4_1(p, i) vload_half4(0, (p) + (i))
+#define LOAD4(is_half) CAT(LOAD4_, is_half)
+
 // Defines void NAME(to, from, origin, stride, count, k_count, item, items): to[k * WIDTH + j] = from(j, k) for all j < WIDTH and
 // k < k_count; lines j >= count become zeros. Work-item `item` of `items` does its share; no barrier inside.
-//   BY_LINES: lines j are neighbours in memory (from[k * stride + j]): copied VW at a time.
-//   BY_K:     k are (from[j * stride + k]): transposed in blocks of 4 x 4, in an order that uses up whole cache lines on both sides.
+//   BY_LINES: lines j are neighbours in memory (from[k * stride + j]): copied VW at a time, 4 at a time where VW does not fit.
+//   BY_K:     k are (from[j * stride + k]): transposed in blocks of 4 x 4; a few work-items walk along k together, one alone goes straight on.
 #define DEFINE_STAGE_BY_LINES(NAME, SPACE, IS_HALF, WIDTH)                                                                               \
   static inline void NAME(SPACE float* restrict to, global const STORED(IS_HALF)* restrict from, const ulong origin, const uint stride, \
                           const uint count, const uint k_count, const uint item, const uint items) {                                    \
@@ -15,21 +19,20 @@
       if (j + VW <= min(count, (uint)WIDTH)) {                                                                                           \
         STOREV(to, k * WIDTH + j, LOADV_OF(IS_HALF)(from, at));                                                                          \
       } else {                                                                                                                           \
-        for (uint n = 0; n < min((uint)VW, WIDTH - j); ++n) to[k * WIDTH + j + n] = j + n < count ? LOAD(IS_HALF)(from, at + n) : 0.0f;  \
+        for (uint n = j; n < min(j + VW, (uint)WIDTH); n += 4) {                                                                         \
+          if (n + 4 <= count) vstore4(LOAD4(IS_HALF)(from, at + n - j), 0, to + k * WIDTH + n);                                          \
+          else                                                                                                                           \
+            for (uint l = n; l < n + 4; ++l) to[k * WIDTH + l] = l < count ? LOAD(IS_HALF)(from, at + l - j) : 0.0f;                     \
+        }                                                                                                                                \
       }                                                                                                                                  \
     }                                                                                                                                    \
   }
 
-#define LOAD4_0(p, i) vload4(0, (p) + (i))
-#define LOAD4_1(p, i) vload_half4(0, (p) + (i))
-#define LOAD4(is_half) CAT(LOAD4_, is_half)
-
 #define DEFINE_STAGE_BY_K(NAME, SPACE, IS_HALF, WIDTH)                                                                                   \
   static inline void NAME(SPACE float* restrict to, global const STORED(IS_HALF)* restrict from, const ulong origin, const uint stride, \
                           const uint count, const uint k_count, const uint item, const uint items) {                                    \
-    const uint groups = WIDTH / 4, chunks = (k_count + 15) / 16;                                                                         \
-    for (uint i = item; i < chunks * groups * 4; i += items) {                                                                           \
-      const uint j = i / 4 % groups * 4, k = i / (4 * groups) * 16 + i % 4 * 4;                                                          \
+    const uint k_items = items < 4 ? 1 : 4;                                                                                              \
+    for (uint j = item / k_items * 4; j < WIDTH; j += items / k_items * 4) for (uint k = item % k_items * 4; k < k_count; k += k_items * 4) { \
       const ulong at = origin + (ulong)j * stride + k;                                                                                   \
       if (j + 4 <= count && k + 4 <= k_count) {                                                                                          \
         const float4 r0 = LOAD4(IS_HALF)(from, at), r1 = LOAD4(IS_HALF)(from, at + stride);                                              \

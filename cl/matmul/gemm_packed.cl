@@ -8,34 +8,41 @@
 // Needs:     OpenCL C 1.2; workspace for the panels.   Launcher: src/ops/gemm.cpp
 #define NR (NV * VW)
 
-// Copies panel `panel` of one operand; one function per operand, since the width of its panels is compiled in.
-#define DEFINE_PACK_PANEL(NAME, WIDTH)                                                                                                   \
+// PACK_K steps of a few neighbouring panels at a time: source lines and pages are then used up before they leave the cache.
+#define PACK_K 64
+
+// Packs share `share` of one operand; one function per operand, since the width of its panels is compiled in.
+#define DEFINE_PACK(NAME, WIDTH)                                                                                                         \
   DEFINE_STAGE_BY_LINES(CAT(NAME, _lines_0), global, 0, WIDTH)                                                                           \
   DEFINE_STAGE_BY_LINES(CAT(NAME, _lines_1), global, 1, WIDTH)                                                                           \
   DEFINE_STAGE_BY_K(CAT(NAME, _k_0), global, 0, WIDTH)                                                                                   \
   DEFINE_STAGE_BY_K(CAT(NAME, _k_1), global, 1, WIDTH)                                                                                   \
-  static inline void NAME(const GemmPackOperand operand, const uint K, const uint panel, global const void* from, global float* panels) { \
-    const uint line = panel * WIDTH, count = min((uint)WIDTH, operand.count - line);                                                     \
-    global float* to = panels + operand.panels_offset + (ulong)panel * K * WIDTH;                                                        \
-    const ulong origin = operand.offset + (operand.lines_contiguous ? (ulong)line : (ulong)line * operand.stride);                       \
-    if (operand.lines_contiguous) {                                                                                                      \
-      if (operand.is_half) CAT(NAME, _lines_1)(to, (global const half*)from, origin, operand.stride, count, K, 0, 1);                    \
-      else CAT(NAME, _lines_0)(to, (global const float*)from, origin, operand.stride, count, K, 0, 1);                                   \
-    } else {                                                                                                                             \
-      if (operand.is_half) CAT(NAME, _k_1)(to, (global const half*)from, origin, operand.stride, count, K, 0, 1);                        \
-      else CAT(NAME, _k_0)(to, (global const float*)from, origin, operand.stride, count, K, 0, 1);                                       \
-    }                                                                                                                                    \
+  static inline void NAME(const GemmPackOperand x, const uint K, const uint share, global const void* from, global float* panels) {      \
+    const uint first = share * x.panels_per_item, end = min(first + x.panels_per_item, x.panels);                                        \
+    for (uint k = 0; k < K; k += PACK_K)                                                                                                 \
+      for (uint panel = first; panel < end; ++panel) {                                                                                   \
+        const uint line = panel * WIDTH, count = min((uint)WIDTH, x.count - line), k_count = min((uint)PACK_K, K - k);                   \
+        global float* to = panels + x.panels_offset + ((ulong)panel * K + k) * WIDTH;                                                    \
+        const ulong origin = x.offset + (x.lines_contiguous ? (ulong)k * x.stride + line : (ulong)line * x.stride + k);                  \
+        if (x.lines_contiguous) {                                                                                                        \
+          if (x.is_half) CAT(NAME, _lines_1)(to, (global const half*)from, origin, x.stride, count, k_count, 0, 1);                      \
+          else CAT(NAME, _lines_0)(to, (global const float*)from, origin, x.stride, count, k_count, 0, 1);                               \
+        } else {                                                                                                                         \
+          if (x.is_half) CAT(NAME, _k_1)(to, (global const half*)from, origin, x.stride, count, k_count, 0, 1);                          \
+          else CAT(NAME, _k_0)(to, (global const float*)from, origin, x.stride, count, k_count, 0, 1);                                   \
+        }                                                                                                                                \
+      }                                                                                                                                  \
   }
 
-DEFINE_PACK_PANEL(pack_a, MR)
-DEFINE_PACK_PANEL(pack_b, NR)
+DEFINE_PACK(pack_a, MR)
+DEFINE_PACK(pack_b, NR)
 
-// One work-item per panel, those of a first.
+// One work-item per share, those of a first.
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void gemm_pack(const GemmPackArgs args, global const void* restrict a, global const void* restrict b, global float* restrict panels) {
-  const uint panel = get_group_id(0);
-  if (panel < args.a.panels) pack_a(args.a, args.K, panel, a, panels);
-  else pack_b(args.b, args.K, panel - args.a.panels, b, panels);
+  const uint share = get_group_id(0), a_shares = (args.a.panels + args.a.panels_per_item - 1) / args.a.panels_per_item;
+  if (share < a_shares) pack_a(args.a, args.K, share, a, panels);
+  else pack_b(args.b, args.K, share - a_shares, b, panels);
 }
 
 // Groups: (row tile within its block, panel of b, row block), so that a block of a stays in the cache while b passes by.

@@ -20,7 +20,7 @@ using runtime::operator+;
 using runtime::value_of;
 
 static_assert(sizeof(GemmArgs) == 44 && std::is_trivially_copyable_v<GemmArgs>);
-static_assert(sizeof(GemmPackArgs) == 60 && std::is_trivially_copyable_v<GemmPackArgs>);
+static_assert(sizeof(GemmPackArgs) == 68 && std::is_trivially_copyable_v<GemmPackArgs>);
 static_assert(sizeof(GemmPanelsArgs) == 48 && std::is_trivially_copyable_v<GemmPanelsArgs>);
 
 /// Bound of each operand's panels in the workspace. Larger operands are packed and used in parts, which also keeps them in a CPU's
@@ -92,10 +92,14 @@ GemmPackOperand pack_operand(const TensorView& view, bool by_k, std::uint64_t fi
           narrow(stride, "stride of an operand"),
           narrow(count, "lines"),
           narrow(panels, "panels"),
+          static_cast<APIQ_UINT>(std::clamp<std::uint64_t>(panels / 8, 1, 8)),  // at least 8 shares where there are 8 panels
           narrow(to.offset, "offset of panels"),
           by_k ? 0u : 1u,
           is_half(view) ? 1u : 0u};
 }
+
+/// Work-items that pack an operand.
+std::size_t shares(const GemmPackOperand& x) { return (x.panels + x.panels_per_item - 1) / x.panels_per_item; }
 
 /// How the packed path cuts one product up.
 struct PackedPlan {
@@ -154,7 +158,7 @@ void run_packed(Queue& queue, const Product& p, const PackedPlan& plan) {
       const std::uint64_t a_now = plan.a_direct || column != 0 ? 0 : (rows + plan.mr - 1) / plan.mr, b_now = (columns + plan.nr - 1) / plan.nr;
       const GemmPackArgs pack{narrow(p.K, "K"), pack_operand(p.a, p.a_by_k, row, rows, a_now, a_panels),
                               pack_operand(p.b, p.b_by_k, column, columns, b_now, b_panels)};
-      queue.launch("gemm_packed", "gemm_pack", plan.macros, {{a_now + b_now, 1, 1}, {1, 1, 1}}, {Arg::value(pack), p.a, p.b, panels});
+      queue.launch("gemm_packed", "gemm_pack", plan.macros, {{shares(pack.a) + shares(pack.b), 1, 1}, {1, 1, 1}}, {Arg::value(pack), p.a, p.b, panels});
       multiply_panels(queue, p, plan, row, rows, column, columns, a_panels, b_panels);
     }
   }
