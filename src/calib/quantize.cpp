@@ -134,7 +134,7 @@ QuantizeResult quantize(Device& device, const QuantizeOptions& asked, const Call
   const ModelDirectory model = ModelDirectory::open(asked.model);
   const QuantizeOptions options = resolve(asked, traits, model.config());
   check_options(options, traits, model.config(), model.tensors());
-  for (const TensorInfo& info : model.tensors().tensors()) check_finite(to_f32(info.dtype, model.tensors().bytes(info.name), info.name), info.name);
+  for (const TensorInfo& info : model.tensors().tensors()) check_finite(info, model.tensors().bytes(info.name));
   const calib::CalibrationSet set = load_calibration(options, model);
   CheckpointWriter writer(options.output, make_meta(options, model, device.info()));
   copy_other_tensors(model, writer);
