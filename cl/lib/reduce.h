@@ -39,6 +39,8 @@ float2 pair_add(float2 a, float2 b) {
   const float lost = (a.x - (sum - moved)) + (b.x - moved);
   return (float2)(sum, lost + a.y + b.y);
 }
+// The sum as one float; an infinite one has a meaningless low part.
+float pair_value(float2 sum) { return isfinite(sum.x) ? sum.x + sum.y : sum.x; }
 #define GROUP_SUM_PAIRS(value, scratch) GROUP_REDUCE(group_sum_pairs, value, scratch)  // scratch: GROUP_SCRATCH_OF(float2, name)
 DEFINE_GROUP_REDUCE(group_sum_pairs, float2, pair_add)
 

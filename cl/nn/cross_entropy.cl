@@ -37,7 +37,7 @@ float2 item_softmax(global const STORED(HALF)* row, size_t begin, size_t end, si
     for (size_t i = first; i < stop; i += STEP) part += exp(row_vector(row, i, end) - top);
     sum = pair_add(sum, (float2)(SUMV(part), 0.0f));
   }
-  return (float2)(top, sum.x + sum.y);
+  return (float2)(top, pair_value(sum));
 }
 
 #if WG > 1
@@ -136,5 +136,5 @@ void kl_divergence_fwd(const CrossEntropyArgs a, global const STORED(HALF)* rest
     sum = pair_add(sum, (float2)(SUMV(divergence_terms(log_p, log_q)), 0.0f));
   }
   sum = GROUP_SUM_PAIRS(sum, pairs);
-  if (get_local_id(0) == 0) kl[a.result + row] = sum.x + sum.y;
+  if (get_local_id(0) == 0) kl[a.result + row] = pair_value(sum);
 }

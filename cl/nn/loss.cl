@@ -87,5 +87,5 @@ void sum_partials(const LossArgs a, global const float2* restrict partials, glob
   float2 sum = 0.0f;
   for (size_t i = get_local_id(0); i < a.num_partials; i += WG) sum = pair_add(sum, partials[a.partials + column * a.num_partials + i]);
   sum = GROUP_SUM_PAIRS(sum, scratch);
-  if (get_local_id(0) == 0) sums[a.sums + column] = sum.x + sum.y;
+  if (get_local_id(0) == 0) sums[a.sums + column] = pair_value(sum);
 }

@@ -4,15 +4,15 @@
 #include <type_traits>
 
 #include "ops/checks.hpp"
-#include "shared/types.h"
 #include "shared/adamw_args.h"
+#include "shared/types.h"
 
 namespace apiq::ops {
 
 static_assert(sizeof(AdamwArgs) == 14 * 4 && std::is_trivially_copyable_v<AdamwArgs>);
 
-void adamw_step(Queue& queue, const AdamwOptions& options, std::uint32_t step, const TensorView& loss, const TensorView& p, const TensorView& g, const TensorView& m,
-                const TensorView& v) {
+void adamw_step(Queue& queue, const AdamwOptions& options, std::uint32_t step, const TensorView& loss, const TensorView& p, const TensorView& g,
+                const TensorView& m, const TensorView& v) {
   if (step == 0) throw InvalidArgument("[adamw_step] step: counts from 1, got 0");
   constexpr std::string_view op = "adamw_step";
   const Shape& shape = p.shape;

@@ -19,6 +19,7 @@ struct AdamwOptions {
 /// loss f32 [1] guards the step on the device: if it is not finite nothing changes (the host counts skipped steps when it reads
 /// the losses). Enqueued. Throws InvalidArgument (step 0), ShapeError, DeviceError.
 /// Source: Loshchilov and Hutter, arXiv 1711.05101, as torch.optim.AdamW.   Kernel: cl/optim/adamw.cl.
-void adamw_step(Queue& queue, const AdamwOptions& options, std::uint32_t step, const TensorView& loss, const TensorView& p, const TensorView& g, const TensorView& m, const TensorView& v);
+void adamw_step(Queue& queue, const AdamwOptions& options, std::uint32_t step, const TensorView& loss, const TensorView& p, const TensorView& g,
+                const TensorView& m, const TensorView& v);
 
 }  // namespace apiq::ops

@@ -4,8 +4,8 @@
 #include <type_traits>
 
 #include "ops/checks.hpp"
-#include "shared/types.h"
 #include "shared/fake_quant_args.h"
+#include "shared/types.h"
 
 namespace apiq::ops {
 
@@ -32,7 +32,9 @@ struct Call {
   }
 
   /// Without the weight: kernels that only see one value per group.
-  Call(Queue& queue, std::string_view name, const Shape& groups) : op(name), grid(groups), macros(queue.tuned(kProgram)) { split(grid.elements(), 1); }
+  Call(Queue& queue, std::string_view name, const Shape& groups) : op(name), grid(groups), macros(queue.tuned(kProgram)) {
+    split(grid.elements(), 1);
+  }
 
   void set_spec(const QuantSpec& spec) {
     check_spec(op, spec);
@@ -64,8 +66,8 @@ struct Call {
  private:
   static Shape grid_of(std::string_view op, const TensorView& w, std::uint32_t group_size) {
     if (w.shape.rank() == 2 && group_size != 0 && w.shape[1] % group_size == 0) return {w.shape[0], w.shape[1] / group_size};
-    throw ShapeError("[" + std::string(op) + "] w: expected [out_features, in_features] with in_features a multiple of group_size " + std::to_string(group_size) + ", got " +
-                     w.shape.text());
+    throw ShapeError("[" + std::string(op) + "] w: expected [out_features, in_features] with in_features a multiple of group_size " +
+                     std::to_string(group_size) + ", got " + w.shape.text());
   }
 
   void split(std::uint64_t groups, std::uint32_t group_size) {
@@ -86,8 +88,8 @@ void group_range(Queue& queue, const TensorView& w, std::uint32_t group_size, co
   queue.launch(kProgram, "group_range", call.macros, call.range(), {Arg::value(call.args), w, xmin, xmax});
 }
 
-void quant_grid(Queue& queue, const QuantSpec& spec, const TensorView& xmin, const TensorView& xmax, const TensorView& upbound, const TensorView& lowbound,
-                const TensorView& scale, const TensorView& zero) {
+void quant_grid(Queue& queue, const QuantSpec& spec, const TensorView& xmin, const TensorView& xmax, const TensorView& upbound,
+                const TensorView& lowbound, const TensorView& scale, const TensorView& zero) {
   Call call(queue, "quant_grid", xmin.shape);
   call.set_spec(spec);
   call.args.xmin = call.per_group("xmin", xmin);
@@ -103,7 +105,8 @@ void quant_grid(Queue& queue, const QuantSpec& spec, const TensorView& xmin, con
                {Arg::value(call.args), xmin, xmax, spec.clip ? upbound : xmax, spec.clip ? lowbound : xmin, scale, zero});
 }
 
-void fake_quant_fwd(Queue& queue, const QuantSpec& spec, const TensorView& w, const TensorView& scale, const TensorView& zero, const TensorView& what) {
+void fake_quant_fwd(Queue& queue, const QuantSpec& spec, const TensorView& w, const TensorView& scale, const TensorView& zero,
+                    const TensorView& what) {
   Call call(queue, "fake_quant_fwd", w, spec.group_size);
   call.set_spec(spec);
   call.args.scale = call.per_group("scale", scale);
@@ -113,8 +116,9 @@ void fake_quant_fwd(Queue& queue, const QuantSpec& spec, const TensorView& w, co
   queue.launch(kProgram, "fake_quant_fwd", call.macros, call.range(), {Arg::value(call.args), w, scale, zero, what});
 }
 
-void fake_quant_bwd(Queue& queue, const QuantSpec& spec, const TensorView& w, const TensorView& scale, const TensorView& zero, const TensorView& xmin, const TensorView& xmax,
-                    const TensorView& upbound, const TensorView& lowbound, const TensorView& d_what, const TensorView& d_upbound, const TensorView& d_lowbound) {
+void fake_quant_bwd(Queue& queue, const QuantSpec& spec, const TensorView& w, const TensorView& scale, const TensorView& zero, const TensorView& xmin,
+                    const TensorView& xmax, const TensorView& upbound, const TensorView& lowbound, const TensorView& d_what,
+                    const TensorView& d_upbound, const TensorView& d_lowbound) {
   Call call(queue, "fake_quant_bwd", w, spec.group_size);
   call.set_spec(spec);
   call.args.d_upbound = call.per_group("d_upbound", d_upbound);
@@ -136,8 +140,8 @@ void fake_quant_bwd(Queue& queue, const QuantSpec& spec, const TensorView& w, co
                {Arg::value(call.args), w, scale, zero, xmin, xmax, upbound, lowbound, d_what, d_upbound, d_lowbound});
 }
 
-void quantize_codes(Queue& queue, const QuantSpec& spec, const TensorView& w, const TensorView& scale, const TensorView& zero, const TensorView& codes, const TensorView& scales,
-                    const TensorView& zeros) {
+void quantize_codes(Queue& queue, const QuantSpec& spec, const TensorView& w, const TensorView& scale, const TensorView& zero,
+                    const TensorView& codes, const TensorView& scales, const TensorView& zeros) {
   Call call(queue, "quantize_codes", w, spec.group_size);
   call.set_spec(spec);
   call.args.scale = call.per_group("scale", scale);

@@ -3,9 +3,9 @@
 
 #include "ops/checks.hpp"
 #include "ops/nn.hpp"
-#include "shared/types.h"
 #include "shared/cross_entropy_args.h"
 #include "shared/loss_args.h"
+#include "shared/types.h"
 
 namespace apiq::ops {
 
@@ -47,7 +47,9 @@ struct Rows {
     return element_offset(op, view);
   }
 
-  void launch(Queue& queue, std::initializer_list<Arg> tensors) const { queue.launch("cross_entropy", op, macros, work_groups(macros, count), tensors); }
+  void launch(Queue& queue, std::initializer_list<Arg> tensors) const {
+    queue.launch("cross_entropy", op, macros, work_groups(macros, count), tensors);
+  }
 
   std::string_view op;  // also the kernel's name
   Macros macros;
@@ -114,7 +116,8 @@ void squared_error(Queue& queue, const TensorView& y, const TensorView& target, 
   args.d_y = element_offset("squared_error", d_y);
   args.sums = element_offset("squared_error", loss);
   args.scale = scale;
-  queue.launch("loss", "squared_error", comparison.macros, work_groups(comparison.macros, args.num_partials), {Arg::value(args), y, target, d_y, partials});
+  queue.launch("loss", "squared_error", comparison.macros, work_groups(comparison.macros, args.num_partials),
+               {Arg::value(args), y, target, d_y, partials});
   queue.launch("loss", "sum_partials", comparison.macros, work_groups(comparison.macros, 1), {Arg::value(args), partials, loss});
 }
 

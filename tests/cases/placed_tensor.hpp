@@ -43,7 +43,8 @@ class PlacedTensor {
     shared_queue().read(tensor_, raw.data());
     const std::size_t begin = kBefore * size_of(view_.dtype), end = begin + view_.bytes();
     for (std::size_t i = 0; i < raw.size(); ++i)
-      ASSERT_TRUE((i >= begin && i < end) || raw[i] == kSentinel) << "byte " << i << " outside of the tensor (" << begin << " to " << end << ") was written";
+      ASSERT_TRUE((i >= begin && i < end) || raw[i] == kSentinel)
+          << "byte " << i << " outside of the tensor (" << begin << " to " << end << ") was written";
   }
 
   runtime::DeviceTensor tensor_;

@@ -26,7 +26,8 @@ const std::vector<Golden> kGolden = {
 
 std::vector<float> golden_gradient(std::uint32_t t) {
   std::vector<float> g;
-  for (int i = 0; i < 7; ++i) g.push_back(std::ldexp(static_cast<float>(static_cast<int>((t * 37 + static_cast<unsigned>(i) * 101) % 61) - 30) / 32.0f, i - 4));
+  for (int i = 0; i < 7; ++i)
+    g.push_back(std::ldexp(static_cast<float>(static_cast<int>((t * 37 + static_cast<unsigned>(i) * 101) % 61) - 30) / 32.0f, i - 4));
   return g;
 }
 

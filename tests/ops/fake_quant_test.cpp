@@ -22,7 +22,8 @@ struct Sizes {
 };
 
 // Groups below, at and above the vector width, ragged ones, whole rows, one group, and more groups than one work-group takes.
-const std::vector<Sizes> kSizes = {{1, 4, 4}, {17, 8, 4}, {3, 43, 43}, {5, 172, 43}, {4, 48, 16}, {3, 96, 32}, {7, 192, 64}, {2, 4100, 4100}, {300, 128, 64}};
+const std::vector<Sizes> kSizes = {{1, 4, 4},   {17, 8, 4},   {3, 43, 43},     {5, 172, 43},  {4, 48, 16},
+                                   {3, 96, 32}, {7, 192, 64}, {2, 4100, 4100}, {300, 128, 64}};
 
 std::vector<QuantSpec> all_specs(std::uint32_t group_size) {
   std::vector<QuantSpec> specs;
@@ -33,13 +34,19 @@ std::vector<QuantSpec> all_specs(std::uint32_t group_size) {
 }
 
 std::string text_of(const QuantSpec& spec) {
-  return std::to_string(spec.bits) + " bits, groups of " + std::to_string(spec.group_size) + (spec.symmetric ? ", symmetric" : "") + (spec.clip ? ", clip" : "");
+  return std::to_string(spec.bits) + " bits, groups of " + std::to_string(spec.group_size) + (spec.symmetric ? ", symmetric" : "") +
+         (spec.clip ? ", clip" : "");
 }
 
 /// Weights with everything the forward and backward passes make of them on the device.
 struct OnDevice {
   OnDevice(const QuantSpec& quant, const std::vector<float>& weights, std::uint64_t rows, const std::vector<float>& up, const std::vector<float>& low)
-      : spec(quant), shape{rows, weights.size() / rows}, grid{rows, weights.size() / rows / quant.group_size}, w(weights, shape), upbound(up, grid), lowbound(low, grid) {
+      : spec(quant),
+        shape{rows, weights.size() / rows},
+        grid{rows, weights.size() / rows / quant.group_size},
+        w(weights, shape),
+        upbound(up, grid),
+        lowbound(low, grid) {
     group_range(shared_queue(), w, spec.group_size, xmin, xmax);
     quant_grid(shared_queue(), spec, xmin, xmax, upbound, lowbound, scale, zero);
     fake_quant_fwd(shared_queue(), spec, w, scale, zero, what);
@@ -60,7 +67,8 @@ struct OnDevice {
 
 OnDevice random_case(const QuantSpec& spec, const Sizes& sizes) {
   const std::size_t groups = sizes.rows * sizes.in / sizes.group_size;
-  return OnDevice(spec, random_floats(sizes.rows * sizes.in, 1), sizes.rows, random_floats(groups, 2, -2.0f, 6.0f), random_floats(groups, 3, -2.0f, 6.0f));
+  return OnDevice(spec, random_floats(sizes.rows * sizes.in, 1), sizes.rows, random_floats(groups, 2, -2.0f, 6.0f),
+                  random_floats(groups, 3, -2.0f, 6.0f));
 }
 
 /// The scale must be the binary16 nearest to the exact raw scale, or the neighbour if the raw scale's own rounding (exp 3 ulp, four
@@ -112,8 +120,8 @@ TEST(FakeQuant, ForwardMatchesReference) {
 }
 
 reference::ClipGradients reference_gradients(const OnDevice& device, const std::vector<float>& gradient) {
-  return reference::fake_quant_bwd(device.spec, device.w.floats(), device.scale.floats(), device.zero.floats(), device.xmin.floats(), device.xmax.floats(),
-                                   device.upbound.floats(), device.lowbound.floats(), gradient);
+  return reference::fake_quant_bwd(device.spec, device.w.floats(), device.scale.floats(), device.zero.floats(), device.xmin.floats(),
+                                   device.xmax.floats(), device.upbound.floats(), device.lowbound.floats(), gradient);
 }
 
 TEST(FakeQuant, BackwardMatchesReference) {
@@ -197,8 +205,8 @@ TEST(FakeQuant, ReferenceGradientsAreFiniteDifferences) {
 }
 
 // One group of four per row: all zero, constant, all positive, all negative, |hi| = |lo|, too small and too large for binary16 scales.
-const std::vector<float> kEdgeGroups = {0,     0,    0,    0,    0.02f, 0.02f, 0.02f, 0.02f, 3, 1,      2,      0.5f,    -1,      -2,
-                                        -0.1f, -3,   1,    -1,   0.5f,  -0.25f, 1e-6f, -1e-6f, 5e-7f, 0, 1e6f,   -3e7f, 2e7f,    100};
+const std::vector<float> kEdgeGroups = {0,     0,  0, 0,  0.02f, 0.02f,  0.02f, 0.02f,  3,     1, 2,    0.5f,  -1,   -2,
+                                        -0.1f, -3, 1, -1, 0.5f,  -0.25f, 1e-6f, -1e-6f, 5e-7f, 0, 1e6f, -3e7f, 2e7f, 100};
 
 TEST(FakeQuant, EdgeGroups) {
   for (const QuantSpec& spec : all_specs(4)) {

@@ -73,8 +73,9 @@ std::vector<double> fake_quant_fwd(const QuantSpec& spec, std::span<const float>
   return out;
 }
 
-ClipGradients fake_quant_bwd(const QuantSpec& spec, std::span<const float> w, std::span<const float> scale, std::span<const float> zero, std::span<const float> xmin,
-                             std::span<const float> xmax, std::span<const float> upbound, std::span<const float> lowbound, std::span<const float> d_what) {
+ClipGradients fake_quant_bwd(const QuantSpec& spec, std::span<const float> w, std::span<const float> scale, std::span<const float> zero,
+                             std::span<const float> xmin, std::span<const float> xmax, std::span<const float> upbound,
+                             std::span<const float> lowbound, std::span<const float> d_what) {
   ClipGradients out;
   for (std::size_t group = 0; group < scale.size(); ++group) {
     double d_scale = 0, magnitude = 0;

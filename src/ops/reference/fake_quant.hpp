@@ -35,7 +35,8 @@ struct ClipGradients {
   std::vector<double> d_upbound, d_lowbound;
   std::vector<double> magnitude;  // sum of |d_what * d what / d scale| per group, the unit of rounding errors in both
 };
-ClipGradients fake_quant_bwd(const QuantSpec& spec, std::span<const float> w, std::span<const float> scale, std::span<const float> zero, std::span<const float> xmin,
-                             std::span<const float> xmax, std::span<const float> upbound, std::span<const float> lowbound, std::span<const float> d_what);
+ClipGradients fake_quant_bwd(const QuantSpec& spec, std::span<const float> w, std::span<const float> scale, std::span<const float> zero,
+                             std::span<const float> xmin, std::span<const float> xmax, std::span<const float> upbound,
+                             std::span<const float> lowbound, std::span<const float> d_what);
 
 }  // namespace apiq::ops::reference

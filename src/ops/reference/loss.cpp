@@ -29,7 +29,8 @@ std::vector<double> cross_entropy_bwd(std::span<const float> logits, std::span<c
   for (std::size_t r = 0; r < targets.size(); ++r) {
     const auto row = logits.subspan(r * vocab, vocab);
     const double lse = log_sum_exp(row);
-    for (std::size_t i = 0; i < vocab; ++i) out.push_back(targets[r] < vocab ? (std::exp(row[i] - lse) - (i == targets[r] ? 1.0 : 0.0)) * scale : 0.0);
+    for (std::size_t i = 0; i < vocab; ++i)
+      out.push_back(targets[r] < vocab ? (std::exp(row[i] - lse) - (i == targets[r] ? 1.0 : 0.0)) * scale : 0.0);
   }
   return out;
 }
