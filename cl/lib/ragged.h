@@ -9,17 +9,17 @@
 #define STOREV_PART_OF_0(p, i, v, count) STORE_0(p, i, v)
 #define STOREV_PART_OF_1(p, i, v, count) STORE_1(p, i, v)
 #else
-#define DEFINE_PART_ACCESS(is_half)                                                                                       \
-  FLOATV CAT(load_part_, is_half)(global const STORED(is_half) * p, size_t i, size_t count, float fill) {                 \
-    float lanes[VW];                                                                                                      \
-    for (uint lane = 0; lane < VW; ++lane) lanes[lane] = lane < count ? LOAD(is_half)(p, i + lane) : fill;                \
-    return CAT(vload, VW)(0, lanes);                                                                                      \
-  }                                                                                                                       \
-  void CAT(store_part_, is_half)(global STORED(is_half) * p, size_t i, FLOATV v, size_t count) {                          \
-    float lanes[VW];                                                                                                      \
-    CAT(vstore, VW)(v, 0, lanes);                                                                                         \
-    for (uint lane = 0; lane < VW; ++lane)                                                                                \
-      if (lane < count) STORE(is_half)(p, i + lane, lanes[lane]);                                                         \
+#define DEFINE_PART_ACCESS(is_half)                                                                        \
+  FLOATV CAT(load_part_, is_half)(global const STORED(is_half) * p, size_t i, size_t count, float fill) {  \
+    float lanes[VW];                                                                                       \
+    for (uint lane = 0; lane < VW; ++lane) lanes[lane] = lane < count ? LOAD(is_half)(p, i + lane) : fill; \
+    return CAT(vload, VW)(0, lanes);                                                                       \
+  }                                                                                                        \
+  void CAT(store_part_, is_half)(global STORED(is_half) * p, size_t i, FLOATV v, size_t count) {           \
+    float lanes[VW];                                                                                       \
+    CAT(vstore, VW)(v, 0, lanes);                                                                          \
+    for (uint lane = 0; lane < VW; ++lane)                                                                 \
+      if (lane < count) STORE(is_half)(p, i + lane, lanes[lane]);                                          \
   }
 DEFINE_PART_ACCESS(0)
 DEFINE_PART_ACCESS(1)

@@ -9,14 +9,14 @@
 #define STEP ((size_t)WG * VW)
 
 // The vector at i, padded past the row's end with a logit that no softmax feels.
-FLOATV row_vector(global const STORED(HALF)* row, size_t i, size_t end) {
+FLOATV row_vector(global const STORED(HALF) * row, size_t i, size_t end) {
   if (i + VW <= end) return LOADV_OF(HALF)(row, i);
   return LOADV_PART_OF(HALF)(row, i, end - i, -INFINITY);
 }
 
 // { largest, sum of exp(logit - largest) } of this item's part of the row; *block: where its largest was seen.
 // Starts from -FLT_MAX, not -inf, so that leading -inf logits (masked entries) do not make inf - inf.
-float2 item_softmax(global const STORED(HALF)* row, size_t begin, size_t end, size_t* block) {
+float2 item_softmax(global const STORED(HALF) * row, size_t begin, size_t end, size_t* block) {
   float top = -FLT_MAX;
   float2 sum = 0.0f;
   *block = end;
@@ -44,7 +44,7 @@ float2 item_softmax(global const STORED(HALF)* row, size_t begin, size_t end, si
 #define ROW_SCRATCH(name) GROUP_SCRATCH(name)
 #define ROW_SOFTMAX(row, begin, end, block, scratch) row_softmax(row, begin, end, block, scratch)
 // The same for the whole row, in every item.
-float2 row_softmax(global const STORED(HALF)* row, size_t begin, size_t end, size_t* block, local float* scratch) {
+float2 row_softmax(global const STORED(HALF) * row, size_t begin, size_t end, size_t* block, local float* scratch) {
   const float2 own = item_softmax(row, begin, end, block);
   const float top = GROUP_MAX(own.x, scratch);
   if (own.x < top) *block = end;  // another item holds the largest
@@ -57,7 +57,7 @@ DEFINE_GROUP_REDUCE(group_min_uint, uint, min)
 #endif
 
 // First position in this item's block that holds `top`, counted from the row's begin; UINT_MAX if there is none.
-uint first_position(global const STORED(HALF)* row, size_t begin, size_t block, size_t end, float top) {
+uint first_position(global const STORED(HALF) * row, size_t begin, size_t block, size_t end, float top) {
   if (block >= end) return UINT_MAX;
   const size_t stop = min(block + BLOCK * STEP, end);
   for (size_t i = block; i < stop; i += STEP)
@@ -66,9 +66,9 @@ uint first_position(global const STORED(HALF)* row, size_t begin, size_t block, 
   return UINT_MAX;
 }
 
-kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
-void cross_entropy_fwd(const CrossEntropyArgs a, global const STORED(HALF)* restrict logits, global const uint* restrict targets, global float* restrict loss,
-                       global uint* restrict argmax) {
+kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void cross_entropy_fwd(const CrossEntropyArgs a, global const STORED(HALF) * restrict logits,
+                                                                              global const uint* restrict targets, global float* restrict loss,
+                                                                              global uint* restrict argmax) {
   ROW_SCRATCH(scratch);
   GROUP_SCRATCH_OF(uint, positions);
   const size_t row = get_group_id(0);
@@ -85,8 +85,8 @@ void cross_entropy_fwd(const CrossEntropyArgs a, global const STORED(HALF)* rest
 }
 
 // No restrict on the logits: the gradient may take their place.
-kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
-void cross_entropy_bwd(const CrossEntropyArgs a, global const STORED(HALF)* logits, global const uint* restrict targets, global STORED(HALF)* d_logits) {
+kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void cross_entropy_bwd(const CrossEntropyArgs a, global const STORED(HALF) * logits,
+                                                                              global const uint* restrict targets, global STORED(HALF) * d_logits) {
   ROW_SCRATCH(scratch);
   const size_t row = get_group_id(0);
   const size_t begin = a.logits + row * a.vocab, end = begin + a.vocab, out = a.d_logits + row * a.vocab;
@@ -118,8 +118,10 @@ FLOATV divergence_terms(FLOATV log_p, FLOATV log_q) {
   return p == 0.0f ? q : term;  // 0 log 0 = 0
 }
 
-kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
-void kl_divergence_fwd(const CrossEntropyArgs a, global const STORED(HALF)* restrict reference, global const STORED(HALF)* restrict logits, global float* restrict kl) {
+kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void kl_divergence_fwd(const CrossEntropyArgs a,
+                                                                              global const STORED(HALF) * restrict reference,
+                                                                              global const STORED(HALF) * restrict logits,
+                                                                              global float* restrict kl) {
   ROW_SCRATCH(scratch);
   GROUP_SCRATCH_OF(float2, pairs);
   const size_t row = get_group_id(0);

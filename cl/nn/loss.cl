@@ -31,7 +31,7 @@ float2 lanes_to_pair(LaneSums sums) {
 }
 
 // VW elements of a tensor, zero past the end of the work-group's part.
-FLOATV elements_at(global const STORED(HALF)* p, size_t i, size_t count) {
+FLOATV elements_at(global const STORED(HALF) * p, size_t i, size_t count) {
   if (count >= VW) return LOADV_OF(HALF)(p, i);
   return LOADV_PART_OF(HALF)(p, i, count, 0.0f);
 }
@@ -40,8 +40,9 @@ FLOATV elements_at(global const STORED(HALF)* p, size_t i, size_t count) {
 #define END(a) min(BEGIN(a) + (a).wg_elements, (size_t)(a).count)
 
 // No restrict on y: its gradient may take its place.
-kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
-void squared_error(const LossArgs a, global const STORED(HALF)* y, global const STORED(HALF)* restrict target, global STORED(HALF)* d_y, global float2* restrict partials) {
+kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void squared_error(const LossArgs a, global const STORED(HALF) * y,
+                                                                          global const STORED(HALF) * restrict target, global STORED(HALF) * d_y,
+                                                                          global float2* restrict partials) {
   GROUP_SCRATCH_OF(float2, scratch);
   const size_t end = END(a);
   LaneSums sums = {0.0f, 0.0f};
@@ -60,8 +61,9 @@ void squared_error(const LossArgs a, global const STORED(HALF)* y, global const 
 }
 
 // Partials of the second sum follow those of the first.
-kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
-void relative_error(const LossArgs a, global const STORED(HALF)* restrict x, global const STORED(HALF)* restrict reference, global float2* restrict partials) {
+kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void relative_error(const LossArgs a, global const STORED(HALF) * restrict x,
+                                                                           global const STORED(HALF) * restrict reference,
+                                                                           global float2* restrict partials) {
   GROUP_SCRATCH_OF(float2, scratch);
   const size_t end = END(a);
   LaneSums errors = {0.0f, 0.0f}, squares = {0.0f, 0.0f};
@@ -80,8 +82,8 @@ void relative_error(const LossArgs a, global const STORED(HALF)* restrict x, glo
 }
 
 // One work-group per sum.
-kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
-void sum_partials(const LossArgs a, global const float2* restrict partials, global float* restrict sums) {
+kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void sum_partials(const LossArgs a, global const float2* restrict partials,
+                                                                         global float* restrict sums) {
   GROUP_SCRATCH_OF(float2, scratch);
   const size_t column = get_group_id(0);
   float2 sum = 0.0f;

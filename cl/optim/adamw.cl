@@ -12,9 +12,9 @@ FLOATV stepped(const AdamwArgs a, FLOATV p, FLOATV g, FLOATV* m, FLOATV* v) {
   return p * a.decay - a.step_size * (*m / denominator);
 }
 
-kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
-void adamw_step(const AdamwArgs a, global const float* restrict loss, global float* restrict p, global const float* restrict g, global float* restrict m,
-                global float* restrict v) {
+kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void adamw_step(const AdamwArgs a, global const float* restrict loss, global float* restrict p,
+                                                                       global const float* restrict g, global float* restrict m,
+                                                                       global float* restrict v) {
   if (!isfinite(loss[a.loss])) return;
   const size_t begin = get_group_id(0) * (size_t)WG_ELEMENTS, end = min(begin + WG_ELEMENTS, (size_t)a.count);
   size_t i = begin + get_local_id(0) * VW;

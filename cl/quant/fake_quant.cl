@@ -51,7 +51,8 @@ FLOATV grid_zero(const FakeQuantArgs a, FLOATV lo, FLOATV scale) {
 }
 
 // d_upbound and d_lowbound from dL/ds: only through the scale, not at all where the scale was clamped.
-void range_gradients(const FakeQuantArgs a, FLOATV d_scale, FLOATV xmin, FLOATV xmax, FLOATV upbound, FLOATV lowbound, FLOATV* d_upbound, FLOATV* d_lowbound) {
+void range_gradients(const FakeQuantArgs a, FLOATV d_scale, FLOATV xmin, FLOATV xmax, FLOATV upbound, FLOATV lowbound, FLOATV* d_upbound,
+                     FLOATV* d_lowbound) {
   const FLOATV hi = clip_strength(upbound, 1) * xmax;
   const FLOATV lo = clip_strength(lowbound, 1) * xmin;
   const FLOATV raw = raw_scale(a, hi, lo);
@@ -92,8 +93,8 @@ FLOATV scale_slope(FLOATV w, float scale, float zero, float qmax) {
 #define FIRST_GROUP(a) (get_group_id(0) * (size_t)(a).groups_per_wg)
 #define LAST_GROUP(a) min(FIRST_GROUP(a) + (a).groups_per_wg, (size_t)(a).num_groups)
 
-kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
-void group_range(const FakeQuantArgs a, global const float* restrict w, global float* restrict xmin, global float* restrict xmax) {
+kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void group_range(const FakeQuantArgs a, global const float* restrict w,
+                                                                        global float* restrict xmin, global float* restrict xmax) {
   GROUP_SCRATCH(scratch);
   const size_t last = LAST_GROUP(a);
   for (size_t group = FIRST_GROUP(a); group < last; ++group) {
@@ -119,9 +120,10 @@ void group_range(const FakeQuantArgs a, global const float* restrict w, global f
   }
 }
 
-kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
-void quant_grid(const FakeQuantArgs a, global const float* restrict xmin, global const float* restrict xmax, global const float* restrict upbound,
-                global const float* restrict lowbound, global float* restrict scale, global float* restrict zero) {
+kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void quant_grid(const FakeQuantArgs a, global const float* restrict xmin,
+                                                                       global const float* restrict xmax, global const float* restrict upbound,
+                                                                       global const float* restrict lowbound, global float* restrict scale,
+                                                                       global float* restrict zero) {
   const size_t last = LAST_GROUP(a);
   for (size_t group = FIRST_GROUP(a) + get_local_id(0) * VW; group < last; group += WG * VW) {
     const size_t count = last - group;
@@ -151,9 +153,9 @@ void quant_grid(const FakeQuantArgs a, global const float* restrict xmin, global
   }
 }
 
-kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
-void fake_quant_fwd(const FakeQuantArgs a, global const float* restrict w, global const float* restrict scale, global const float* restrict zero,
-                    global float* restrict what) {
+kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void fake_quant_fwd(const FakeQuantArgs a, global const float* restrict w,
+                                                                           global const float* restrict scale, global const float* restrict zero,
+                                                                           global float* restrict what) {
   const size_t last = LAST_GROUP(a);
   for (size_t group = FIRST_GROUP(a); group < last; ++group) {
     const float s = scale[a.scale + group], z = zero[a.zero + group];
@@ -167,10 +169,12 @@ void fake_quant_fwd(const FakeQuantArgs a, global const float* restrict w, globa
   }
 }
 
-kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
-void fake_quant_bwd(const FakeQuantArgs a, global const float* restrict w, global const float* restrict scale, global const float* restrict zero,
-                    global const float* restrict xmin, global const float* restrict xmax, global const float* restrict upbound, global const float* restrict lowbound,
-                    global const float* restrict d_what, global float* restrict d_upbound, global float* restrict d_lowbound) {
+kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void fake_quant_bwd(const FakeQuantArgs a, global const float* restrict w,
+                                                                           global const float* restrict scale, global const float* restrict zero,
+                                                                           global const float* restrict xmin, global const float* restrict xmax,
+                                                                           global const float* restrict upbound,
+                                                                           global const float* restrict lowbound, global const float* restrict d_what,
+                                                                           global float* restrict d_upbound, global float* restrict d_lowbound) {
   GROUP_SCRATCH(scratch);
   const size_t last = LAST_GROUP(a);
   // dL/ds of each group goes to d_upbound first, so that the exponentials below are done VW groups at a time.
@@ -192,8 +196,8 @@ void fake_quant_bwd(const FakeQuantArgs a, global const float* restrict w, globa
     const size_t count = last - group;
     FLOATV up, low;
     if (count >= VW) {
-      range_gradients(a, LOADV(d_upbound, a.d_upbound + group), LOADV(xmin, a.xmin + group), LOADV(xmax, a.xmax + group), LOADV(upbound, a.upbound + group),
-                      LOADV(lowbound, a.lowbound + group), &up, &low);
+      range_gradients(a, LOADV(d_upbound, a.d_upbound + group), LOADV(xmin, a.xmin + group), LOADV(xmax, a.xmax + group),
+                      LOADV(upbound, a.upbound + group), LOADV(lowbound, a.lowbound + group), &up, &low);
       STOREV(d_upbound, a.d_upbound + group, up);
       STOREV(d_lowbound, a.d_lowbound + group, low);
     } else {
@@ -206,9 +210,10 @@ void fake_quant_bwd(const FakeQuantArgs a, global const float* restrict w, globa
   }
 }
 
-kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
-void quantize_codes(const FakeQuantArgs a, global const float* restrict w, global const float* restrict scale, global const float* restrict zero,
-                    global uchar* restrict codes, global half* restrict scales, global uchar* restrict zeros) {
+kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void quantize_codes(const FakeQuantArgs a, global const float* restrict w,
+                                                                           global const float* restrict scale, global const float* restrict zero,
+                                                                           global uchar* restrict codes, global half* restrict scales,
+                                                                           global uchar* restrict zeros) {
   const size_t last = LAST_GROUP(a);
   for (size_t group = FIRST_GROUP(a); group < last; ++group) {
     const float s = scale[a.scale + group], z = zero[a.zero + group];

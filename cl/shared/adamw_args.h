@@ -4,8 +4,8 @@
 typedef struct AdamwArgs {
   APIQ_UINT count;
   APIQ_UINT loss, p, g, m, v;
-  APIQ_FLOAT decay;            // 1 - lr * weight_decay
-  APIQ_FLOAT beta1, rest1;     // rest = 1 - beta
+  APIQ_FLOAT decay;         // 1 - lr * weight_decay
+  APIQ_FLOAT beta1, rest1;  // rest = 1 - beta
   APIQ_FLOAT beta2, rest2;
   APIQ_FLOAT step_size;        // lr / (1 - beta1^t)
   APIQ_FLOAT root_correction;  // sqrt(1 - beta2^t)

@@ -4,8 +4,9 @@
 #include <type_traits>
 
 #include "ops/checks.hpp"
-#include "shared/fake_quant_args.h"
 #include "shared/types.h"
+
+#include "shared/fake_quant_args.h"
 
 namespace apiq::ops {
 

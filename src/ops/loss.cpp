@@ -3,9 +3,10 @@
 
 #include "ops/checks.hpp"
 #include "ops/nn.hpp"
+#include "shared/types.h"
+
 #include "shared/cross_entropy_args.h"
 #include "shared/loss_args.h"
-#include "shared/types.h"
 
 namespace apiq::ops {
 
