@@ -1,4 +1,5 @@
 // What both dense products share: bringing a part of an operand into k-major order, and writing finished sums to c.
+// Helpers take no restrict pointers: inlined, those leave an LLVM marker that oclgrind does not know.
 // Both kernels add up every element of c as one chain of fma over ascending k, so that they agree to the last bit.
 
 #define LOAD4_0(p, i) vload4(0, (p) + (i))
@@ -10,7 +11,7 @@
 //   BY_LINES: lines j are neighbours in memory (from[k * stride + j]): copied VW at a time, 4 at a time where VW does not fit.
 //   BY_K:     k are (from[j * stride + k]): transposed in blocks of 4 x 4; a few work-items walk along k together, one alone goes straight on.
 #define DEFINE_STAGE_BY_LINES(NAME, SPACE, IS_HALF, WIDTH)                                                                               \
-  static inline void NAME(SPACE float* restrict to, global const STORED(IS_HALF)* restrict from, const ulong origin, const uint stride, \
+  static inline void NAME(SPACE float* to, global const STORED(IS_HALF)* from, const ulong origin, const uint stride, \
                           const uint count, const uint k_count, const uint item, const uint items) {                                    \
     const uint blocks = (WIDTH + VW - 1) / VW;                                                                                           \
     for (uint i = item; i < k_count * blocks; i += items) {                                                                              \
@@ -29,7 +30,7 @@
   }
 
 #define DEFINE_STAGE_BY_K(NAME, SPACE, IS_HALF, WIDTH)                                                                                   \
-  static inline void NAME(SPACE float* restrict to, global const STORED(IS_HALF)* restrict from, const ulong origin, const uint stride, \
+  static inline void NAME(SPACE float* to, global const STORED(IS_HALF)* from, const ulong origin, const uint stride, \
                           const uint count, const uint k_count, const uint item, const uint items) {                                    \
     const uint k_items = items < 4 ? 1 : 4;                                                                                              \
     for (uint j = item / k_items * 4; j < WIDTH; j += items / k_items * 4) for (uint k = item % k_items * 4; k < k_count; k += k_items * 4) { \
@@ -50,7 +51,7 @@
   }
 
 // c[at .. at + columns) = alpha * sums + beta * c, at most VW elements. beta == 0 does not read c (it may hold anything).
-static inline void store_scaled(global STORED(C_HALF)* restrict c, const ulong at, const uint columns, const float* sums, const float alpha,
+static inline void store_scaled(global STORED(C_HALF)* c, const ulong at, const uint columns, const float* sums, const float alpha,
                                 const float beta) {
   if (columns >= VW) {
     FLOATV value = alpha * LOADV(sums, 0);
