@@ -27,7 +27,8 @@ struct Case {
 };
 
 /// All products of one linear [out, in] with LoRA in a training step over `tokens` tokens.
-void add_training_step(std::vector<Case>& cases, const std::string& group, std::uint64_t tokens, std::uint64_t in, std::uint64_t out, std::uint64_t rank) {
+void add_training_step(std::vector<Case>& cases, const std::string& group, std::uint64_t tokens, std::uint64_t in, std::uint64_t out,
+                       std::uint64_t rank) {
   cases.push_back({group, 't', tokens, out, in});          // y = x w^T
   cases.push_back({group, 't', tokens, rank, in});         // t = x A^T
   cases.push_back({group, 't', tokens, out, rank, 1.0f});  // y += t B^T
@@ -58,8 +59,8 @@ std::vector<Case> all_cases() {
 
 void openblas(const Case& x, const float* a, const float* b, float* c) {
   const auto M = static_cast<blasint>(x.M), N = static_cast<blasint>(x.N), K = static_cast<blasint>(x.K);
-  cblas_sgemm(CblasRowMajor, x.form == 'w' ? CblasTrans : CblasNoTrans, x.form == 't' ? CblasTrans : CblasNoTrans, M, N, K, 1.0f, a, x.form == 'w' ? M : K, b,
-              x.form == 't' ? K : N, x.beta, c, N);
+  cblas_sgemm(CblasRowMajor, x.form == 'w' ? CblasTrans : CblasNoTrans, x.form == 't' ? CblasTrans : CblasNoTrans, M, N, K, 1.0f, a,
+              x.form == 'w' ? M : K, b, x.form == 't' ? K : N, x.beta, c, N);
 }
 
 runtime::DeviceTensor upload(runtime::Queue& queue, const std::vector<float>& values, const Shape& shape) {
@@ -82,7 +83,8 @@ perf::Result measure(runtime::Queue& queue, const Case& x, int rounds) {
   setenv("APIQ_GEMM", x.engine, 1);
   const std::vector<float> a = perf::random_floats(x.M * x.K, 1), b = perf::random_floats(x.N * x.K, 2);
   std::vector<float> c(x.M * x.N);
-  const auto da = upload(queue, a, x.form == 'w' ? Shape{x.K, x.M} : Shape{x.M, x.K}), db = upload(queue, b, x.form == 't' ? Shape{x.N, x.K} : Shape{x.K, x.N});
+  const auto da = upload(queue, a, x.form == 'w' ? Shape{x.K, x.M} : Shape{x.M, x.K}),
+             db = upload(queue, b, x.form == 't' ? Shape{x.N, x.K} : Shape{x.K, x.N});
   const auto dc = upload(queue, c, {x.M, x.N});
   const auto op = x.form == 't' ? ops::matmul_nt : x.form == 'n' ? ops::matmul_nn : ops::matmul_tn;
   const Contender ours{[&](int count) {
@@ -97,7 +99,8 @@ perf::Result measure(runtime::Queue& queue, const Case& x, int rounds) {
   require_agreement(x, runtime::read_floats(queue, dc), c);
   const auto timings = perf::interleave({ours, rival}, rounds);
   const double m = static_cast<double>(x.M), n = static_cast<double>(x.N), k = static_cast<double>(x.K);
-  return {"gemm", x.text(), timings[0], 4 * (m * k + n * k + m * n * (x.beta != 0 ? 2 : 1)), 2 * m * n * k, "fp32 matmul rate", 0, "OpenBLAS sgemm, 2 threads",
+  return {"gemm",        x.text(),           timings[0], 4 * (m * k + n * k + m * n * (x.beta != 0 ? 2 : 1)),
+          2 * m * n * k, "fp32 matmul rate", 0,          "OpenBLAS sgemm, 2 threads",
           timings[1]};
 }
 

@@ -1,8 +1,8 @@
 // gemm_packed: dense products on CPUs in two launches. gemm_pack copies the operands into panels, k-major and padded with zeros:
 // a into [ceil(M / MR)][K][MR], b into [ceil(N / NR)][K][NR] with NR = NV * VW; gemm_panels then multiplies one panel of each per
-// work-item, with MR * NV sums in registers and contiguous vector loads only. a is read where it lies if it is f32 and its lines are
-// far fewer than their uses (A_DIRECT): it is only broadcast, so order matters little and the copy would cost more. Layouts and
-// storage types of packed operands are run-time values: they matter once per panel, and every further program costs compile time.
+// work-item, with MR * NV sums in registers and contiguous vector loads only. a is read where it lies (A_DIRECT) if it is
+// f32 and the launcher finds its order bearable: its values are only broadcast, and the copy can cost a fifth of the product. Layouts
+// and storage types of packed operands are run-time values: they matter once per panel, and every program more costs compile time.
 // Meaning:   C_HALF 0|1   A_DIRECT 0|1
 // Tunables:  VW NV MR (register tile, MR divisible by 4)   ROW_BLOCK (row tiles that are walked through before the next panel of b)
 // Needs:     OpenCL C 1.2; workspace for the panels.   Launcher: src/ops/gemm.cpp

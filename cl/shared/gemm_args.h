@@ -16,10 +16,10 @@ typedef struct GemmArgs {
 typedef struct GemmPackOperand {
   APIQ_UINT offset, stride;  // of the tensor, in elements
   APIQ_UINT count;
-  APIQ_UINT panels;           // how many to pack; 0: the operand is packed already
-  APIQ_UINT panels_per_item;  // neighbours share cache lines and pages of the source, so one work-item packs a few at a time
-  APIQ_UINT panels_offset;    // where the panels start in the workspace, in elements
-  APIQ_UINT lines_contiguous; // 1: neighbouring lines are neighbours in memory; 0: neighbouring k are
+  APIQ_UINT panels;            // how many to pack; 0: the operand is packed already
+  APIQ_UINT panels_per_item;   // neighbours share cache lines and pages of the source, so one work-item packs a few at a time
+  APIQ_UINT panels_offset;     // where the panels start in the workspace, in elements
+  APIQ_UINT lines_contiguous;  // 1: neighbouring lines are neighbours in memory; 0: neighbouring k are
   APIQ_UINT is_half;
 } GemmPackOperand;
 

@@ -8,7 +8,8 @@
 #include "apiq/error.hpp"
 #include "ops/gemm_clblast.hpp"
 #include "shared/types.h"
-#include "shared/gemm_args.h"
+
+#include "shared/gemm_args.h"  // needs types.h before it
 
 namespace apiq::ops {
 
@@ -46,7 +47,8 @@ APIQ_UINT narrow(std::uint64_t value, const char* what) {
 Product checked(const TensorView& a, bool a_by_k, const TensorView& b, bool b_by_k, const TensorView& c, float alpha, float beta, const char* op) {
   const std::string name = std::string("[") + op + "] ";
   for (const TensorView* view : {&a, &b, &c}) {
-    if (view->dtype != DType::f32 && view->dtype != DType::f16) throw ShapeError(name + "expected f32 or f16 tensors, got " + std::string(name_of(view->dtype)));
+    if (view->dtype != DType::f32 && view->dtype != DType::f16)
+      throw ShapeError(name + "expected f32 or f16 tensors, got " + std::string(name_of(view->dtype)));
     if (view->shape.rank() != 2) throw ShapeError(name + "expected matrices, got " + view->shape.text());
   }
   const std::uint64_t M = a.shape[a_by_k ? 0 : 1], K = a.shape[a_by_k ? 1 : 0], N = b.shape[b_by_k ? 0 : 1], inner = b.shape[b_by_k ? 1 : 0];
@@ -81,12 +83,13 @@ void run_staged(Queue& queue, const Product& p) {
                       p.alpha,
                       p.beta};
   const Macros meaning{{"A_BY_K", p.a_by_k}, {"B_BY_K", p.b_by_k}, {"A_HALF", is_half(p.a)}, {"B_HALF", is_half(p.b)}, {"C_HALF", is_half(p.c)}};
-  queue.launch("gemm", "gemm", meaning + tunables,
-               {{(p.N + columns - 1) / columns * lx, (p.M + rows - 1) / rows * ly, 1}, {lx, ly, 1}}, {Arg::value(args), p.a, p.b, p.c});
+  queue.launch("gemm", "gemm", meaning + tunables, {{(p.N + columns - 1) / columns * lx, (p.M + rows - 1) / rows * ly, 1}, {lx, ly, 1}},
+               {Arg::value(args), p.a, p.b, p.c});
 }
 
 /// `count` lines of an operand from `first` on, as the packing kernel reads them.
-GemmPackOperand pack_operand(const TensorView& view, bool by_k, std::uint64_t first, std::uint64_t count, std::uint64_t panels, const TensorView& to) {
+GemmPackOperand pack_operand(const TensorView& view, bool by_k, std::uint64_t first, std::uint64_t count, std::uint64_t panels,
+                             const TensorView& to) {
   const std::uint64_t stride = view.shape[1];
   return {narrow(view.offset + first * (by_k ? stride : 1), "offset of an operand"),
           narrow(stride, "stride of an operand"),
@@ -158,7 +161,8 @@ void run_packed(Queue& queue, const Product& p, const PackedPlan& plan) {
       const std::uint64_t a_now = plan.a_direct || column != 0 ? 0 : (rows + plan.mr - 1) / plan.mr, b_now = (columns + plan.nr - 1) / plan.nr;
       const GemmPackArgs pack{narrow(p.K, "K"), pack_operand(p.a, p.a_by_k, row, rows, a_now, a_panels),
                               pack_operand(p.b, p.b_by_k, column, columns, b_now, b_panels)};
-      queue.launch("gemm_packed", "gemm_pack", plan.macros, {{shares(pack.a) + shares(pack.b), 1, 1}, {1, 1, 1}}, {Arg::value(pack), p.a, p.b, panels});
+      queue.launch("gemm_packed", "gemm_pack", plan.macros, {{shares(pack.a) + shares(pack.b), 1, 1}, {1, 1, 1}},
+                   {Arg::value(pack), p.a, p.b, panels});
       multiply_panels(queue, p, plan, row, rows, column, columns, a_panels, b_panels);
     }
   }

@@ -24,18 +24,18 @@ std::vector<double> product(std::span<const float> a, Steps a_steps, std::span<c
 
 }  // namespace
 
-std::vector<double> matmul_nt(std::span<const float> a, std::span<const float> b, std::span<const float> c, std::size_t M, std::size_t N, std::size_t K,
-                              double alpha, double beta) {
+std::vector<double> matmul_nt(std::span<const float> a, std::span<const float> b, std::span<const float> c, std::size_t M, std::size_t N,
+                              std::size_t K, double alpha, double beta) {
   return product(a, {K, 1}, b, {K, 1}, c, M, N, K, alpha, beta);
 }
 
-std::vector<double> matmul_nn(std::span<const float> a, std::span<const float> b, std::span<const float> c, std::size_t M, std::size_t N, std::size_t K,
-                              double alpha, double beta) {
+std::vector<double> matmul_nn(std::span<const float> a, std::span<const float> b, std::span<const float> c, std::size_t M, std::size_t N,
+                              std::size_t K, double alpha, double beta) {
   return product(a, {K, 1}, b, {1, N}, c, M, N, K, alpha, beta);
 }
 
-std::vector<double> matmul_tn(std::span<const float> a, std::span<const float> b, std::span<const float> c, std::size_t M, std::size_t N, std::size_t K,
-                              double alpha, double beta) {
+std::vector<double> matmul_tn(std::span<const float> a, std::span<const float> b, std::span<const float> c, std::size_t M, std::size_t N,
+                              std::size_t K, double alpha, double beta) {
   return product(a, {1, M}, b, {1, N}, c, M, N, K, alpha, beta);
 }
 
