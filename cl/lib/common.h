@@ -26,10 +26,28 @@
 #define INTV CAT(int, VW)
 #define LOADV(p, i) CAT(vload, VW)(0, (p) + (i))
 #define STOREV(p, i, v) CAT(vstore, VW)((v), 0, (p) + (i))
+#if VW >= 8
+#define LOADV_HALF(p, i) load_unaligned_half((p) + (i))
+#define STOREV_HALF(p, i, v) store_unaligned_half((v), (p) + (i))
+#else
 #define LOADV_HALF(p, i) CAT(vload_half, VW)(0, (p) + (i))
 #define STOREV_HALF(p, i, v) CAT(CAT(vstore_half, VW), _rte)((v), 0, (p) + (i))
+#endif
 #define LOADV_UINT(p, i) CAT(vload, VW)(0, (p) + (i))
 #define CONVERT_FLOATV(v) CAT(convert_float, VW)(v)
+#endif
+#if VW >= 8
+// PoCL 3.1 may compile wide vload_halfN / vstore_halfN to moves that fault unless the address is a multiple of 16 bytes, which OpenCL
+// does not ask for. The conversion therefore works on an aligned copy, which compilers keep in registers.
+FLOATV load_unaligned_half(global const half* p) {
+  const CAT(ushort, VW) bits = CAT(vload, VW)(0, (global const ushort*)p);
+  return CAT(vload_half, VW)(0, (const half*)&bits);
+}
+void store_unaligned_half(FLOATV v, global half* p) {
+  CAT(ushort, VW) bits;
+  CAT(CAT(vstore_half, VW), _rte)(v, 0, (half*)&bits);
+  CAT(vstore, VW)(bits, 0, (global ushort*)p);
+}
 #endif
 #if VW == 2
 #define SUMV(v) ((v).s0 + (v).s1)

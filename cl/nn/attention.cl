@@ -5,7 +5,7 @@
 // Meaning:   HEAD_DIM, HALF 0|1 (storage of q, k, v, out)
 // Tunables:  VW (1) rows per item, TR (8), TD (8): TR * TD items; BK (16) keys per tile, divisible by TD * KC;
 //            KC (2) keys, DC (8) dimensions an item keeps in registers at once
-// Needs:     OpenCL C 1.2; local memory 4 * (HEAD_DIM * BQ + BK * KV_STRIDE + (BK + TD) * BQ) bytes.   Launcher: src/ops/attention.cpp
+// Needs:     OpenCL C 1.2; local memory 4 * (HEAD_DIM * BQ + BK * KV_STRIDE + (BK + TD + 2) * BQ) bytes.   Launcher: src/ops/attention.cpp
 #define WG (TR * TD)
 #define BQ (TR * VW)
 #define DIMS (((HEAD_DIM + TD - 1) / TD + DC - 1) / DC * DC)  // output dimensions of one item, padded
@@ -65,19 +65,28 @@ void attention_fwd(const AttentionArgs args, global const STORED(HALF)* restrict
   const uint lid = get_local_id(0), tr = lid % TR, td = lid / TR;
   const uint rows = args.num_queries * (args.heads / args.kv_heads);
 
-  for (uint i = lid; i < BQ * HEAD_DIM; i += WG) {
-    const uint row = i / HEAD_DIM, d = i % HEAD_DIM;
-    q_tile[d * BQ + row] = LOAD(HALF)(q + args.q_offset, row_start(args, row_of(args, row)) + d) * args.scale;
+  local ulong row_begin[BQ];  // computed once: it takes divisions
+  for (uint row = lid; row < BQ; row += WG) row_begin[row] = row_start(args, row_of(args, row));
+  SYNC();
+  for (uint i = lid; i < BQ * VECTORS; i += WG) {
+    const uint row = i / VECTORS, at = i % VECTORS * VW;
+    global const STORED(HALF)* from = q + args.q_offset + row_begin[row] + at;
+    if (at + VW <= HEAD_DIM) {
+      float lanes[VW];
+      STOREV(lanes, 0, LOADV_OF(HALF)(from, 0) * args.scale);
+      UNROLL for (uint d = 0; d < VW; ++d) q_tile[(at + d) * BQ + row] = lanes[d];
+    } else {
+      for (uint d = 0; at + d < HEAD_DIM; ++d) q_tile[(at + d) * BQ + row] = LOAD(HALF)(from, d) * args.scale;
+    }
   }
   // Padding dimensions are summed and thrown away; they only must not be read uninitialised.
-  for (uint i = lid; i < BK * (KV_STRIDE - HEAD_DIM); i += WG) {
-    kv_tile[i / (KV_STRIDE - HEAD_DIM) * KV_STRIDE + HEAD_DIM + i % (KV_STRIDE - HEAD_DIM)] = 0.0f;
+  for (uint key = lid; key < BK; key += WG) {
+    for (uint d = HEAD_DIM; d < KV_STRIDE; ++d) kv_tile[key * KV_STRIDE + d] = 0.0f;
   }
 
-  UINTV limit;
   uint lane_limits[VW];
   for (uint lane = 0; lane < VW; ++lane) lane_limits[lane] = keys_seen(args, row_of(args, tr * VW + lane));
-  limit = LOADV_UINT(lane_limits, 0);
+  const UINTV limit = LOADV_UINT(lane_limits, 0);
   const uint keys_for_all = keys_seen(args, row_of(args, 0)), keys_for_any = keys_seen(args, row_of(args, BQ - 1));
 
   FLOATV acc[DIMS];
@@ -138,9 +147,17 @@ void attention_fwd(const AttentionArgs args, global const STORED(HALF)* restrict
     if (i * TD + td < HEAD_DIM) STOREV(q_tile, (i * TD + td) * BQ + tr * VW, acc[i] / total);
   }
   SYNC();
-  for (uint i = lid; i < BQ * HEAD_DIM; i += WG) {
-    const uint row = get_group_id(0) * BQ + i / HEAD_DIM, d = i % HEAD_DIM;
-    if (row < rows) STORE(HALF)(out + args.out_offset, row_start(args, row) + d, q_tile[d * BQ + i / HEAD_DIM]);
+  for (uint i = lid; i < BQ * VECTORS; i += WG) {
+    const uint row = i / VECTORS, at = i % VECTORS * VW;
+    if (get_group_id(0) * BQ + row >= rows) break;
+    global STORED(HALF)* to = out + args.out_offset + row_begin[row] + at;
+    if (at + VW <= HEAD_DIM) {
+      float lanes[VW];
+      UNROLL for (uint d = 0; d < VW; ++d) lanes[d] = q_tile[(at + d) * BQ + row];
+      STOREV_OF(HALF)(to, 0, LOADV(lanes, 0));
+    } else {
+      for (uint d = 0; at + d < HEAD_DIM; ++d) STORE(HALF)(to, d, q_tile[(at + d) * BQ + row]);
+    }
   }
   if (args.write_lse && td == 0) {
     float lane_lse[VW];

@@ -58,7 +58,7 @@ AttentionArgs checked_args(const TensorView& q, const TensorView& k, const Tenso
 /// Bytes of local memory of cl/nn/attention.cl for these tunables.
 std::uint64_t tile_bytes(int head_dim, int vw, int tr, int td, int bk, int dc) {
   const int rows = tr * vw, dims = ((head_dim + td - 1) / td + dc - 1) / dc * dc;
-  return 4ull * static_cast<std::uint64_t>(head_dim * rows + bk * (td * dims + 1) + (bk + td) * rows);
+  return 4ull * static_cast<std::uint64_t>(head_dim * rows + bk * (td * dims + 1) + (bk + td + 2) * rows);
 }
 
 /// Large heads do not leave room for the preset's tile: fewer rows then.

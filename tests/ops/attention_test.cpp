@@ -50,10 +50,8 @@ TEST_P(Attention, PrefillOfEveryLengthAroundATile) {
 
 TEST_P(Attention, HeadSizes) {
   // Compiling takes seconds per size: powers of two are in the other tests, here is what no vector divides, and the usual largest.
-  for (const std::size_t head_dim : {40, 128}) {
-    check({19, 19, 2, 1, head_dim});
-    check({1, 70, 2, 1, head_dim});
-  }
+  for (const std::size_t head_dim : {40, 128}) check({19, 19, 2, 1, head_dim});
+  for (const std::size_t head_dim : {20, 128}) check({1, 70, 2, 1, head_dim});
 }
 
 TEST_P(Attention, ChunksSeeTheKeysBeforeThem) {
