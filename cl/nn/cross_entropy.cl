@@ -95,6 +95,7 @@ kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void cross_entropy_bwd(co
   const float at_target = counts ? LOAD(HALF)(logits, begin + target) : 0.0f;
   size_t block;
   const float2 softmax = ROW_SOFTMAX(logits, begin, end, &block, scratch);
+  barrier(CLK_GLOBAL_MEM_FENCE);  // every item has read the target's logit, which may be overwritten from here on
   const float factor = counts ? a.scale / softmax.y : 0.0f;
   for (size_t i = begin + get_local_id(0) * VW; i < end; i += STEP) {
     const FLOATV d = exp(row_vector(logits, i, end) - softmax.x) * factor;

@@ -6,7 +6,9 @@
 //   code = clamp(rint(w / s) + z, 0, 2^bits - 1),   what = s * (code - z)
 //
 // s is clamped to the normal range of binary16 and rounded to binary16 before z and the codes are computed, so what is trained is
-// exactly what is stored. The range always contains 0, so z fits in `bits`.
+// exactly what is stored. The range always contains 0, so z fits in `bits`. rint rounds half to even. On one device all functions
+// here agree to the bit; the host's codes can differ from a GPU's at a tie, because OpenCL lets GPUs divide with 2.5 ulp.
+// Everything is enqueued and returns at once; InvalidArgument (bits), ShapeError, DeviceError.   Kernels: cl/quant/fake_quant.cl.
 #pragma once
 #include "runtime/queue.hpp"
 
@@ -19,7 +21,7 @@ struct QuantSpec {
   std::uint32_t bits = 2;         // 2, 3, 4 or 8
   std::uint32_t group_size = 64;  // divides in_features
   bool symmetric = false;
-  bool clip = true;               // false: plain min-max (RTN)
+  bool clip = true;  // false: plain min-max (RTN)
 };
 
 /// Range of each group: xmin, xmax f32 [out, groups] of w f32 [out, in], extended to contain 0. Once per weight.
@@ -27,19 +29,21 @@ void group_range(Queue& queue, const TensorView& w, std::uint32_t group_size, co
 
 /// Grid from range and logits: scale f32 (binary16-representable) and zero f32 (integers), both [out, groups].
 /// upbound, lowbound f32 [out, groups]: logits (ignored unless spec.clip).
-void quant_grid(Queue& queue, const QuantSpec& spec, const TensorView& xmin, const TensorView& xmax, const TensorView& upbound, const TensorView& lowbound,
-                const TensorView& scale, const TensorView& zero);
+void quant_grid(Queue& queue, const QuantSpec& spec, const TensorView& xmin, const TensorView& xmax, const TensorView& upbound,
+                const TensorView& lowbound, const TensorView& scale, const TensorView& zero);
 
 /// what f32 [out, in] = fake-quantized w on that grid.
-void fake_quant_fwd(Queue& queue, const QuantSpec& spec, const TensorView& w, const TensorView& scale, const TensorView& zero, const TensorView& what);
+void fake_quant_fwd(Queue& queue, const QuantSpec& spec, const TensorView& w, const TensorView& scale, const TensorView& zero,
+                    const TensorView& what);
 
 /// Straight-through backward (rounding of z and of s to binary16 carry no gradient of their own): d_upbound, d_lowbound f32 [out, groups]
 /// from d_what f32 [out, in]; section 1.5.
-void fake_quant_bwd(Queue& queue, const QuantSpec& spec, const TensorView& w, const TensorView& scale, const TensorView& zero, const TensorView& xmin, const TensorView& xmax,
-                    const TensorView& upbound, const TensorView& lowbound, const TensorView& d_what, const TensorView& d_upbound, const TensorView& d_lowbound);
+void fake_quant_bwd(Queue& queue, const QuantSpec& spec, const TensorView& w, const TensorView& scale, const TensorView& zero, const TensorView& xmin,
+                    const TensorView& xmax, const TensorView& upbound, const TensorView& lowbound, const TensorView& d_what,
+                    const TensorView& d_upbound, const TensorView& d_lowbound);
 
 /// The stored form: codes u8 [out, in], scales f16 [out, groups], zeros u8 [out, groups] on that grid; exactly what fake_quant_fwd used.
-void quantize_codes(Queue& queue, const QuantSpec& spec, const TensorView& w, const TensorView& scale, const TensorView& zero, const TensorView& codes, const TensorView& scales,
-                    const TensorView& zeros);
+void quantize_codes(Queue& queue, const QuantSpec& spec, const TensorView& w, const TensorView& scale, const TensorView& zero,
+                    const TensorView& codes, const TensorView& scales, const TensorView& zeros);
 
 }  // namespace apiq::ops

@@ -17,8 +17,13 @@ class PlacedTensor {
   }
 
   PlacedTensor(const std::vector<float>& values, const Shape& shape, DType dtype = DType::f32) : PlacedTensor(shape, dtype) {
-    const runtime::DeviceTensor source = upload(values, shape, dtype);
-    shared_queue().copy(source, view_);
+    if (dtype == DType::f32) {
+      shared_queue().write(view_, values.data());
+      return;
+    }
+    std::vector<std::uint16_t> raw;
+    for (const float value : values) raw.push_back(float_to_half(value));
+    shared_queue().write(view_, raw.data());
   }
 
   operator const runtime::TensorView&() const { return view_; }
