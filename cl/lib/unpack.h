@@ -17,14 +17,24 @@
 #define LANES ((uint16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
 #endif
 
-// Code of feature i (0..31, a constant after unrolling) from the chunk's words w[BITS].
+// Codes are taken out of a part at a time: the features that share a word (three bits: 16 of them, whose low bits share one and whose
+// high bits fill half of another). LOAD_PART reads part `part` of the rows whose first word is `rows`; CODE(w, i) is the code of its
+// feature i, a constant after unrolling.
 #if BITS == 3
-#define CODE(w, i) \
-  (((w)[(i) / 16] >> (2 * ((i) % 16)) & 3u) | (((i) < 2 ? (w)[2] << (2 - (i) % 32) % 3 : (w)[2] >> ((i) + 30) % 32) & 4u))
+#define PART 16u
+#define PART_WORDS 2
+#define LOAD_PART(w, rows, part)                                                                                          \
+  do {                                                                                                                    \
+    (w)[0] = LOADV_UINT(rows, ((size_t)(part) / 2 * 3 + (part) % 2) * ROW_BLOCK);                                         \
+    (w)[1] = LOADV_UINT(rows, ((size_t)(part) / 2 * 3 + 2) * ROW_BLOCK) >> (16 * ((part) % 2));                           \
+  } while (0)
+#define CODE(w, i) (((w)[0] >> (2 * (i)) & 3u) | ((w)[1] >> (i) & 1u) << 2)
 #else
-#define CODES_PER_WORD (32 / BITS)
+#define PART (32u / BITS)
+#define PART_WORDS 1
+#define LOAD_PART(w, rows, part) ((w)[0] = LOADV_UINT(rows, (size_t)(part)*ROW_BLOCK))
 #define CODE_MASK ((1u << BITS) - 1u)
-#define CODE(w, i) ((w)[(i) / CODES_PER_WORD] >> (BITS * ((i) % CODES_PER_WORD)) & CODE_MASK)
+#define CODE(w, i) ((w)[0] >> (BITS * (i)) & CODE_MASK)
 #endif
 
 // The same code times a power of two, left where it lies in its word: one instruction less per weight. IN_PLACE_SCALE(i) is that
@@ -34,8 +44,8 @@
 #define CODE_IN_PLACE(w, i) CODE(w, i)
 #define IN_PLACE_SCALE(i) 1.0f
 #else
-#define CODE_IN_PLACE(w, i) ((w)[(i) / CODES_PER_WORD] & (CODE_MASK << (BITS * ((i) % CODES_PER_WORD))))
-#define IN_PLACE_SCALE(i) (1.0f / (float)(1u << (BITS * ((i) % CODES_PER_WORD))))
+#define CODE_IN_PLACE(w, i) ((w)[0] & (CODE_MASK << (BITS * (i))))
+#define IN_PLACE_SCALE(i) (1.0f / (float)(1u << (BITS * (i))))
 #endif
 
 // First word of the chunk for rows row .. row + VW - 1.

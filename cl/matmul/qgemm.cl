@@ -14,7 +14,7 @@ void qgemm(const QmatmulArgs a, global const uint* restrict qweight, global cons
   const uint wanted_row = get_global_id(0) * ROWS;
   const uint row = min(wanted_row, a.padded_rows - ROWS);  // no early return: there may be a barrier below
   const uint slice = get_local_id(1), block = get_global_id(2);
-  qweight += a.qweight;
+  qweight += a.qweight + chunk_start(row, 0, a.chunks);
   scales += a.scales;
   qzeros += a.qzeros;
   x += a.x + (size_t)block * a.chunks * CHUNK * TOKENS;
@@ -27,40 +27,36 @@ void qgemm(const QmatmulArgs a, global const uint* restrict qweight, global cons
 #pragma unroll
     for (uint v = 0; v < RV; ++v) acc[m][v] = (FLOATV)(0.0f);
 
-  FLOATV scale[RV], offset[RV];  // weight = code * scale + offset, exact in f32
-  uint group = 0, next = 0;      // next: first feature of the group after `group`
-#define ENTER_GROUP(g)                                                             \
-  group = (g);                                                                     \
-  next = (group + 1) * a.group_size;                                               \
-  _Pragma("unroll") for (uint v = 0; v < RV; ++v) {                                \
-    scale[v] = LOADV_HALF(scales, scale_start(row + v * VW, group, a.groups));     \
-    offset[v] = -scale[v] * zero_points(qzeros, row + v * VW, group, a.groups);    \
-  }
-  const uint slice_chunks = (a.chunks + KS - 1) / KS;
-  for (uint chunk = slice * slice_chunks; chunk < min((slice + 1) * slice_chunks, a.chunks); ++chunk) {
-    if (chunk * CHUNK >= next) {
-      ENTER_GROUP(chunk * CHUNK / a.group_size)
+  // A slice is a run of whole groups.
+  const uint slice_groups = (a.groups + KS - 1) / KS;
+  for (uint group = slice * slice_groups; group < min((slice + 1) * slice_groups, a.groups); ++group) {
+    FLOATV scale[RV], offset[RV];  // weight = code * scale + offset, exact in f32
+#pragma unroll
+    for (uint v = 0; v < RV; ++v) {
+      scale[v] = LOADV_HALF(scales, scale_start(row + v * VW, group, a.groups));
+      offset[v] = -scale[v] * zero_points(qzeros, row + v * VW, group, a.groups);
     }
-    UINTV words[RV][BITS];
+    const uint first = group * a.group_size, last = first + a.group_size;
+    for (uint part = first / PART; part * PART < last; ++part) {
+      UINTV words[RV][PART_WORDS];
 #pragma unroll
-    for (uint v = 0; v < RV; ++v)
+      for (uint v = 0; v < RV; ++v) LOAD_PART(words[v], qweight + v * VW, part);
+      global const float* xk = x + (size_t)part * PART * TOKENS;
+      // A group that begins or ends inside a part takes its features only; ALIGNED ones take all, unrolled.
+#if ALIGNED
 #pragma unroll
-      for (uint w = 0; w < BITS; ++w) words[v][w] = LOADV_UINT(qweight, chunk_start(row + v * VW, chunk, a.chunks) + w * ROW_BLOCK);
-    global const float* xk = x + (size_t)chunk * CHUNK * TOKENS;
-#pragma unroll
-    for (uint i = 0; i < CHUNK; ++i) {
-#if !ALIGNED
-      if (chunk * CHUNK + i == next && group + 1 < a.groups) {
-        ENTER_GROUP(group + 1)
-      }
+      for (uint i = 0; i < PART; ++i) {
+#else
+      for (uint i = max(first, part * PART) - part * PART; i < min(last - part * PART, PART); ++i) {
 #endif
-      FLOATV weight[RV];
+        FLOATV weight[RV];
 #pragma unroll
-      for (uint v = 0; v < RV; ++v) weight[v] = FMA(CONVERT_FLOATV(CODE(words[v], i)), scale[v], offset[v]);
+        for (uint v = 0; v < RV; ++v) weight[v] = FMA(CONVERT_FLOATV(CODE(words[v], i)), scale[v], offset[v]);
 #pragma unroll
-      for (uint m = 0; m < TOKENS; ++m)
+        for (uint m = 0; m < TOKENS; ++m)
 #pragma unroll
-        for (uint v = 0; v < RV; ++v) acc[m][v] = FMA(weight[v], (FLOATV)(xk[i * TOKENS + m]), acc[m][v]);
+          for (uint v = 0; v < RV; ++v) acc[m][v] = FMA(weight[v], (FLOATV)(xk[i * TOKENS + m]), acc[m][v]);
+      }
     }
   }
   for (uint r = slice; r < a.rank; r += KS) {

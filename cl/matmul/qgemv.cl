@@ -5,7 +5,7 @@
 // Tunables:  VW vector width, RV vectors of rows per work-item (VW * RV divides 32), LS work-items along rows, KS along features
 // Needs:     OpenCL C 1.2; local memory 4 * LS * KS * VW * RV bytes if KS > 1.   Launcher: src/ops/qgemv.cpp
 #define ROWS (VW * RV)
-#define CHAINS 4  // independent sums per row vector, so that additions overlap; features i, i + 4, .. of a chunk share one
+#define CHAINS 4  // independent sums per row vector, so that additions overlap; features i, i + 4, .. of a part share one
 
 kernel __attribute__((reqd_work_group_size(LS, KS, 1)))
 void qgemv(const QmatmulArgs a, global const uint* restrict qweight, global const half* restrict scales, global const uint* restrict qzeros,
@@ -14,7 +14,7 @@ void qgemv(const QmatmulArgs a, global const uint* restrict qweight, global cons
   const uint wanted_row = get_global_id(0) * ROWS;
   const uint row = min(wanted_row, a.padded_rows - ROWS);  // no early return: there may be a barrier below
   const uint slice = get_local_id(1), token = get_global_id(2);
-  qweight += a.qweight;
+  qweight += a.qweight + chunk_start(row, 0, a.chunks);
   scales += a.scales;
   qzeros += a.qzeros;
   x += a.x + (size_t)token * a.chunks * CHUNK;
@@ -29,68 +29,43 @@ void qgemv(const QmatmulArgs a, global const uint* restrict qweight, global cons
 #pragma unroll
     for (uint s = 0; s < CHAINS; ++s) raw[v][s] = (FLOATV)(0.0f);
   }
-#define LEAVE_GROUP(g)                                                                                               \
-  _Pragma("unroll") for (uint v = 0; v < RV; ++v) {                                                                  \
-    const FLOATV sum = (raw[v][0] + raw[v][1]) + (raw[v][2] + raw[v][3]);                                            \
-    const FLOATV zero = zero_points(qzeros, row + v * VW, (g), a.groups);                                            \
-    const FLOATV scale = LOADV_HALF(scales, scale_start(row + v * VW, (g), a.groups));                               \
-    acc[v] = FMA(scale, FMA(-zero, (FLOATV)(x_sums[g]), sum), acc[v]);                                               \
-    _Pragma("unroll") for (uint s = 0; s < CHAINS; ++s) raw[v][s] = (FLOATV)(0.0f);                                  \
-  }
+  // LoRA's ranks are spread over the groups: their rows lie far apart, and arithmetic between the loads hides the wait for memory.
+  const uint group_ranks = (a.rank + a.groups - 1) / a.groups;
   // A slice is a run of whole groups: x_sums enters once per group, whoever owns it.
-  const uint groups_per_slice = (a.groups + KS - 1) / KS;
-  const uint first_group = min(slice * groups_per_slice, a.groups), last_group = min(first_group + groups_per_slice, a.groups);
+  const uint slice_groups = (a.groups + KS - 1) / KS;
+  for (uint group = slice * slice_groups; group < min((slice + 1) * slice_groups, a.groups); ++group) {
+    const uint first = group * a.group_size, last = first + a.group_size;
+    for (uint part = first / PART; part * PART < last; ++part) {
+      UINTV words[RV][PART_WORDS];
+#pragma unroll
+      for (uint v = 0; v < RV; ++v) LOAD_PART(words[v], qweight + v * VW, part);
+      // A group that begins or ends inside a part takes its features only; ALIGNED ones take all, unrolled, in CHAINS sums.
 #if ALIGNED
-  const uint group_chunks = a.group_size / CHUNK;
-  for (uint group = first_group; group < last_group; ++group) {
-    for (uint chunk = group * group_chunks; chunk < (group + 1) * group_chunks; ++chunk) {
-      UINTV words[RV][BITS];
 #pragma unroll
-      for (uint v = 0; v < RV; ++v)
-#pragma unroll
-        for (uint w = 0; w < BITS; ++w) words[v][w] = LOADV_UINT(qweight, chunk_start(row + v * VW, chunk, a.chunks) + w * ROW_BLOCK);
-#pragma unroll
-      for (uint i = 0; i < CHUNK; ++i) {
-        const FLOATV xi = (FLOATV)(x[chunk * CHUNK + i]);
-#pragma unroll
-        for (uint v = 0; v < RV; ++v) raw[v][i % CHAINS] = FMA(CONVERT_FLOATV(CODE_IN_PLACE(words[v], i)), xi, raw[v][i % CHAINS]);
-      }
-    }
-    LEAVE_GROUP(group)
-  }
+      for (uint i = 0; i < PART; ++i) {
 #else
-  const uint first = first_group * a.group_size, last = last_group * a.group_size;
-  uint group = first_group, next = first + a.group_size;
-  for (uint chunk = first / CHUNK; chunk * CHUNK < last; ++chunk) {
-    UINTV words[RV][BITS];
+      for (uint i = max(first, part * PART) - part * PART; i < min(last - part * PART, PART); ++i) {
+#endif
+        const FLOATV xi = (FLOATV)(x[part * PART + i]);
+        const uint chain = ALIGNED ? i % CHAINS : 0;
 #pragma unroll
-    for (uint v = 0; v < RV; ++v)
-#pragma unroll
-      for (uint w = 0; w < BITS; ++w) words[v][w] = LOADV_UINT(qweight, chunk_start(row + v * VW, chunk, a.chunks) + w * ROW_BLOCK);
-#pragma unroll
-    for (uint i = 0; i < CHUNK; ++i) {
-      const uint k = chunk * CHUNK + i;
-      if (k >= first && k < last) {
-        if (k == next) {
-          LEAVE_GROUP(group)
-          ++group;
-          next += a.group_size;
-        }
-        const FLOATV xi = (FLOATV)(x[k]);
-#pragma unroll
-        for (uint v = 0; v < RV; ++v) raw[v][i % CHAINS] = FMA(CONVERT_FLOATV(CODE_IN_PLACE(words[v], i)), xi, raw[v][i % CHAINS]);
+        for (uint v = 0; v < RV; ++v) raw[v][chain] = FMA(CONVERT_FLOATV(CODE_IN_PLACE(words[v], i)), xi, raw[v][chain]);
       }
     }
-  }
-  if (first < last) {
-    LEAVE_GROUP(group)
-  }
-#endif
-  for (uint r = slice; r < a.rank; r += KS) {
 #pragma unroll
-    for (uint v = 0; v < RV; ++v) acc[v] = FMA(LOADV_HALF(lora_B_t, (size_t)r * a.padded_rows + v * VW), (FLOATV)(lora_t[r]), acc[v]);
+    for (uint v = 0; v < RV; ++v) {
+      const FLOATV sum = (raw[v][0] + raw[v][1]) + (raw[v][2] + raw[v][3]);
+      const FLOATV zero = zero_points(qzeros, row + v * VW, group, a.groups);
+      const FLOATV scale = LOADV_HALF(scales, scale_start(row + v * VW, group, a.groups));
+      acc[v] = FMA(scale, FMA(-zero, (FLOATV)(x_sums[group]), sum), acc[v]);
+#pragma unroll
+      for (uint s = 0; s < CHAINS; ++s) raw[v][s] = (FLOATV)(0.0f);
+    }
+    for (uint r = group * group_ranks; r < min((group + 1) * group_ranks, a.rank); ++r) {
+#pragma unroll
+      for (uint v = 0; v < RV; ++v) acc[v] = FMA(LOADV_HALF(lora_B_t, (size_t)r * a.padded_rows + v * VW), (FLOATV)(lora_t[r]), acc[v]);
+    }
   }
-
 #if KS > 1
   local float parts[KS][ROWS][LS];
   const uint lane = get_local_id(0);

@@ -9,7 +9,7 @@ uint code_in(global const uint* words, uint i) {
 #if BITS == 3
   return (words[i / 16 * ROW_BLOCK] >> (2 * (i % 16)) & 3u) | (words[2 * ROW_BLOCK] >> i & 1u) << 2;
 #else
-  return words[i / CODES_PER_WORD * ROW_BLOCK] >> (BITS * (i % CODES_PER_WORD)) & CODE_MASK;
+  return words[i / PART * ROW_BLOCK] >> (BITS * (i % PART)) & CODE_MASK;
 #endif
 }
 
@@ -33,7 +33,7 @@ kernel GROUP_OF_ROWS void pack_codes(const PackArgs a, global const uchar* restr
       words[i / 16] |= (code & 3u) << (2 * (i % 16));
       words[2] |= (code >> 2 & 1u) << i;
 #else
-      words[i / CODES_PER_WORD] |= (code & CODE_MASK) << (BITS * (i % CODES_PER_WORD));
+      words[i / PART] |= (code & CODE_MASK) << (BITS * (i % PART));
 #endif
     }
   }
