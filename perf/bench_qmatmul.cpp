@@ -20,10 +20,12 @@ struct Case {
   std::uint32_t tokens, out_features, in_features, bits, group_size, rank;
 
   std::string text() const {
-    return "M=" + std::to_string(tokens) + " " + std::to_string(out_features) + "x" + std::to_string(in_features) + " " + std::to_string(bits) + " bits group " +
-           std::to_string(group_size) + (rank != 0 ? " rank " + std::to_string(rank) : "");
+    return "M=" + std::to_string(tokens) + " " + std::to_string(out_features) + "x" + std::to_string(in_features) + " " + std::to_string(bits) +
+           " bits group " + std::to_string(group_size) + (rank != 0 ? " rank " + std::to_string(rank) : "");
   }
-  double flops() const { return 2.0 * tokens * (static_cast<double>(out_features) * in_features + static_cast<double>(rank) * (out_features + in_features)); }
+  double flops() const {
+    return 2.0 * tokens * (static_cast<double>(out_features) * in_features + static_cast<double>(rank) * (out_features + in_features));
+  }
 };
 
 /// A packed weight with LoRA on the device, random in every bit that means something.
@@ -49,7 +51,9 @@ class Weight {
   }
 
   ops::PackedWeightView view() const { return {layout_, qweight_, scales_, qzeros_}; }
-  double bytes() const { return static_cast<double>(layout_.bytes()) + (lora.rank != 0 ? static_cast<double>(lora.A.bytes() + lora.B_t.bytes()) : 0.0); }
+  double bytes() const {
+    return static_cast<double>(layout_.bytes()) + (lora.rank != 0 ? static_cast<double>(lora.A.bytes() + lora.B_t.bytes()) : 0.0);
+  }
 
   ops::LoraView lora;
 
@@ -101,7 +105,8 @@ perf::Result against_openblas(Queue& queue, const Case& c, int rounds) {
   }};
   const auto M = static_cast<blasint>(c.tokens), N = static_cast<blasint>(c.out_features), K = static_cast<blasint>(c.in_features);
   const Contender rival{[&](int count) {
-    for (int i = 0; i < count; ++i) cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, M, N, K, 1.0f, x.data(), K, w.data(), K, 0.0f, theirs.data(), N);
+    for (int i = 0; i < count; ++i)
+      cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, M, N, K, 1.0f, x.data(), K, w.data(), K, 0.0f, theirs.data(), N);
   }};
   ours.run(1);
   rival.run(1);
@@ -150,7 +155,9 @@ void one_token(Queue& queue, Case c, int rounds, const DeviceInfo& device) {
   perf::print({"qmatmul", c.text(), timings[0], packed_bytes, c.flops(), "read bandwidth", probe.gb_per_second(), "", {}}, device);
   c.rank = rank;
   if (rank != 0)
-    perf::print({"qmatmul", c.text(), timings[1], weights[0].bytes(), c.flops(), "read bandwidth", probe.gb_per_second(), "the same without LoRA", timings[0]}, device);
+    perf::print({"qmatmul", c.text(), timings[1], weights[0].bytes(), c.flops(), "read bandwidth", probe.gb_per_second(), "the same without LoRA",
+                 timings[0]},
+                device);
 }
 
 }  // namespace
@@ -160,8 +167,9 @@ int main(int argc, char** argv) {
   openblas_set_num_threads(2);
   const auto device = perf::open_device();
   const auto wanted = [&](const Case& c) { return c.text().find(options.filter) != std::string::npos; };
-  for (const Case& c : {Case{8, 4096, 4096, 2, 64, 0}, Case{16, 4096, 4096, 2, 64, 0}, Case{128, 4096, 4096, 2, 64, 0}, Case{128, 4096, 4096, 2, 64, 64},
-                        Case{8, 4096, 4096, 3, 64, 0}, Case{8, 4096, 4096, 4, 64, 0}, Case{8, 4096, 4096, 8, 64, 0}, Case{128, 4096, 4096, 4, 64, 0}})
+  for (const Case& c :
+       {Case{8, 4096, 4096, 2, 64, 0}, Case{16, 4096, 4096, 2, 64, 0}, Case{128, 4096, 4096, 2, 64, 0}, Case{128, 4096, 4096, 2, 64, 64},
+        Case{8, 4096, 4096, 3, 64, 0}, Case{8, 4096, 4096, 4, 64, 0}, Case{8, 4096, 4096, 8, 64, 0}, Case{128, 4096, 4096, 4, 64, 0}})
     if (wanted(c)) perf::print(against_openblas(device->queue(), c, options.rounds), device->info());
   for (const Case& c : {Case{1, 11008, 4096, 2, 64, 64}, Case{1, 4096, 4096, 2, 64, 64}, Case{1, 4096, 4096, 4, 64, 0}})
     if (wanted(c)) one_token(device->queue(), c, options.rounds, device->info());

@@ -34,7 +34,8 @@ void expect_lora(const PackedLayout& layout, const LoraView& lora) {
 
 std::uint32_t offset32(const TensorView& view) {
   if (view.offset > std::numeric_limits<std::uint32_t>::max())
-    throw Unsupported("[ops] a tensor starts at element " + std::to_string(view.offset) + " of its buffer; kernels address the first 2^32: use a buffer of its own");
+    throw Unsupported("[ops] a tensor starts at element " + std::to_string(view.offset) +
+                      " of its buffer; kernels address the first 2^32: use a buffer of its own");
   return static_cast<std::uint32_t>(view.offset);
 }
 

@@ -59,7 +59,8 @@ class Qmatmul : public ::testing::TestWithParam<std::uint32_t> {};
 
 TEST_P(Qmatmul, MatchesReferenceForWholeChunks) {
   for (const std::uint32_t tokens : {1u, 2u, 4u, 7u, 8u, 16u, 17u, 37u})
-    for (const std::uint32_t group : {32u, 64u, 128u}) check(shared_device(), {96, 256, GetParam(), group, tokens, tokens % 2 * 8}, DType::f32, DType::f32);
+    for (const std::uint32_t group : {32u, 64u, 128u})
+      check(shared_device(), {96, 256, GetParam(), group, tokens, tokens % 2 * 8}, DType::f32, DType::f32);
 }
 
 TEST_P(Qmatmul, MatchesReferenceForRaggedShapes) {
