@@ -53,12 +53,14 @@ void lora_down(const LoraDownArgs a, global const STORED(X_HALF)* restrict x, gl
     if (lane < half_way)
       for (uint i = 0; i < T * R; ++i) parts[lane][i] += parts[lane + half_way][i];
   }
+#endif
+  if (lane != 0) return;
+#if LANES_K > 1
 #pragma unroll
   for (uint m = 0; m < T; ++m)
 #pragma unroll
     for (uint r = 0; r < R; ++r) sum[m][r] = parts[0][m * R + r];
 #endif
-  if (lane != 0) return;
   const uint blocks = (a.num_tokens + a.block_tokens - 1) / a.block_tokens;
   for (uint m = 0; m < T; ++m) {
     const uint token = first_token + m;

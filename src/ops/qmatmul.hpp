@@ -26,7 +26,8 @@ struct LoraView {
 
 /// y = x dequant(w)^T + scaling * (x A^T) B^T, w unpacked in registers.
 ///   x f32|f16 [num_tokens, in_features], y f32|f16 [num_tokens, out_features]; must not alias.
-/// One row to many rows: chooses the mat-vec or the tiled kernel. Enqueued; fp32 accumulation in a fixed order.
+/// One row: mat-vec (qgemv); more: tiled (qgemm), where a token's result does not depend on the other tokens or on how many there are.
+/// The two differ in the last bits: the mat-vec applies scale and zero point per group. Enqueued; fp32 accumulation in a fixed order.
 /// Throws ShapeError, DeviceError.
 void qmatmul(Queue& queue, const PackedWeightView& w, const LoraView& lora, const TensorView& x, const TensorView& y);
 
