@@ -76,7 +76,7 @@ DeviceTensor upload(Queue& queue, const std::vector<float>& values, const Shape&
   return tensor;
 }
 
-/// The f32 weight a dense library would use, LoRA merged in.
+/// The f32 weight a dense library would use (without LoRA).
 std::vector<float> dense_weight(Queue& queue, const Case& c, const Weight& weight) {
   const DeviceTensor dense(queue.device(), DType::f32, {c.out_features, c.in_features}, "dequantized weight");
   ops::dequantize(queue, weight.view(), dense);
