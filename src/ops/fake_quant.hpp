@@ -3,10 +3,12 @@
 //   hi = sigmoid(upbound) * max(xmax, 0), lo = sigmoid(lowbound) * min(xmin, 0)      (clip = false: sigmoid replaced by 1)
 //   asymmetric  s = (hi - lo) / (2^bits - 1),             z = rint(-lo / s)
 //   symmetric   s = max(|hi|, |lo|) / (2^(bits-1) - 1),   z = 2^(bits-1) - 1
-//   code = clamp(rint(w / s) + z, 0, 2^bits - 1),   what = s * (code - z)
+//   code = clamp(rint(w / s) + z, 0, 2^bits - 1),   what = binary16(s) * (code - z)
 //
-// s is clamped to the normal range of binary16 and rounded to binary16 before z and the codes are computed, so what is trained is
-// exactly what is stored. The range always contains 0, so z fits in `bits`. rint rounds half to even. On one device all functions
+// s is clamped to the normal range of binary16. Codes and z come from s itself, values from s rounded to binary16: rounding before
+// the codes would push every weight that lies midway between two levels to the same side in a whole group (models that were quantized
+// before are full of such weights). Training, codes and values share these formulas, so what is trained is exactly what is stored.
+// The range always contains 0, so z fits in `bits`. rint rounds half to even. On one device all functions
 // here agree to the bit; the host's codes can differ from a GPU's at a tie, because OpenCL lets GPUs divide with 2.5 ulp.
 // Everything is enqueued and returns at once; InvalidArgument (bits), ShapeError, DeviceError.   Kernels: cl/quant/fake_quant.cl.
 #pragma once
@@ -27,7 +29,7 @@ struct QuantSpec {
 /// Range of each group: xmin, xmax f32 [out, groups] of w f32 [out, in], extended to contain 0. Once per weight.
 void group_range(Queue& queue, const TensorView& w, std::uint32_t group_size, const TensorView& xmin, const TensorView& xmax);
 
-/// Grid from range and logits: scale f32 (binary16-representable) and zero f32 (integers), both [out, groups].
+/// Grid from range and logits: scale f32 (not yet rounded) and zero f32 (integers), both [out, groups].
 /// upbound, lowbound f32 [out, groups]: logits (ignored unless spec.clip).
 void quant_grid(Queue& queue, const QuantSpec& spec, const TensorView& xmin, const TensorView& xmax, const TensorView& upbound,
                 const TensorView& lowbound, const TensorView& scale, const TensorView& zero);

@@ -71,8 +71,8 @@ OnDevice random_case(const QuantSpec& spec, const Sizes& sizes) {
                   random_floats(groups, 3, -2.0f, 6.0f));
 }
 
-/// The scale must be the binary16 nearest to the exact raw scale, or the neighbour if the raw scale's own rounding (exp 3 ulp, four
-/// more operations, all terms of one sign: 8 units) can cross the middle. The zero point likewise, given that scale.
+/// The scale is the clamped raw scale up to its own rounding (exp 3 ulp, four more operations, all terms of one sign: 8 units). The
+/// zero point likewise, given that scale.
 void expect_grid(const OnDevice& device) {
   const auto xmin = device.xmin.floats(), xmax = device.xmax.floats(), up = device.upbound.floats(), low = device.lowbound.floats();
   const auto scale = device.scale.floats(), zero = device.zero.floats();
@@ -100,7 +100,7 @@ void expect_values(const OnDevice& device) {
     ASSERT_EQ(what[i], scales[group] * (static_cast<float>(codes[i]) - static_cast<float>(zeros[group]))) << "weight " << i;
   }
   for (std::size_t group = 0; group < scale.size(); ++group) {
-    EXPECT_EQ(scales[group], scale[group]) << "group " << group;
+    EXPECT_EQ(scales[group], reference::rounded_to_half(scale[group])) << "group " << group;
     EXPECT_EQ(zeros[group], zero[group]) << "group " << group;
     EXPECT_LT(zeros[group], 1u << device.spec.bits);
   }
@@ -252,11 +252,14 @@ TEST(FakeQuant, TiesRoundToEven) {
   EXPECT_EQ(device.what.floats(), expected);
 }
 
-TEST(FakeQuant, ScaleIsRoundedToHalfBeforeTheZeroPoint) {
-  // Range 3 * (1 + 2^-11): the scale is a tie between 1 and 1 + 2^-10 and goes to the even 1.
-  const float top = 3.0f * (1.0f + 0x1p-11f);
-  const OnDevice device({2, 4, false, false}, {0.0f, top, 1.0f, 2.0f}, 1, {0.0f}, {0.0f});
-  EXPECT_EQ(device.scale.floats()[0], 1.0f);
+TEST(FakeQuant, CodesComeFromTheScaleBeforeItsRounding) {
+  // Scale 1 + 2^-11 is a tie between the binary16 numbers 1 and 1 + 2^-10: stored and multiplied with as the even 1. Half of it lies
+  // midway between levels 0 and 1 and goes to the even 0; divided by the stored 1 it would have gone to level 1.
+  const float scale = 1.0f + 0x1p-11f;
+  const OnDevice device({2, 4, false, false}, {0.0f, 3 * scale, scale, scale / 2}, 1, {0.0f}, {0.0f});
+  EXPECT_EQ(device.scale.floats()[0], scale);
+  EXPECT_EQ(device.scales.floats()[0], 1.0f);
+  EXPECT_EQ(device.what.floats(), (std::vector<float>{0.0f, 3.0f, 1.0f, 0.0f}));
 }
 
 TEST(FakeQuant, InfiniteLogitsArePlainMinMax) {

@@ -52,7 +52,7 @@ RawGrid raw_grid(const QuantSpec& spec, double xmin, double xmax, double upbound
   return grid;
 }
 
-double grid_scale(double raw_scale) { return rounded_to_half(std::clamp(raw_scale, kSmallestScale, kLargestScale)); }
+double grid_scale(double raw_scale) { return std::clamp(raw_scale, kSmallestScale, kLargestScale); }
 
 double grid_zero(const QuantSpec& spec, double lo, double scale) {
   return spec.symmetric ? half_range_of(spec) : std::clamp(std::nearbyint(-lo / scale), 0.0, qmax_of(spec));
@@ -69,7 +69,7 @@ std::vector<double> codes(const QuantSpec& spec, std::span<const float> w, std::
 
 std::vector<double> fake_quant_fwd(const QuantSpec& spec, std::span<const float> w, std::span<const float> scale, std::span<const float> zero) {
   std::vector<double> out = codes(spec, w, scale, zero);
-  for (std::size_t i = 0; i < out.size(); ++i) out[i] = scale[i / spec.group_size] * (out[i] - zero[i / spec.group_size]);
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = rounded_to_half(scale[i / spec.group_size]) * (out[i] - zero[i / spec.group_size]);
   return out;
 }
 
