@@ -115,8 +115,8 @@ int run(Program& program, const Options& options, Settings& s) {
   check_usage(options, s);
   s.quantize.seed = program.seed();
   s.quantize.command = program.command();
-  Device& device = program.device();
-  const QuantizeResult result = quantize(device, s.quantize, program.callbacks());
+  const Callbacks callbacks = program.callbacks();  // first: Ctrl-C is obeyed from here on
+  const QuantizeResult result = quantize(program.device(), s.quantize, callbacks);
   program.end_progress();
   if (program.prints_tables()) print_result(program, result);
   if (program.wants_json()) program.write_json(to_json(program.run_info(), result));

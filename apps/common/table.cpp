@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <cstdio>
 
 namespace apiq::apps {
@@ -15,12 +16,15 @@ std::string formatted(const char* format, int digits, double value) {
 }
 
 bool looks_numeric(const std::string& cell) {
-  return !cell.empty() && (std::isdigit(static_cast<unsigned char>(cell[0])) || cell[0] == '-' || cell[0] == '+');
+  return !cell.empty() && (std::isdigit(static_cast<unsigned char>(cell[0])) || cell[0] == '-');
 }
 
 }  // namespace
 
-std::string significant(double value, int digits) { return formatted("%.*g", digits, value); }
+std::string significant(double value, int digits) {
+  if (std::isnan(value)) return "-";  // not measured
+  return formatted("%.*g", digits, value);
+}
 std::string decimals(double value, int digits) { return formatted("%.*f", digits, value); }
 
 void Table::print() const {

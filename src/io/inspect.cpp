@@ -1,7 +1,6 @@
 #include "apiq/inspect.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 
 #include "apiq/error.hpp"
@@ -75,11 +74,10 @@ bool is_model_directory(const fs::path& path) {
 void verify_directory(const fs::path& path) {
   const ModelDirectory model = ModelDirectory::open(path);
   for (const TensorInfo& t : model.tensors().tensors()) {
-    const std::vector<float> values = to_f32(t.dtype, model.tensors().bytes(t.name), t.name);
-    const auto bad = std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
-    if (bad != values.end()) {
-      throw FormatError(path.string() + ": tensor " + t.name + ": element " + std::to_string(bad - values.begin()) +
-                        " is not a finite number; the model cannot be used");
+    try {
+      check_finite(t, model.tensors().bytes(t.name));
+    } catch (const FormatError& error) {
+      throw FormatError(path.string() + ": " + error.what());
     }
   }
 }

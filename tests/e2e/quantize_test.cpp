@@ -1,0 +1,148 @@
+// apiq-quantize from command line to file: results, determinism, interruption, and outputs that cannot be written.
+#include <map>
+
+#include "e2e/fixture.hpp"
+
+namespace apiq::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+TEST(Quantize, ReportsEveryKeyOfTheContract) {
+  const Folder folder;
+  const auto json = json_of(run("apiq-quantize", tiny_quantize(kModel, folder / "out.h5", {"--json", "-"})));
+  for (const char* key : {"program",
+                          "version",
+                          "commit",
+                          "command",
+                          "device",
+                          "seed",
+                          "seconds",
+                          "peak_device_bytes",
+                          "peak_host_bytes",
+                          "method",
+                          "bits",
+                          "group_size",
+                          "symmetric",
+                          "rank",
+                          "alpha",
+                          "samples",
+                          "sequence_length",
+                          "epochs",
+                          "bits_per_weight",
+                          "adapter_bits_per_weight",
+                          "output",
+                          "output_bytes",
+                          "skipped_steps",
+                          "blocks"}) {
+    EXPECT_TRUE(json.contains(key)) << key;
+  }
+  EXPECT_EQ(json["bits"], 2);
+  EXPECT_EQ(json["rank"], 4);
+  EXPECT_EQ(json["output_bytes"], fs::file_size(folder / "out.h5"));
+  // 2 bits, and per group of 64 a binary16 scale and a 2-bit zero point: 2 + 18 / 64. All shapes are multiples of 32, so nothing is padding.
+  EXPECT_DOUBLE_EQ(json["bits_per_weight"], 2.0 + 18.0 / 64.0);
+  ASSERT_EQ(json["blocks"].size(), 6u);
+  for (const auto& block : json["blocks"]) {
+    for (const char* key : {"index", "loss_first", "loss_last", "relative_error", "seconds"}) EXPECT_TRUE(block.contains(key)) << key;
+    EXPECT_GT(block["relative_error"].get<double>(), 0.0);
+    EXPECT_LT(block["relative_error"].get<double>(), 1.0);
+  }
+  EXPECT_EQ(folder.names(), std::vector<std::string>{"out.h5"});
+}
+
+TEST(Quantize, TakesEveryBitWidthAndGridRowGroupsAndNoLora) {
+  const Folder folder;
+  for (const std::vector<std::string>& extra :
+       {std::vector<std::string>{"--bits", "3", "--symmetric"}, {"--bits", "4", "--group-size", "row"}, {"--method", "rtn"}}) {
+    const Outcome outcome = run("apiq-quantize", tiny_quantize(kModel, folder / "out.h5", extra));
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_THAT(outcome.out, HasSubstr("bits per weight"));
+    EXPECT_EQ(run("apiq-inspect", {(folder / "out.h5").string(), "--verify"}).status, 0);
+  }
+}
+
+TEST(Quantize, SameCommandTwiceGivesTheSameBytes) {
+  const Folder first, second;
+  for (const Folder* folder : {&first, &second}) {
+    RunOptions options;
+    options.folder = folder->path();  // the command is recorded in the file, so it has to be the same one
+    ASSERT_EQ(run("apiq-quantize", tiny_quantize(kModel, "out.h5"), options).status, 0);
+  }
+  EXPECT_TRUE(read_bytes(first / "out.h5") == read_bytes(second / "out.h5"));
+}
+
+TEST(Quantize, AnotherSeedGivesAnotherFile) {
+  const Folder folder;
+  const std::string other = (folder / "other.h5").string();
+  ASSERT_EQ(run("apiq-quantize", tiny_quantize(kModel, other, {"--seed", "1"})).status, 0);
+  const Outcome outcome = run("apiq-inspect", {tiny_checkpoint().string(), "--compare", other});
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_THAT(outcome.out, HasSubstr("lora_A"));
+}
+
+TEST(Quantize, SmallAndLargeDeviceMemoryGiveTheSamePayload) {
+  const Folder folder;
+  std::map<std::string, std::uint64_t> peak;
+  for (const char* budget : {"12MiB", "2GiB"}) {
+    const auto base = with(with(tiny_quantize(kModel, folder / budget), "--samples", "8"), "--sequence-length", "64");
+    std::vector<std::string> arguments = base;
+    arguments.insert(arguments.end(), {"--device-memory", budget, "--json", "-"});
+    peak[budget] = json_of(run("apiq-quantize", arguments))["peak_device_bytes"];
+  }
+  EXPECT_LE(peak["12MiB"], std::uint64_t{12} << 20);
+  EXPECT_LT(peak["12MiB"], peak["2GiB"]);  // otherwise the small budget changed nothing and the comparison says nothing
+  const auto json = json_of(run("apiq-inspect", {(folder / "12MiB").string(), "--compare", (folder / "2GiB").string(), "--json", "-"}));
+  EXPECT_THAT(json["differences"], IsEmpty());
+}
+
+/// Ctrl-C when `moment` appears on standard error.
+void expect_clean_interrupt(const std::string& moment) {
+  const Folder folder;
+  auto arguments = with(with(tiny_quantize(kModel, folder / "out.h5"), "--samples", "8"), "--epochs", "8");
+  std::erase(arguments, "--quiet");
+  RunOptions options;
+  options.interrupt_at = moment;
+  const Outcome outcome = run("apiq-quantize", arguments, options);
+  EXPECT_EQ(outcome.status, 130) << outcome.err;
+  EXPECT_THAT(lines(outcome.err).back(), ::testing::StartsWith("apiq-quantize: interrupted"));
+  EXPECT_THAT(folder.names(), IsEmpty());
+}
+
+TEST(Quantize, InterruptEndsWith130AndLeavesNothing) {
+  expect_clean_interrupt("device: ");   // before any work
+  expect_clean_interrupt("block 1/6");  // with the output file under way
+}
+
+TEST(Quantize, OutputThatCannotBeWritten) {
+  const Folder folder;
+  fs::create_directory(folder / "taken.h5");
+  write_bytes(folder / "file", "x");
+  for (const char* name : {"no-such-folder/out.h5", "taken.h5", "file/out.h5"}) {
+    expect_failure(run("apiq-quantize", tiny_quantize(kModel, folder / name)), 1, {(folder / name).string()});
+  }
+  EXPECT_EQ(folder.names().size(), 2u);
+  EXPECT_TRUE(fs::is_empty(folder / "taken.h5"));
+}
+
+TEST(Quantize, FullDiskLeavesNothing) {
+  tiny_checkpoint();  // compiles every kernel, so that the limit below meets the output and not a kernel cache
+  const Folder folder;
+  RunOptions options;
+  options.file_size_limit = std::uint64_t{1} << 20;  // the embedding alone is 2 MiB
+  expect_failure(run("apiq-quantize", tiny_quantize(kModel, folder / "out.h5"), options), 1, {"out.h5"});
+  EXPECT_THAT(folder.names(), IsEmpty());
+}
+
+TEST(Quantize, AFailedRunKeepsTheOldFile) {
+  const Folder folder;
+  write_bytes(folder / "out.h5", "an older result");
+  RunOptions options;
+  options.file_size_limit = std::uint64_t{1} << 20;
+  EXPECT_EQ(run("apiq-quantize", tiny_quantize(kModel, folder / "out.h5"), options).status, 1);
+  EXPECT_EQ(read_bytes(folder / "out.h5"), "an older result");
+}
+
+}  // namespace
+}  // namespace apiq::testing
