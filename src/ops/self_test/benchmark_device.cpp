@@ -1,0 +1,61 @@
+// apiq::benchmark_device: what the device can do at best, as medians of a few rounds of wall time around a finished queue.
+#include <algorithm>
+#include <chrono>
+#include <functional>
+
+#include "apiq/self_test.hpp"
+#include "ops/gemm.hpp"
+#include "ops/nn.hpp"
+#include "ops/self_test/cases.hpp"
+
+namespace apiq {
+
+namespace {
+
+using ops::self_test::DeviceTensor;
+using ops::self_test::Queue;
+using ops::self_test::space;
+
+constexpr int kRounds = 7;
+
+/// Median seconds; one round before them compiles and touches the memory.
+double median_seconds(Queue& queue, const std::function<void()>& work) {
+  work();
+  queue.finish();
+  std::vector<double> seconds;
+  for (int i = 0; i < kRounds; ++i) {
+    const auto begin = std::chrono::steady_clock::now();
+    work();
+    queue.finish();
+    seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  }
+  std::nth_element(seconds.begin(), seconds.begin() + kRounds / 2, seconds.end());
+  return seconds[kRounds / 2];
+}
+
+}  // namespace
+
+DeviceBenchmark benchmark_device(Device& device) {
+  Queue& queue = device.impl().queue();
+  DeviceBenchmark out;
+  // Far larger than any cache, but no more than an eighth of the budget: two such buffers and a host copy.
+  const std::uint64_t count = std::min({std::uint64_t{64} << 20, device.budget_bytes() / 8, device.info().max_buffer_bytes}) / sizeof(float);
+  const double gigabytes = static_cast<double>(count * sizeof(float)) * 1e-9;
+  std::vector<float> host = ops::self_test::random_values(count, 1);
+  {
+    const DeviceTensor a = space(queue, {count}), b = space(queue, {count}), sums = space(queue, {2});
+    out.upload_gbps = gigabytes / median_seconds(queue, [&] { queue.write(a, host.data()); });
+    queue.write(b, host.data());
+    out.copy_gbps = 2 * gigabytes / median_seconds(queue, [&] { queue.copy(a, b); });
+    out.read_gbps = 2 * gigabytes / median_seconds(queue, [&] { ops::relative_error_sums(queue, a, b, sums); });
+    out.download_gbps = gigabytes / median_seconds(queue, [&] { queue.read(a, host.data()); });
+  }
+  constexpr std::uint64_t kSide = 1024;
+  std::vector<float> values = ops::self_test::random_values(kSide * kSide, 2);
+  const DeviceTensor a = ops::self_test::put(queue, values, {kSide, kSide}), b = ops::self_test::put(queue, values, {kSide, kSide}),
+                     c = space(queue, {kSide, kSide});
+  out.matmul_gflops = 2.0 * kSide * kSide * kSide * 1e-9 / median_seconds(queue, [&] { ops::matmul_nt(queue, a, b, c); });
+  return out;
+}
+
+}  // namespace apiq

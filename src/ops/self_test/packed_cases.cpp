@@ -1,0 +1,148 @@
+// Packed weights: pack, unpack, dequantize, and the products with LoRA for every bit width and usual group size.
+#include "ops/qmatmul.hpp"
+#include "ops/reference/qmatmul.hpp"
+#include "ops/self_test/cases.hpp"
+#include "tensor/packed_format.hpp"
+#include "util/half.hpp"
+#include "util/random.hpp"
+
+namespace apiq::ops::self_test {
+
+namespace {
+
+struct PackedData {
+  PackedLayout layout;
+  std::vector<std::uint8_t> codes, zeros;
+  std::vector<float> scales;
+
+  explicit PackedData(const PackedLayout& l) : layout(l) {
+    const CounterRandom random(7, l.bits);
+    codes.resize(std::size_t{l.out_features} * l.in_features);
+    for (std::size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<std::uint8_t>(random.below(i, std::uint64_t{1} << l.bits));
+    zeros.resize(codes.size() / l.group_size);
+    for (std::size_t i = 0; i < zeros.size(); ++i) zeros[i] = static_cast<std::uint8_t>(random.below(codes.size() + i, std::uint64_t{1} << l.bits));
+    scales = random_values(zeros.size(), 4, 0.01f, 0.1f);
+    for (float& scale : scales) scale = half_to_float(float_to_half(scale));
+  }
+
+  std::vector<std::uint16_t> raw_scales() const {
+    std::vector<std::uint16_t> out;
+    for (const float scale : scales) out.push_back(float_to_half(scale));
+    return out;
+  }
+};
+
+/// A packed matrix on the device: what the views point to.
+struct OnDevice {
+  DeviceTensor qweight, scales, qzeros;
+  PackedWeightView view;
+
+  OnDevice(Queue& queue, const PackedLayout& layout)
+      : qweight(space(queue, {layout.qweight_words()}, DType::u32)),
+        scales(space(queue, {layout.scale_count()}, DType::f16)),
+        qzeros(space(queue, {layout.qzeros_words()}, DType::u32)),
+        view{layout, qweight, scales, qzeros} {}
+
+  OnDevice(Queue& queue, const PackedData& data) : OnDevice(queue, data.layout) {
+    const PackedMatrix packed = pack(data.layout, data.codes, data.raw_scales(), data.zeros);
+    queue.write(qweight, packed.qweight.data());
+    queue.write(scales, packed.scales.data());
+    queue.write(qzeros, packed.qzeros.data());
+  }
+};
+
+Measure run_pack(Queue& queue, const PackedLayout& layout) {
+  PackedData data(layout);
+  const Shape grid{layout.out_features, layout.groups()};
+  const DeviceTensor codes = put_bytes(queue, data.codes, {layout.out_features, layout.in_features}), zeros = put_bytes(queue, data.zeros, grid);
+  const DeviceTensor scales = put(queue, data.scales, grid, DType::f16);
+  const OnDevice packed(queue, layout);
+  ops::pack(queue, codes, scales, zeros, packed.view);
+  PackedMatrix got{layout, std::vector<std::uint32_t>(layout.qweight_words()), std::vector<std::uint16_t>(layout.scale_count()),
+                   std::vector<std::uint32_t>(layout.qzeros_words())};
+  queue.read(packed.qweight, got.qweight.data());
+  queue.read(packed.scales, got.scales.data());
+  queue.read(packed.qzeros, got.qzeros.data());
+  const PackedMatrix want = apiq::pack(layout, data.codes, data.raw_scales(), data.zeros);
+  return {exactly(got.qweight, want.qweight) + exactly(got.scales, want.scales) + exactly(got.qzeros, want.qzeros), 0};
+}
+
+Measure run_unpack(Queue& queue, const PackedLayout& layout) {
+  const PackedData data(layout);
+  const OnDevice packed(queue, data);
+  const DeviceTensor codes = space(queue, {layout.out_features, layout.in_features}, DType::u8);
+  ops::unpack_codes(queue, packed.view, codes);
+  std::vector<std::uint8_t> got(data.codes.size());
+  queue.read(codes, got.data());
+  return {exactly(got, data.codes), 0};
+}
+
+Measure run_dequantize(Queue& queue, const PackedLayout& layout) {
+  const PackedData data(layout);
+  const OnDevice packed(queue, data);
+  const DeviceTensor w = space(queue, {layout.out_features, layout.in_features});
+  ops::dequantize(queue, packed.view, w);
+  // scale * (code - zero) of an 11-bit and at most 9-bit number: exact in f32.
+  return {exactly(runtime::read_floats(queue, w), apiq::dequantize(apiq::pack(layout, data.codes, data.raw_scales(), data.zeros))), 0};
+}
+
+Measure run_qmatmul(Queue& queue, const PackedLayout& layout, std::uint32_t tokens, std::uint32_t rank, DType dtype) {
+  const PackedData data(layout);
+  const OnDevice packed(queue, data);
+  std::vector<float> x = random_values(std::size_t{tokens} * layout.in_features, 5), A = random_values(std::size_t{rank} * layout.in_features, 6);
+  const std::uint64_t padded = layout.row_blocks() * kRowBlock;
+  std::vector<float> B_t = random_values(rank * padded, 7), B(std::size_t{rank} * layout.out_features);
+  for (std::uint64_t i = 0; i < B_t.size(); ++i) {
+    if (i % padded >= layout.out_features) B_t[i] = 0;
+  }
+  const DeviceTensor dx = put(queue, x, {tokens, layout.in_features}, dtype), y = space(queue, {tokens, layout.out_features}, dtype);
+  LoraView lora{rank, 0.25f, {}, {}};
+  DeviceTensor dA, dB;
+  if (rank != 0) {
+    dA = put(queue, A, {rank, layout.in_features}, DType::f16);
+    dB = put(queue, B_t, {rank, padded}, DType::f16);
+    lora.A = dA;
+    lora.B_t = dB;
+  }
+  for (std::size_t row = 0; row < layout.out_features; ++row) {
+    for (std::size_t r = 0; r < rank; ++r) B[row * rank + r] = B_t[r * padded + row];
+  }
+  qmatmul(queue, packed.view, lora, dx, y);
+  const reference::QmatmulProblem problem{tokens, layout.out_features, layout.in_features, layout.group_size, rank, 0.25,
+                                          x,      data.codes,          data.scales,        data.zeros,        A,    B};
+  // As for dense products; the mat-vec adds codes and zero points apart, which doubles the magnitudes that cancel.
+  return {difference(queue, y, reference::qmatmul(problem)), 2 * (layout.in_features + rank + 8) * kF32Unit + unit_of(dtype)};
+}
+
+std::string detail(const PackedLayout& layout) {
+  return "bits " + std::to_string(layout.bits) + ", group " + (layout.group_size == layout.in_features ? "row" : std::to_string(layout.group_size));
+}
+
+}  // namespace
+
+std::vector<Case> packed_cases() {
+  std::vector<Case> out;
+  for (const std::uint32_t bits : {2, 3, 4, 8}) {
+    const PackedLayout ragged{43, 172, bits, 43};
+    out.push_back({"pack", detail(ragged), [=](Queue& queue) { return run_pack(queue, ragged); }});
+    out.push_back({"unpack_codes", detail(ragged), [=](Queue& queue) { return run_unpack(queue, ragged); }});
+    out.push_back({"dequantize", detail(ragged), [=](Queue& queue) { return run_dequantize(queue, ragged); }});
+    for (const PackedLayout& layout :
+         {PackedLayout{160, 256, bits, 32}, PackedLayout{160, 256, bits, 64}, PackedLayout{160, 256, bits, 128}, PackedLayout{43, 172, bits, 172}}) {
+      for (const std::uint32_t tokens : {1, 8, 40}) {
+        for (const std::uint32_t rank : {0, 16}) {
+          out.push_back({tokens == 1 ? "qgemv" : "qgemm", detail(layout) + ", rank " + std::to_string(rank) + ", rows " + std::to_string(tokens),
+                         [=](Queue& queue) { return run_qmatmul(queue, layout, tokens, rank, DType::f32); }});
+        }
+      }
+    }
+    const PackedLayout half{160, 256, bits, 64};
+    for (const std::uint32_t tokens : {1, 40}) {
+      out.push_back({tokens == 1 ? "qgemv" : "qgemm", detail(half) + ", rank 16, rows " + std::to_string(tokens) + ", f16",
+                     [=](Queue& queue) { return run_qmatmul(queue, half, tokens, 16, DType::f16); }});
+    }
+  }
+  return out;
+}
+
+}  // namespace apiq::ops::self_test

@@ -1,0 +1,130 @@
+// Fake quantization, forward, backward and codes, on asymmetric and symmetric grids; and the optimizer.
+#include <cmath>
+
+#include "ops/adamw.hpp"
+#include "ops/fake_quant.hpp"
+#include "ops/reference/adamw.hpp"
+#include "ops/reference/fake_quant.hpp"
+#include "ops/self_test/cases.hpp"
+
+namespace apiq::ops::self_test {
+
+namespace {
+
+constexpr std::uint64_t kRows = 24, kIn = 256;
+
+/// Weights with everything the forward and backward passes make of them.
+struct OnDevice {
+  OnDevice(Queue& q, const QuantSpec& s)
+      : queue(q),
+        spec(s),
+        grid{kRows, kIn / s.group_size},
+        w_host(random_values(kRows * kIn, 1)),
+        up_host(random_values(grid.elements(), 2, -2, 6)),
+        low_host(random_values(grid.elements(), 3, -2, 6)),
+        w(put(q, w_host, {kRows, kIn})),
+        up(put(q, up_host, grid)),
+        low(put(q, low_host, grid)) {
+    ops::group_range(queue, w, spec.group_size, xmin, xmax);
+    ops::quant_grid(queue, spec, xmin, xmax, up, low, scale, zero);
+  }
+  std::vector<float> host(const DeviceTensor& tensor) const { return runtime::read_floats(queue, tensor); }
+
+  Queue& queue;
+  QuantSpec spec;
+  Shape grid;
+  std::vector<float> w_host, up_host, low_host;
+  DeviceTensor w, up, low, xmin = space(queue, grid), xmax = space(queue, grid), scale = space(queue, grid), zero = space(queue, grid);
+};
+
+Measure run_grid(Queue& queue, const QuantSpec& spec) {
+  const OnDevice d(queue, spec);
+  const auto range = reference::group_range(d.w_host, spec.group_size);
+  std::vector<double> scales, zeros;
+  const auto scale = d.host(d.scale);
+  for (std::size_t i = 0; i < scale.size(); ++i) {
+    const auto raw = reference::raw_grid(spec, range.xmin[i], range.xmax[i], d.up_host[i], d.low_host[i]);
+    scales.push_back(reference::grid_scale(raw.scale));
+    zeros.push_back(reference::grid_zero(spec, raw.lo, scale[i]));
+  }
+  // A raw scale next to the middle of two binary16 numbers may round either way: one unit. Zero points are compared on the device's
+  // scale, where the same may happen: one step, caught as such.
+  const auto zero = d.host(d.zero);
+  for (std::size_t i = 0; i < zero.size(); ++i) {
+    if (std::fabs(zero[i] - zeros[i]) > 1) return {std::fabs(zero[i] - zeros[i]), 1};
+  }
+  return {difference(scale, scales), 2 * kF16Unit};
+}
+
+/// On the device's own grid nothing is left to rounding but the quotient next to the middle of two codes.
+Measure run_forward(Queue& queue, const QuantSpec& spec) {
+  const OnDevice d(queue, spec);
+  const DeviceTensor what = space(queue, {kRows, kIn});
+  ops::fake_quant_fwd(queue, spec, d.w, d.scale, d.zero, what);
+  return {difference(queue, what, reference::fake_quant_fwd(spec, d.w_host, d.host(d.scale), d.host(d.zero))), 2 * kF32Unit};
+}
+
+Measure run_codes(Queue& queue, const QuantSpec& spec) {
+  const OnDevice d(queue, spec);
+  const DeviceTensor codes = space(queue, {kRows, kIn}, DType::u8), scales = space(queue, d.grid, DType::f16),
+                     zeros = space(queue, d.grid, DType::u8);
+  ops::quantize_codes(queue, spec, d.w, d.scale, d.zero, codes, scales, zeros);
+  std::vector<std::uint8_t> got(kRows * kIn);
+  queue.read(codes, got.data());
+  const auto want = reference::codes(spec, d.w_host, d.host(d.scale), d.host(d.zero));
+  return {difference(std::vector<float>(got.begin(), got.end()), want) + exactly(d.host(scales), d.host(d.scale)), 0};
+}
+
+Measure run_backward(Queue& queue, const QuantSpec& spec) {
+  const OnDevice d(queue, spec);
+  std::vector<float> gradient = random_values(kRows * kIn, 4);
+  const DeviceTensor d_what = put(queue, gradient, {kRows, kIn}), d_up = space(queue, d.grid), d_low = space(queue, d.grid);
+  ops::fake_quant_bwd(queue, spec, d.w, d.scale, d.zero, d.xmin, d.xmax, d.up, d.low, d_what, d_up, d_low);
+  const auto want =
+      reference::fake_quant_bwd(spec, d.w_host, d.host(d.scale), d.host(d.zero), d.host(d.xmin), d.host(d.xmax), d.up_host, d.low_host, gradient);
+  double largest = 0, magnitude = 0;
+  for (std::size_t i = 0; i < want.magnitude.size(); ++i) {
+    largest = std::max({largest, std::fabs(want.d_upbound[i]), std::fabs(want.d_lowbound[i])});
+    magnitude = std::max(magnitude, want.magnitude[i]);
+  }
+  // A sum per group of terms that cancel: roundings count in units of the sum of magnitudes.
+  return {std::max(difference(queue, d_up, want.d_upbound), difference(queue, d_low, want.d_lowbound)),
+          (spec.group_size + 32) * kF32Unit * magnitude / largest};
+}
+
+Measure run_adamw(Queue& queue) {
+  constexpr std::size_t kCount = 1003;
+  const AdamwOptions options{.learning_rate = 0.01f, .weight_decay = 0.1f};
+  std::vector<float> p = random_values(kCount, 1), nothing(kCount, 0.0f), loss = {0.5f};
+  reference::AdamwState want{doubles(p), std::vector<double>(kCount, 0.0), std::vector<double>(kCount, 0.0)};
+  const DeviceTensor dp = put(queue, p, {kCount}), m = put(queue, nothing, {kCount}), v = put(queue, nothing, {kCount}), dl = put(queue, loss, {1});
+  for (std::uint32_t step = 1; step <= 3; ++step) {
+    std::vector<float> g = random_values(kCount, 10 + step);
+    ops::adamw_step(queue, options, step, dl, dp, put(queue, g, {kCount}), m, v);
+    reference::adamw_step(options, step, g, want);
+  }
+  return {std::max(difference(queue, dp, want.p), difference(queue, v, want.v)), 64 * kF32Unit};  // a dozen roundings a step
+}
+
+}  // namespace
+
+std::vector<Case> quant_cases() {
+  std::vector<Case> out;
+  for (const std::uint32_t bits : {2, 3, 4}) {
+    for (const std::uint32_t group : {32, 64, 128, 256}) {
+      for (const bool symmetric : {false, true}) {
+        const QuantSpec spec{bits, group, symmetric, true};
+        const std::string detail =
+            "bits " + std::to_string(bits) + ", group " + (group == kIn ? "row" : std::to_string(group)) + (symmetric ? ", symmetric" : "");
+        out.push_back({"quant_grid", detail, [=](Queue& queue) { return run_grid(queue, spec); }});
+        out.push_back({"fake_quant_fwd", detail, [=](Queue& queue) { return run_forward(queue, spec); }});
+        out.push_back({"fake_quant_bwd", detail, [=](Queue& queue) { return run_backward(queue, spec); }});
+        out.push_back({"quantize_codes", detail, [=](Queue& queue) { return run_codes(queue, spec); }});
+      }
+    }
+  }
+  out.push_back({"adamw_step", "3 steps", run_adamw});
+  return out;
+}
+
+}  // namespace apiq::ops::self_test
