@@ -17,18 +17,19 @@
 #define LANES ((uint16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
 #endif
 
-// Codes are taken out of a part at a time: the features that share a word (three bits: 16 of them, whose low bits share one and whose
-// high bits fill half of another). LOAD_PART reads part `part` of the rows whose first word is `rows`; CODE(w, i) is the code of its
+// Codes are taken out of a part at a time: the features that share a word (three bits: a whole chunk of three words, whose last
+// holds the high bits). LOAD_PART reads part `part` of the rows whose first word is `rows`; CODE(w, i) is the code of its
 // feature i, a constant after unrolling.
 #if BITS == 3
-#define PART 16u
-#define PART_WORDS 2
-#define LOAD_PART(w, rows, part)                                                                                          \
-  do {                                                                                                                    \
-    (w)[0] = LOADV_UINT(rows, ((size_t)(part) / 2 * 3 + (part) % 2) * ROW_BLOCK);                                         \
-    (w)[1] = LOADV_UINT(rows, ((size_t)(part) / 2 * 3 + 2) * ROW_BLOCK) >> (16 * ((part) % 2));                           \
+#define PART 32u
+#define PART_WORDS 3
+#define LOAD_PART(w, rows, part)                                           \
+  do {                                                                     \
+    (w)[0] = LOADV_UINT(rows, (size_t)(part) * (3 * ROW_BLOCK));           \
+    (w)[1] = LOADV_UINT(rows, ((size_t)(part) * 3 + 1) * ROW_BLOCK);       \
+    (w)[2] = LOADV_UINT(rows, ((size_t)(part) * 3 + 2) * ROW_BLOCK);       \
   } while (0)
-#define CODE(w, i) (((w)[0] >> (2 * (i)) & 3u) | ((w)[1] >> (i) & 1u) << 2)
+#define CODE(w, i) ((((i) < 16 ? (w)[0] : (w)[1]) >> (2 * ((i) % 16)) & 3u) | ((w)[2] >> (i) & 1u) << 2)
 #else
 #define PART (32u / BITS)
 #define PART_WORDS 1
