@@ -15,9 +15,7 @@ std::string formatted(const char* format, int digits, double value) {
   return text;
 }
 
-bool looks_numeric(const std::string& cell) {
-  return !cell.empty() && (std::isdigit(static_cast<unsigned char>(cell[0])) || cell[0] == '-');
-}
+bool looks_numeric(const std::string& cell) { return !cell.empty() && (std::isdigit(static_cast<unsigned char>(cell[0])) || cell[0] == '-'); }
 
 }  // namespace
 

@@ -29,9 +29,9 @@ struct DeviceInfo {
 };
 
 struct DeviceOptions {
-  std::string selector = "auto";    // auto | gpu | cpu | P:D | part of a name
-  std::uint64_t memory_bytes = 0;   // hard budget; 0 = DeviceInfo::default_budget_bytes
-  bool profile = false;             // collect device time per kernel (costs a little)
+  std::string selector = "auto";   // auto | gpu | cpu | P:D | part of a name
+  std::uint64_t memory_bytes = 0;  // hard budget; 0 = DeviceInfo::default_budget_bytes
+  bool profile = false;            // collect device time per kernel (costs a little)
 };
 
 /// Every device of every platform, in platform order. Empty if there is no OpenCL platform.

@@ -11,11 +11,11 @@
 namespace apiq {
 
 struct PerplexityOptions {
-  std::filesystem::path text;           // text, .jsonl or .u16/.u32 token ids
+  std::filesystem::path text;  // text, .jsonl or .u16/.u32 token ids
   std::string text_field = "text";
-  std::uint32_t sequence_length = 0;    // 0: the smaller of 2048 and what the model takes
-  std::uint32_t stride = 0;             // 0: sequence_length (no overlap); smaller: only the last `stride` tokens of a window are scored, all of the first
-  std::uint64_t max_tokens = 0;         // 0: all
+  std::uint32_t sequence_length = 0;  // 0: the smaller of 2048 and what the model takes
+  std::uint32_t stride = 0;      // 0: sequence_length (no overlap); smaller: only the last `stride` tokens of a window are scored, all of the first
+  std::uint64_t max_tokens = 0;  // 0: all
 };
 
 struct PerplexityResult {

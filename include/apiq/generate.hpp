@@ -10,18 +10,18 @@
 namespace apiq {
 
 struct GenerateOptions {
-  std::string prompt;              // may be empty: starts from BOS alone
+  std::string prompt;  // may be empty: starts from BOS alone
   std::uint32_t max_tokens = 128;
-  float temperature = 0.0f;        // 0: greedy
-  std::uint32_t top_k = 0;         // 0: all
+  float temperature = 0.0f;  // 0: greedy
+  std::uint32_t top_k = 0;   // 0: all
   float top_p = 1.0f;
   std::uint64_t seed = 0;
   bool stop_at_eos = true;
 };
 
 struct GenerateResult {
-  std::string text;                // without the prompt
-  std::uint64_t tokens = 0;        // generated
+  std::string text;          // without the prompt
+  std::uint64_t tokens = 0;  // generated
   std::uint64_t prompt_tokens = 0;
   double prefill_tokens_per_second = 0, decode_tokens_per_second = 0;
   double weight_bytes_per_second = 0;  // weights read per generated token times the decode rate
@@ -30,6 +30,7 @@ struct GenerateResult {
 
 /// on_text receives complete UTF-8 pieces as they are known; their concatenation is GenerateResult::text.
 /// Throws InvalidArgument (prompt and max_tokens past the model's context, sampling options out of range), Interrupted.
-GenerateResult generate(Model& model, const GenerateOptions& options, const std::function<void(const std::string&)>& on_text = {}, const Callbacks& callbacks = {});
+GenerateResult generate(Model& model, const GenerateOptions& options, const std::function<void(const std::string&)>& on_text = {},
+                        const Callbacks& callbacks = {});
 
 }  // namespace apiq

@@ -14,10 +14,10 @@ class ModelImpl;
 struct ModelSummary {
   std::string path;
   bool quantized = false;
-  std::string method;                 // of a checkpoint
-  std::uint32_t bits = 16;            // of the linears; 16 or 32 for a directory
+  std::string method;       // of a checkpoint
+  std::uint32_t bits = 16;  // of the linears; 16 or 32 for a directory
   std::uint32_t vocab_size = 0, max_position_embeddings = 0, num_hidden_layers = 0;
-  std::uint64_t weight_bytes = 0;     // read once per generated token
+  std::uint64_t weight_bytes = 0;  // read once per generated token
 };
 
 class Model {

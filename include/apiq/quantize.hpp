@@ -13,23 +13,23 @@ namespace apiq {
 
 /// Zero or empty means "the default named beside the field"; quantize() resolves them and records the effective values.
 struct QuantizeOptions {
-  std::filesystem::path model;                      // Hugging Face directory
-  std::filesystem::path output;                     // checkpoint to write, .h5
-  std::string method = "apiq-lw";                   // a name of list_methods()
-  std::uint32_t bits = 2;                           // 2, 3 or 4
-  std::uint32_t group_size = 64;                    // divides in_features; 0 = whole rows
+  std::filesystem::path model;     // Hugging Face directory
+  std::filesystem::path output;    // checkpoint to write, .h5
+  std::string method = "apiq-lw";  // a name of list_methods()
+  std::uint32_t bits = 2;          // 2, 3 or 4
+  std::uint32_t group_size = 64;   // divides in_features; 0 = whole rows
   bool symmetric = false;
-  std::uint32_t rank = 64;                          // 0 = no LoRA; at most the smaller side of every matrix
-  float alpha = 16.0f;                              // scaling = alpha / rank
-  std::vector<std::filesystem::path> calibration;   // text, .jsonl or .u16/.u32 token ids; needed by methods that calibrate
-  std::string text_field = "text";                  // of .jsonl lines
+  std::uint32_t rank = 64;                         // 0 = no LoRA; at most the smaller side of every matrix
+  float alpha = 16.0f;                             // scaling = alpha / rank
+  std::vector<std::filesystem::path> calibration;  // text, .jsonl or .u16/.u32 token ids; needed by methods that calibrate
+  std::string text_field = "text";                 // of .jsonl lines
   std::uint32_t samples = 128;
-  std::uint32_t sequence_length = 0;                // the smaller of 2048 and what the model takes
-  std::uint32_t epochs = 0;                         // the method's
+  std::uint32_t sequence_length = 0;  // the smaller of 2048 and what the model takes
+  std::uint32_t epochs = 0;           // the method's
   std::uint32_t batch_size = 1;
   std::optional<float> lora_learning_rate, clip_learning_rate, lora_weight_decay, clip_weight_decay;  // the method's
   std::uint64_t seed = 0;
-  std::string command;                              // recorded in the checkpoint
+  std::string command;  // recorded in the checkpoint
 };
 
 struct BlockReport {
@@ -44,7 +44,7 @@ struct QuantizeResult {
   double bits_per_weight = 0;          // codes, scales and zero points over quantized weights
   double adapter_bits_per_weight = 0;  // LoRA over the same weights
   std::uint64_t output_bytes = 0;
-  std::uint64_t skipped_steps = 0;     // steps not taken because the loss was not finite
+  std::uint64_t skipped_steps = 0;  // steps not taken because the loss was not finite
   std::vector<BlockReport> blocks;
   double seconds = 0;
 };

@@ -2,7 +2,8 @@
 
 namespace apiq::calib {
 
-ActivationStore::ActivationStore(Queue& queue, std::uint32_t num_samples, std::uint64_t tokens, std::uint64_t features, std::uint64_t reserve_bytes, std::string_view what)
+ActivationStore::ActivationStore(Queue& queue, std::uint32_t num_samples, std::uint64_t tokens, std::uint64_t features, std::uint64_t reserve_bytes,
+                                 std::string_view what)
     : queue_(&queue), tokens_(tokens), features_(features) {
   const std::uint64_t bytes = num_samples * tokens * features * sizeof(float);
   const bool on_device = bytes + reserve_bytes <= queue.device().budget().available_bytes();

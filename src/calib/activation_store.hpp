@@ -17,7 +17,8 @@ class ActivationStore {
  public:
   ActivationStore() = default;
   /// f32 [num_samples][tokens, features], contents undefined. Kept on the device if that leaves reserve_bytes of the budget free.
-  ActivationStore(Queue& queue, std::uint32_t num_samples, std::uint64_t tokens, std::uint64_t features, std::uint64_t reserve_bytes, std::string_view what);
+  ActivationStore(Queue& queue, std::uint32_t num_samples, std::uint64_t tokens, std::uint64_t features, std::uint64_t reserve_bytes,
+                  std::string_view what);
 
   /// Sample i on the device, f32 [tokens, features]; valid until the next open() or create() of this store.
   TensorView open(std::uint32_t sample);

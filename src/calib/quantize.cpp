@@ -39,7 +39,8 @@ QuantizeOptions resolve(QuantizeOptions options, const quant::MethodTraits& trai
 
 void check_positive(float value, const char* option, bool zero_allowed) {
   if (!std::isfinite(value) || value < 0 || (value == 0 && !zero_allowed))
-    throw InvalidArgument("[" + std::string(option) + "] expected a " + (zero_allowed ? "non-negative" : "positive") + " number, found " + std::to_string(value));
+    throw InvalidArgument("[" + std::string(option) + "] expected a " + (zero_allowed ? "non-negative" : "positive") + " number, found " +
+                          std::to_string(value));
 }
 
 void check_options(const QuantizeOptions& options, const quant::MethodTraits& traits, const ModelConfig& config, const TensorSource& tensors) {
@@ -50,17 +51,19 @@ void check_options(const QuantizeOptions& options, const quant::MethodTraits& tr
     const auto out = static_cast<std::uint32_t>(shape[0]), in = static_cast<std::uint32_t>(shape[1]);
     check_layout({out, in, options.bits, options.group_size != 0 ? options.group_size : in}, name.c_str());
     if (options.rank > std::min(out, in))
-      throw InvalidArgument("[--rank] " + std::to_string(options.rank) + " is above the smaller side of " + name + " " + shape.text() + "; use at most " + std::to_string(std::min(out, in)));
+      throw InvalidArgument("[--rank] " + std::to_string(options.rank) + " is above the smaller side of " + name + " " + shape.text() +
+                            "; use at most " + std::to_string(std::min(out, in)));
   }
   check_positive(options.alpha, "--alpha", false);
   if (!traits.needs_inputs && options.calibration.empty()) return;
   if (options.calibration.empty()) throw InvalidArgument("[--calibration] method " + options.method + " learns from text; name at least one file");
   if (options.samples == 0) throw InvalidArgument("[--samples] expected at least 1, found 0");
   if (options.batch_size == 0 || options.batch_size > options.samples)
-    throw InvalidArgument("[--batch-size] expected 1 to " + std::to_string(options.samples) + " (--samples), found " + std::to_string(options.batch_size));
+    throw InvalidArgument("[--batch-size] expected 1 to " + std::to_string(options.samples) + " (--samples), found " +
+                          std::to_string(options.batch_size));
   if (options.sequence_length < 2 || options.sequence_length > config.max_position_embeddings)
-    throw InvalidArgument("[--sequence-length] expected 2 to " + std::to_string(config.max_position_embeddings) + " (the model's max_position_embeddings), found " +
-                          std::to_string(options.sequence_length));
+    throw InvalidArgument("[--sequence-length] expected 2 to " + std::to_string(config.max_position_embeddings) +
+                          " (the model's max_position_embeddings), found " + std::to_string(options.sequence_length));
   if (!traits.needs_inputs) return;
   check_positive(*options.lora_learning_rate, "--lora-learning-rate", true);
   check_positive(*options.clip_learning_rate, "--clip-learning-rate", true);
@@ -80,7 +83,8 @@ calib::CalibrationSet load_calibration(const QuantizeOptions& options, const Mod
 }
 
 json options_to_json(const QuantizeOptions& o) {
-  json out = {{"method", o.method}, {"bits", o.bits}, {"group_size", o.group_size}, {"symmetric", o.symmetric}, {"rank", o.rank}, {"alpha", o.alpha}, {"seed", o.seed}};
+  json out = {{"method", o.method}, {"bits", o.bits}, {"group_size", o.group_size}, {"symmetric", o.symmetric}, {"rank", o.rank},
+              {"alpha", o.alpha},   {"seed", o.seed}};
   if (!o.calibration.empty()) out.update({{"samples", o.samples}, {"sequence_length", o.sequence_length}});
   if (o.epochs != 0)
     out.update({{"epochs", o.epochs},
@@ -112,7 +116,10 @@ json number_or_null(double value) { return std::isfinite(value) ? json(value) : 
 std::string report_to_json(const calib::ScheduleResult& schedule) {
   json blocks = json::array();
   for (const auto& b : schedule.blocks)
-    blocks.push_back({{"index", b.index}, {"loss_first", number_or_null(b.loss_first)}, {"loss_last", number_or_null(b.loss_last)}, {"relative_error", number_or_null(b.relative_error)}});
+    blocks.push_back({{"index", b.index},
+                      {"loss_first", number_or_null(b.loss_first)},
+                      {"loss_last", number_or_null(b.loss_last)},
+                      {"relative_error", number_or_null(b.relative_error)}});
   return json{{"blocks", blocks}, {"skipped_steps", schedule.skipped_steps}}.dump();
 }
 
@@ -151,7 +158,12 @@ QuantizeResult quantize(Device& device, const QuantizeOptions& asked, const Call
   };
   quant::TrainOptions train;
   if (traits.needs_inputs)
-    train = {options.epochs, options.batch_size, *options.lora_learning_rate, *options.clip_learning_rate, *options.lora_weight_decay, *options.clip_weight_decay};
+    train = {options.epochs,
+             options.batch_size,
+             *options.lora_learning_rate,
+             *options.clip_learning_rate,
+             *options.lora_weight_decay,
+             *options.clip_weight_decay};
   const calib::ScheduleResult schedule = calib::run_schedule(device.impl().queue(), model, *method, options, train, set, sink, callbacks);
   writer.add_report(report_to_json(schedule));
   writer.finish();

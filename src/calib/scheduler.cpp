@@ -21,7 +21,9 @@ using runtime::TensorView;
 
 namespace {
 
-double seconds_since(std::chrono::steady_clock::time_point begin) { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(); }
+double seconds_since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
 
 /// Device memory one linear's calibration needs beside the stores: dense weights of a stage, the trained copies and gradients of the
 /// largest linear with its grid and optimizer, one sample's activations, product scratch. Stores may use the rest.
@@ -36,9 +38,17 @@ std::uint64_t working_set_bytes(const ModelConfig& c, const QuantizeOptions& o, 
 
 class Schedule {
  public:
-  Schedule(Queue& queue, const ModelDirectory& model, quant::Method& method, const QuantizeOptions& options, const quant::TrainOptions& train, const CalibrationSet& set,
-           const LinearSink& sink, const Callbacks& callbacks)
-      : queue_(queue), model_(model), config_(model.config()), method_(method), options_(options), train_(train), set_(set), sink_(sink), callbacks_(callbacks) {
+  Schedule(Queue& queue, const ModelDirectory& model, quant::Method& method, const QuantizeOptions& options, const quant::TrainOptions& train,
+           const CalibrationSet& set, const LinearSink& sink, const Callbacks& callbacks)
+      : queue_(queue),
+        model_(model),
+        config_(model.config()),
+        method_(method),
+        options_(options),
+        train_(train),
+        set_(set),
+        sink_(sink),
+        callbacks_(callbacks) {
     const bool trains = method.traits().needs_inputs;
     steps_per_linear_ = trains ? std::uint64_t{train.epochs} * (set.samples.size() / train.batch_size) : 1;
     total_steps_ = steps_per_linear_ * config_.num_hidden_layers * model::kLinearCount;
@@ -91,8 +101,8 @@ ScheduleResult Schedule::run() {
     const BlockReport& b = result.blocks.back();
     if (callbacks_.message) {
       char line[160];
-      std::snprintf(line, sizeof line, "block %u/%u  loss %.4e -> %.4e  relative output error %.4e  %.1f s", i + 1, config_.num_hidden_layers, b.loss_first, b.loss_last,
-                    b.relative_error, b.seconds);
+      std::snprintf(line, sizeof line, "block %u/%u  loss %.4e -> %.4e  relative output error %.4e  %.1f s", i + 1, config_.num_hidden_layers,
+                    b.loss_first, b.loss_last, b.relative_error, b.seconds);
       callbacks_.message(line);
     }
   }
@@ -189,16 +199,18 @@ double Schedule::output_error() {
 }
 
 void Schedule::report_progress(std::uint32_t block, std::uint32_t linear, std::uint64_t steps) const {
-  if (callbacks_.stop != nullptr && callbacks_.stop->load()) throw Interrupted("interrupted in block " + std::to_string(block + 1) + "; no output was written");
+  if (callbacks_.stop != nullptr && callbacks_.stop->load())
+    throw Interrupted("interrupted in block " + std::to_string(block + 1) + "; no output was written");
   if (!callbacks_.progress) return;
   const std::uint64_t done = (std::uint64_t{block} * model::kLinearCount + linear) * steps_per_linear_ + steps;
-  callbacks_.progress({"block " + std::to_string(block + 1) + "/" + std::to_string(config_.num_hidden_layers) + " " + kBlockLinears[linear], done, total_steps_, seconds_since(begin_)});
+  callbacks_.progress({"block " + std::to_string(block + 1) + "/" + std::to_string(config_.num_hidden_layers) + " " + kBlockLinears[linear], done,
+                       total_steps_, seconds_since(begin_)});
 }
 
 }  // namespace
 
-ScheduleResult run_schedule(Queue& queue, const ModelDirectory& model, quant::Method& method, const QuantizeOptions& options, const quant::TrainOptions& train,
-                            const CalibrationSet& set, const LinearSink& sink, const Callbacks& callbacks) {
+ScheduleResult run_schedule(Queue& queue, const ModelDirectory& model, quant::Method& method, const QuantizeOptions& options,
+                            const quant::TrainOptions& train, const CalibrationSet& set, const LinearSink& sink, const Callbacks& callbacks) {
   return Schedule(queue, model, method, options, train, set, sink, callbacks).run();
 }
 

@@ -23,7 +23,7 @@ using LinearSink = std::function<void(const std::string& name, const QuantizedLi
 
 /// options must be resolved (no zeros that mean "default"). set may be empty if the method needs no inputs: then no streams run and
 /// relative errors are NaN.
-ScheduleResult run_schedule(runtime::Queue& queue, const ModelDirectory& model, quant::Method& method, const QuantizeOptions& options, const quant::TrainOptions& train,
-                            const CalibrationSet& set, const LinearSink& sink, const Callbacks& callbacks);
+ScheduleResult run_schedule(runtime::Queue& queue, const ModelDirectory& model, quant::Method& method, const QuantizeOptions& options,
+                            const quant::TrainOptions& train, const CalibrationSet& set, const LinearSink& sink, const Callbacks& callbacks);
 
 }  // namespace apiq::calib

@@ -6,7 +6,8 @@ namespace apiq::calib {
 
 using runtime::Workspace;
 
-Stream::Stream(Queue& queue, const ModelConfig& config, const model::RopeTables& rope, const CalibrationSet& set, const TensorView& embedding, std::uint64_t reserve_bytes)
+Stream::Stream(Queue& queue, const ModelConfig& config, const model::RopeTables& rope, const CalibrationSet& set, const TensorView& embedding,
+               std::uint64_t reserve_bytes)
     : queue_(queue),
       config_(config),
       rope_(rope),
@@ -23,7 +24,9 @@ Stream::Stream(Queue& queue, const ModelConfig& config, const model::RopeTables&
   }
 }
 
-ActivationStore Stream::make_inputs(std::uint64_t features) const { return {queue_, num_samples_, tokens_, features, reserve_bytes_, "stage inputs"}; }
+ActivationStore Stream::make_inputs(std::uint64_t features) const {
+  return {queue_, num_samples_, tokens_, features, reserve_bytes_, "stage inputs"};
+}
 
 void Stream::begin_block(const TensorView& input_norm) {
   inputs_ = {};

@@ -16,7 +16,8 @@ using ApplyLinear = std::function<void(std::uint32_t linear, const TensorView& x
 class Stream {
  public:
   /// Residuals start as the embeddings of the samples.
-  Stream(Queue& queue, const ModelConfig& config, const model::RopeTables& rope, const CalibrationSet& set, const TensorView& embedding, std::uint64_t reserve_bytes);
+  Stream(Queue& queue, const ModelConfig& config, const model::RopeTables& rope, const CalibrationSet& set, const TensorView& embedding,
+         std::uint64_t reserve_bytes);
 
   /// Inputs of stage 0 of a block.
   void begin_block(const TensorView& input_norm);

@@ -91,17 +91,21 @@ PerplexityResult evaluate_perplexity(Model& model, const PerplexityOptions& opti
   const std::uint32_t length = options.sequence_length != 0 ? options.sequence_length : std::min(2048u, limit);
   const std::uint32_t stride = options.stride != 0 ? options.stride : length;
   if (length < 2 || length > limit)
-    throw InvalidArgument("[--sequence-length] expected 2 to " + std::to_string(limit) + " (the model's max_position_embeddings), found " + std::to_string(length));
-  if (stride > length) throw InvalidArgument("[--stride] expected at most the sequence length " + std::to_string(length) + ", found " + std::to_string(stride));
+    throw InvalidArgument("[--sequence-length] expected 2 to " + std::to_string(limit) + " (the model's max_position_embeddings), found " +
+                          std::to_string(length));
+  if (stride > length)
+    throw InvalidArgument("[--stride] expected at most the sequence length " + std::to_string(length) + ", found " + std::to_string(stride));
   if (reference != nullptr && reference->impl().config().vocab_size != impl.config().vocab_size)
-    throw InvalidArgument("[--reference] " + reference->summary().path + " has a vocabulary of " + std::to_string(reference->impl().config().vocab_size) + ", the model " +
-                          std::to_string(impl.config().vocab_size) + "; KL divergence needs the same");
+    throw InvalidArgument("[--reference] " + reference->summary().path + " has a vocabulary of " +
+                          std::to_string(reference->impl().config().vocab_size) + ", the model " + std::to_string(impl.config().vocab_size) +
+                          "; KL divergence needs the same");
   const bool raw_ids = options.text.extension() == ".u16" || options.text.extension() == ".u32";
   auto tokens = load_tokens(options.text, raw_ids ? nullptr : &impl.tokenizer(), impl.config().vocab_size, options.text_field);
   if (options.max_tokens != 0 && tokens.size() > options.max_tokens) tokens.resize(options.max_tokens);
   const auto windows = cut_windows(tokens, length, stride);
   if (windows.empty())
-    throw InvalidArgument(options.text.string() + ": " + std::to_string(tokens.size()) + " tokens are less than one window of " + std::to_string(length) + "; give more text or a smaller --sequence-length");
+    throw InvalidArgument(options.text.string() + ": " + std::to_string(tokens.size()) + " tokens are less than one window of " +
+                          std::to_string(length) + "; give more text or a smaller --sequence-length");
 
   Totals totals;
   for (std::size_t i = 0; i < windows.size(); ++i) {

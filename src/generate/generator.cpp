@@ -38,7 +38,8 @@ std::vector<float> next_logits(const ModelImpl& model, KvCache& cache, const std
 
 }  // namespace
 
-GenerateResult generate(Model& model, const GenerateOptions& options, const std::function<void(const std::string&)>& on_text, const Callbacks& callbacks) {
+GenerateResult generate(Model& model, const GenerateOptions& options, const std::function<void(const std::string&)>& on_text,
+                        const Callbacks& callbacks) {
   const auto begin = Clock::now();
   const ModelImpl& impl = model.impl();
   Sampler sampler(options);
@@ -46,8 +47,9 @@ GenerateResult generate(Model& model, const GenerateOptions& options, const std:
   const std::uint64_t limit = impl.config().max_position_embeddings;
   if (options.max_tokens == 0) throw InvalidArgument("[--max-tokens] expected at least 1, found 0");
   if (prompt.size() + options.max_tokens > limit + 1)
-    throw InvalidArgument("[--max-tokens] " + std::to_string(prompt.size()) + " prompt tokens and " + std::to_string(options.max_tokens) + " new ones pass the model's context of " +
-                          std::to_string(limit) + "; use at most " + std::to_string(prompt.size() <= limit ? limit + 1 - prompt.size() : 0));
+    throw InvalidArgument("[--max-tokens] " + std::to_string(prompt.size()) + " prompt tokens and " + std::to_string(options.max_tokens) +
+                          " new ones pass the model's context of " + std::to_string(limit) + "; use at most " +
+                          std::to_string(prompt.size() <= limit ? limit + 1 - prompt.size() : 0));
   const auto capacity = static_cast<std::uint32_t>(prompt.size() + options.max_tokens - 1);
   KvCache cache(impl.queue(), impl.config(), capacity, impl.activation_dtype());
 

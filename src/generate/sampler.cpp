@@ -9,8 +9,10 @@
 
 namespace apiq::generate_detail {
 
-Sampler::Sampler(const GenerateOptions& options) : temperature_(options.temperature), top_p_(options.top_p), top_k_(options.top_k), random_(options.seed, 0) {
-  if (!(temperature_ >= 0) || !std::isfinite(temperature_)) throw InvalidArgument("[--temperature] expected 0 (greedy) or more, found " + std::to_string(temperature_));
+Sampler::Sampler(const GenerateOptions& options)
+    : temperature_(options.temperature), top_p_(options.top_p), top_k_(options.top_k), random_(options.seed, 0) {
+  if (!(temperature_ >= 0) || !std::isfinite(temperature_))
+    throw InvalidArgument("[--temperature] expected 0 (greedy) or more, found " + std::to_string(temperature_));
   if (!(top_p_ > 0 && top_p_ <= 1)) throw InvalidArgument("[--top-p] expected a number above 0 and at most 1, found " + std::to_string(top_p_));
 }
 

@@ -21,8 +21,8 @@ struct ModelConfig {
   float rms_norm_eps = 0;
   float rope_theta = 10000.0f;
   bool tie_word_embeddings = false;
-  std::int32_t bos_token_id = -1;               // -1: none
-  std::vector<std::int32_t> eos_token_ids;      // generation_config.json wins over config.json
+  std::int32_t bos_token_id = -1;           // -1: none
+  std::vector<std::int32_t> eos_token_ids;  // generation_config.json wins over config.json
 
   std::uint32_t q_features() const { return num_attention_heads * head_dim; }
   std::uint32_t kv_features() const { return num_key_value_heads * head_dim; }

@@ -18,16 +18,19 @@ std::uint64_t Block::weight_bytes() const {
   return bytes;
 }
 
-void attention_stage(Queue& queue, const ModelConfig& config, const RopeTables& rope, const TensorView& q, const KvView& kv, std::uint32_t first_position, const TensorView& a) {
+void attention_stage(Queue& queue, const ModelConfig& config, const RopeTables& rope, const TensorView& q, const KvView& kv,
+                     std::uint32_t first_position, const TensorView& a) {
   const std::uint64_t tokens = q.shape[0], heads = config.num_attention_heads, kv_heads = config.num_key_value_heads, dim = config.head_dim;
   const TensorView q3 = q.reshaped({tokens, heads, dim});
   ops::rope_fwd(queue, q3, rope.cos, rope.sin, first_position);
   ops::rope_fwd(queue, kv.k.rows(first_position, tokens).reshaped({tokens, kv_heads, dim}), rope.cos, rope.sin, first_position);
   const std::uint64_t keys = first_position + tokens;
-  ops::attention_fwd(queue, q3, kv.k.rows(0, keys).reshaped({keys, kv_heads, dim}), kv.v.rows(0, keys).reshaped({keys, kv_heads, dim}), a.reshaped({tokens, heads, dim}));
+  ops::attention_fwd(queue, q3, kv.k.rows(0, keys).reshaped({keys, kv_heads, dim}), kv.v.rows(0, keys).reshaped({keys, kv_heads, dim}),
+                     a.reshaped({tokens, heads, dim}));
 }
 
-void block_forward(Queue& queue, const ModelConfig& config, const RopeTables& rope, const Block& block, const TensorView& x, const KvView& kv, std::uint32_t first_position) {
+void block_forward(Queue& queue, const ModelConfig& config, const RopeTables& rope, const Block& block, const TensorView& x, const KvView& kv,
+                   std::uint32_t first_position) {
   const std::uint64_t tokens = x.shape[0];
   Workspace::Scope scope(queue.workspace());
   const auto scratch = [&](std::uint64_t features) { return queue.workspace().allocate(x.dtype, {tokens, features}); };

@@ -29,7 +29,8 @@ enum LinearIndex : std::uint32_t { kQ, kK, kV, kO, kGate, kUp, kDown };
 inline constexpr std::uint32_t kLinearCount = 7;
 
 /// The linears that read the same input, in the order ApiQ solves them.
-inline constexpr std::array<std::array<std::uint32_t, 2>, 4> kStages = {{{kQ, kO}, {kO, kGate}, {kGate, kDown}, {kDown, kLinearCount}}};  // [first, end)
+inline constexpr std::array<std::array<std::uint32_t, 2>, 4> kStages = {
+    {{kQ, kO}, {kO, kGate}, {kGate, kDown}, {kDown, kLinearCount}}};  // [first, end)
 
 struct Block {
   DeviceTensor input_norm, post_attention_norm;  // f32 [hidden_size]
@@ -40,9 +41,11 @@ struct Block {
 
 /// a [num_tokens, q_features] = attention of q over keys and values 0 .. first_position + num_tokens; rotates q and the last
 /// num_tokens rows of kv.k in place.   q [num_tokens, q_features]
-void attention_stage(Queue& queue, const ModelConfig& config, const RopeTables& rope, const TensorView& q, const KvView& kv, std::uint32_t first_position, const TensorView& a);
+void attention_stage(Queue& queue, const ModelConfig& config, const RopeTables& rope, const TensorView& q, const KvView& kv,
+                     std::uint32_t first_position, const TensorView& a);
 
 /// x [num_tokens, hidden_size] in place through the block; tokens at first_position .. Keys and values go into kv.
-void block_forward(Queue& queue, const ModelConfig& config, const RopeTables& rope, const Block& block, const TensorView& x, const KvView& kv, std::uint32_t first_position);
+void block_forward(Queue& queue, const ModelConfig& config, const RopeTables& rope, const Block& block, const TensorView& x, const KvView& kv,
+                   std::uint32_t first_position);
 
 }  // namespace apiq::model

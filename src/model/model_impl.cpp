@@ -34,8 +34,11 @@ void ModelImpl::load_directory(const ModelDirectory& directory) {
   config_ = directory.config();
   side_files_ = directory.side_files();
   const TensorSource& source = directory.tensors();
-  load_parts([&](const std::string& name) { return StoredTensor{*source.find(name), {}, source.bytes(name)}; },
-             [&](const std::string& name) { return Linear::dense(queue_, *source.find(name + ".weight"), source.bytes(name + ".weight")); });
+  load_parts(
+      [&](const std::string& name) {
+        return StoredTensor{*source.find(name), {}, source.bytes(name)};
+      },
+      [&](const std::string& name) { return Linear::dense(queue_, *source.find(name + ".weight"), source.bytes(name + ".weight")); });
   summary_.bits = source.find(linear_tensor_name(0, kBlockLinears[0]))->dtype == DType::f32 ? 32 : 16;
 }
 

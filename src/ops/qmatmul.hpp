@@ -19,9 +19,9 @@ struct PackedWeightView {
 /// LoRA of one linear on the device. rank 0: no LoRA, views unused.
 struct LoraView {
   std::uint32_t rank = 0;
-  float scaling = 0;   // alpha / rank
-  TensorView A;        // f16 [rank, in_features]
-  TensorView B_t;      // f16 [rank, row_blocks * 32]: lora_B transposed and padded with zeros, so that output rows are contiguous
+  float scaling = 0;  // alpha / rank
+  TensorView A;       // f16 [rank, in_features]
+  TensorView B_t;     // f16 [rank, row_blocks * 32]: lora_B transposed and padded with zeros, so that output rows are contiguous
 };
 
 /// y = x dequant(w)^T + scaling * (x A^T) B^T, w unpacked in registers.

@@ -18,7 +18,8 @@ class AdamwState {
   void step(runtime::Queue& queue, std::uint32_t step, const runtime::TensorView& loss, const runtime::TensorView& gradients) {
     const std::uint64_t count = parameters_.elements();
     const runtime::TensorView& moments = moments_;
-    ops::adamw_step(queue, options_, step, loss, parameters_, gradients.reshaped({count}), moments.rows(0, 1).reshaped({count}), moments.rows(1, 1).reshaped({count}));
+    ops::adamw_step(queue, options_, step, loss, parameters_, gradients.reshaped({count}), moments.rows(0, 1).reshaped({count}),
+                    moments.rows(1, 1).reshaped({count}));
   }
 
  private:

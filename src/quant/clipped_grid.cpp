@@ -19,14 +19,17 @@ ClippedGrid::ClippedGrid(Queue& queue, const TensorView& weight, const ops::Quan
   update();
 }
 
-TensorView ClippedGrid::half(const TensorView& pair, std::uint64_t index) const { return pair.rows(index, 1).reshaped({pair.shape[1], pair.shape[2]}); }
+TensorView ClippedGrid::half(const TensorView& pair, std::uint64_t index) const {
+  return pair.rows(index, 1).reshaped({pair.shape[1], pair.shape[2]});
+}
 
 void ClippedGrid::update() { ops::quant_grid(queue_, spec_, xmin_, xmax_, half(logits_, 0), half(logits_, 1), scale_, zero_); }
 
 void ClippedGrid::fake_quantize(const TensorView& what) { ops::fake_quant_fwd(queue_, spec_, weight_, scale_, zero_, what); }
 
 void ClippedGrid::backward(const TensorView& d_what, const TensorView& d_logits) {
-  ops::fake_quant_bwd(queue_, spec_, weight_, scale_, zero_, xmin_, xmax_, half(logits_, 0), half(logits_, 1), d_what, half(d_logits, 0), half(d_logits, 1));
+  ops::fake_quant_bwd(queue_, spec_, weight_, scale_, zero_, xmin_, xmax_, half(logits_, 0), half(logits_, 1), d_what, half(d_logits, 0),
+                      half(d_logits, 1));
 }
 
 PackedMatrix ClippedGrid::pack() {
@@ -37,8 +40,8 @@ PackedMatrix ClippedGrid::pack() {
   const Shape grid = scale_.shape();
   const TensorView codes = scratch(DType::u8, weight_.shape), scales = scratch(DType::f16, grid), zeros = scratch(DType::u8, grid);
   ops::quantize_codes(queue_, spec_, weight_, scale_, zero_, codes, scales, zeros);
-  const ops::PackedWeightView view{packed.layout, scratch(DType::u32, {packed.layout.qweight_words()}), scratch(DType::f16, {packed.layout.scale_count()}),
-                                   scratch(DType::u32, {packed.layout.qzeros_words()})};
+  const ops::PackedWeightView view{packed.layout, scratch(DType::u32, {packed.layout.qweight_words()}),
+                                   scratch(DType::f16, {packed.layout.scale_count()}), scratch(DType::u32, {packed.layout.qzeros_words()})};
   ops::pack(queue_, codes, scales, zeros, view);
   packed.qweight.resize(packed.layout.qweight_words());
   packed.scales.resize(packed.layout.scale_count());

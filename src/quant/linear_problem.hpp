@@ -24,9 +24,9 @@ struct TrainOptions {
 /// One linear layer to quantize. Samples are calibration windows of tokens_per_sample tokens each.
 struct LinearProblem {
   Queue& queue;
-  std::string name;            // "model.layers.0.mlp.up_proj"
-  std::uint64_t seed = 0;      // of this linear: mixes the run's seed, block and position
-  TensorView weight;           // f32 [out_features, in_features]
+  std::string name;        // "model.layers.0.mlp.up_proj"
+  std::uint64_t seed = 0;  // of this linear: mixes the run's seed, block and position
+  TensorView weight;       // f32 [out_features, in_features]
   ops::QuantSpec spec;
   std::uint32_t rank = 0;
   float alpha = 0;
@@ -47,7 +47,7 @@ struct LinearProblem {
 };
 
 struct LinearResult {
-  QuantizedLinear linear;  // exactly what is stored
+  QuantizedLinear linear;                // exactly what is stored
   double loss_first = 0, loss_last = 0;  // mean squared error over the first and the last epoch
   std::uint64_t skipped_steps = 0;
 };

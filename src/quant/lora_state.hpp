@@ -16,7 +16,7 @@ class LoraState {
 
   std::uint32_t rank() const { return rank_; }
   float scaling() const { return rank_ ? alpha_ / static_cast<float>(rank_) : 0.0f; }
-  TensorView A() const { return part(parameters_, true); }  // [rank, in]
+  TensorView A() const { return part(parameters_, true); }   // [rank, in]
   TensorView B() const { return part(parameters_, false); }  // [out, rank]
   /// A and B as one flat tensor, and the matching gradients: an optimizer steps them in one launch.
   const TensorView& parameters() const { return parameters_; }

@@ -9,8 +9,10 @@ namespace apiq::quant {
 
 const std::vector<MethodRow>& method_table() {
   static const std::vector<MethodRow> rows = {
-      {"apiq-lw", "ApiQ layer by layer: learned clipping and LoRA against each linear's full-precision output", [] { return std::unique_ptr<Method>(std::make_unique<ApiqLw>()); }},
-      {"rtn", "round to nearest on each group's min-max grid, no calibration, no LoRA", [] { return std::unique_ptr<Method>(std::make_unique<Rtn>()); }},
+      {"apiq-lw", "ApiQ layer by layer: learned clipping and LoRA against each linear's full-precision output",
+       [] { return std::unique_ptr<Method>(std::make_unique<ApiqLw>()); }},
+      {"rtn", "round to nearest on each group's min-max grid, no calibration, no LoRA",
+       [] { return std::unique_ptr<Method>(std::make_unique<Rtn>()); }},
   };
   return rows;
 }

@@ -14,7 +14,8 @@ Buffer::Buffer(Device& device, std::uint64_t bytes, std::string_view what) {
   const std::uint64_t size = bytes == 0 ? 4 : bytes;
   const std::uint64_t largest = device.info().max_buffer_bytes;
   if (size > largest)
-    throw Unsupported("[device memory] " + std::string(what) + " needs one buffer of " + size_text(size) + "; this device takes at most " + size_text(largest));
+    throw Unsupported("[device memory] " + std::string(what) + " needs one buffer of " + size_text(size) + "; this device takes at most " +
+                      size_text(largest));
   device.budget().acquire(size, what);
   cl_int code = CL_SUCCESS;
   handle_ = clCreateBuffer(device.cl_context(), CL_MEM_READ_WRITE, size, nullptr, &code);

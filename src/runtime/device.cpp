@@ -74,13 +74,15 @@ std::string Device::State::binary_of(const cl::Program& program) {
   return clGetProgramInfo(program(), CL_PROGRAM_BINARIES, sizeof bytes, &bytes, nullptr) == CL_SUCCESS ? binary : std::string();
 }
 
-cl::Program Device::State::build(const std::string& name, const std::string& source, const std::string& options, const DeviceInfo& info, bool cached) {
+cl::Program Device::State::build(const std::string& name, const std::string& source, const std::string& options, const DeviceInfo& info,
+                                 bool cached) {
   const std::string all = full_options(options);
   std::string key;
   if (cached) {
     Sha256 hash;
-    for (const std::string_view part : {kCacheVersion, std::string_view(source), std::string_view(all), std::string_view(info.name), std::string_view(info.device_version),
-                                        std::string_view(info.driver), std::string_view(info.platform), std::string_view(info.platform_version)})
+    for (const std::string_view part :
+         {kCacheVersion, std::string_view(source), std::string_view(all), std::string_view(info.name), std::string_view(info.device_version),
+          std::string_view(info.driver), std::string_view(info.platform), std::string_view(info.platform_version)})
       hash.update(std::to_string(part.size())).update(":").update(part);
     key = hash.hex();
     if (const auto binary = cache.load(key))
@@ -94,7 +96,9 @@ cl::Program Device::State::build(const std::string& name, const std::string& sou
   code = clBuildProgram(program(), 1, &device, all.c_str(), nullptr, nullptr);
   if (code != CL_SUCCESS) {
     const std::string log = build_log(program(), device);
-    throw BuildError("[build] kernel '" + name + "' with options '" + all + "' was refused by " + info.name + " (" + std::string(error_name(code)) + "): " + first_error(log), log);
+    throw BuildError("[build] kernel '" + name + "' with options '" + all + "' was refused by " + info.name + " (" + std::string(error_name(code)) +
+                         "): " + first_error(log),
+                     log);
   }
   if (cached)
     if (const std::string binary = binary_of(program); !binary.empty()) cache.store(key, binary);
@@ -165,7 +169,8 @@ std::string Device::profile_report() const {
   std::string out;
   for (const auto& row : impl_->queue().profiler().rows()) {
     char line[160];
-    std::snprintf(line, sizeof line, "%-28s %9llu launches %12.3f ms\n", row.name.c_str(), static_cast<unsigned long long>(row.launches), row.milliseconds);
+    std::snprintf(line, sizeof line, "%-28s %9llu launches %12.3f ms\n", row.name.c_str(), static_cast<unsigned long long>(row.launches),
+                  row.milliseconds);
     out += line;
   }
   return out;

@@ -89,7 +89,8 @@ std::vector<FoundDevice> find_devices() {
 
 FoundDevice choose_device(const std::vector<FoundDevice>& devices, const std::string& selector) {
   if (devices.empty())
-    throw Unsupported("[device] no OpenCL device found; install a driver (pocl-opencl-icd for the CPU, or the GPU vendor's) and check with apiq-devices");
+    throw Unsupported(
+        "[device] no OpenCL device found; install a driver (pocl-opencl-icd for the CPU, or the GPU vendor's) and check with apiq-devices");
   const FoundDevice* best = nullptr;
   const auto rank = [](const DeviceInfo& info) { return std::pair(!info.is_cpu, info.compute_units); };
   for (const auto& device : devices)

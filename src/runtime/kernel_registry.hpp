@@ -19,10 +19,10 @@ struct Tunable {
 };
 
 struct KernelSpec {
-  std::string_view name;                     // program, "gemm"
-  std::vector<std::string_view> sources;     // in the order they are joined: shared and lib headers first
-  std::vector<std::string_view> entries;     // kernel functions
-  std::vector<Macros> meanings;              // every combination of meaning macros that launchers use (for offline checks)
+  std::string_view name;                  // program, "gemm"
+  std::vector<std::string_view> sources;  // in the order they are joined: shared and lib headers first
+  std::vector<std::string_view> entries;  // kernel functions
+  std::vector<Macros> meanings;           // every combination of meaning macros that launchers use (for offline checks)
   std::vector<Tunable> tunables;
 };
 

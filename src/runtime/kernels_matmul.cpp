@@ -26,7 +26,8 @@ std::vector<KernelSpec> matmul_kernels() {
       {.name = "gemm_packed",
        .sources = {"cl/shared/types.h", "cl/lib/common.h", "cl/shared/gemm_args.h", "cl/lib/gemm_tile.h", "cl/matmul/gemm_packed.cl"},
        .entries = {"gemm_pack", "gemm_panels"},
-       .meanings = {{{"C_HALF", 0}, {"A_DIRECT", 0}}, {{"C_HALF", 1}, {"A_DIRECT", 0}}, {{"C_HALF", 0}, {"A_DIRECT", 1}}, {{"C_HALF", 1}, {"A_DIRECT", 1}}},
+       .meanings =
+           {{{"C_HALF", 0}, {"A_DIRECT", 0}}, {{"C_HALF", 1}, {"A_DIRECT", 0}}, {{"C_HALF", 0}, {"A_DIRECT", 1}}, {{"C_HALF", 1}, {"A_DIRECT", 1}}},
        .tunables = {{"VW", 16, 4}, {"NV", 2, 1}, {"MR", 12, 4}, {"ROW_BLOCK", 10, 10}, {"PACK_ROWS", 9, 0}}},
   };
 }

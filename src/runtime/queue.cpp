@@ -49,13 +49,15 @@ void Queue::launch(std::string_view program, std::string_view entry, const Macro
 
 void Queue::write(const TensorView& view, const void* data) {
   if (view.bytes() == 0) return;
-  check(clEnqueueWriteBuffer(state_->queue(), static_cast<cl_mem>(view.memory), CL_TRUE, view.offset * size_of(view.dtype), view.bytes(), data, 0, nullptr, nullptr),
+  check(clEnqueueWriteBuffer(state_->queue(), static_cast<cl_mem>(view.memory), CL_TRUE, view.offset * size_of(view.dtype), view.bytes(), data, 0,
+                             nullptr, nullptr),
         "clEnqueueWriteBuffer");
 }
 
 void Queue::read(const TensorView& view, void* data) {
   if (view.bytes() == 0) return;
-  check(clEnqueueReadBuffer(state_->queue(), static_cast<cl_mem>(view.memory), CL_TRUE, view.offset * size_of(view.dtype), view.bytes(), data, 0, nullptr, nullptr),
+  check(clEnqueueReadBuffer(state_->queue(), static_cast<cl_mem>(view.memory), CL_TRUE, view.offset * size_of(view.dtype), view.bytes(), data, 0,
+                            nullptr, nullptr),
         "clEnqueueReadBuffer");
 }
 
@@ -70,7 +72,8 @@ void Queue::copy(const TensorView& from, const TensorView& to) {
 void Queue::fill_zero(const TensorView& view) {
   if (view.bytes() == 0) return;
   const cl_uchar zero = 0;
-  check(clEnqueueFillBuffer(state_->queue(), static_cast<cl_mem>(view.memory), &zero, 1, view.offset * size_of(view.dtype), view.bytes(), 0, nullptr, nullptr),
+  check(clEnqueueFillBuffer(state_->queue(), static_cast<cl_mem>(view.memory), &zero, 1, view.offset * size_of(view.dtype), view.bytes(), 0, nullptr,
+                            nullptr),
         "clEnqueueFillBuffer");
 }
 

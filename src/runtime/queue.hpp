@@ -24,11 +24,10 @@ struct Range {
 /// One kernel argument: a by-value struct from cl/shared, a tensor's buffer (its offset travels in the struct), or local memory.
 class Arg {
  public:
-  Arg(const TensorView& view) : memory_(view.memory) {}  // NOLINT: implicit by design, launch lists stay short
+  Arg(const TensorView& view) : memory_(view.memory) {}               // NOLINT: implicit by design, launch lists stay short
   Arg(const DeviceTensor& tensor) : memory_(tensor.view().memory) {}  // NOLINT
   template <class T>
-    requires(std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> && sizeof(T) % 4 == 0)
-  static Arg value(const T& value) {
+  requires(std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> && sizeof(T) % 4 == 0) static Arg value(const T& value) {
     return Arg(&value, sizeof(T), false);
   }
   static Arg local(std::size_t bytes) { return Arg(nullptr, bytes, true); }

@@ -38,8 +38,8 @@ class Workspace {
  private:
   Device& device_;
   std::vector<Buffer> chunks_;
-  std::size_t chunk_ = 0;    // chunk in use
-  std::uint64_t used_ = 0;   // bytes of it
+  std::size_t chunk_ = 0;   // chunk in use
+  std::uint64_t used_ = 0;  // bytes of it
 };
 
 }  // namespace apiq::runtime

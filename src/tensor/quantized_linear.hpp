@@ -10,8 +10,8 @@ namespace apiq {
 struct QuantizedLinear {
   PackedMatrix weight;
   bool symmetric = false;
-  std::uint32_t rank = 0;  // 0: no LoRA
-  float alpha = 0;         // scaling = alpha / rank
+  std::uint32_t rank = 0;             // 0: no LoRA
+  float alpha = 0;                    // scaling = alpha / rank
   std::vector<std::uint16_t> lora_A;  // [rank, in_features]
   std::vector<std::uint16_t> lora_B;  // [out_features, rank]
 

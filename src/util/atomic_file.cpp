@@ -56,7 +56,8 @@ std::string read_file(const fs::path& path, std::uint64_t limit_bytes) {
   std::error_code error;
   const auto size = fs::file_size(path, error);
   if (error) throw IoError(path.string() + ": cannot be read: " + error.message());
-  if (size > limit_bytes) throw FormatError(path.string() + ": " + size_text(size) + " is larger than the " + size_text(limit_bytes) + " accepted for this file");
+  if (size > limit_bytes)
+    throw FormatError(path.string() + ": " + size_text(size) + " is larger than the " + size_text(limit_bytes) + " accepted for this file");
   std::string out(size, '\0');
   std::ifstream file(path, std::ios::binary);
   file.read(out.data(), static_cast<std::streamsize>(size));

@@ -19,8 +19,8 @@ runtime::FoundDevice fake(int platform, int index, const char* name, bool is_cpu
   return device;
 }
 
-const std::vector<runtime::FoundDevice> kMachine = {fake(0, 0, "pthread-znver4", true, 64), fake(1, 0, "Iris Xe", false, 96), fake(2, 0, "NVIDIA H200", false, 132),
-                                                    fake(2, 1, "NVIDIA H200", false, 132)};
+const std::vector<runtime::FoundDevice> kMachine = {fake(0, 0, "pthread-znver4", true, 64), fake(1, 0, "Iris Xe", false, 96),
+                                                    fake(2, 0, "NVIDIA H200", false, 132), fake(2, 1, "NVIDIA H200", false, 132)};
 
 std::string chosen(const std::string& selector) {
   const auto info = runtime::choose_device(kMachine, selector).info;

@@ -18,7 +18,10 @@ class ProgramCacheTest : public ::testing::Test {
 };
 
 TEST_F(ProgramCacheTest, GivesBackWhatWasStored) {
-  const std::string binary("\0\x7f" "ELF and more\n", 15);
+  const std::string binary(
+      "\0\x7f"
+      "ELF and more\n",
+      15);
   EXPECT_FALSE(cache_.load("key"));
   cache_.store("key", binary);
   EXPECT_EQ(cache_.load("key"), binary);

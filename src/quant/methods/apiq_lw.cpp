@@ -145,7 +145,12 @@ MethodTraits ApiqLw::traits() const {
   // Defaults of the authors' layer-wise development code (specification, 2.4).
   return {.needs_inputs = true,
           .uses_lora = true,
-          .defaults = {.epochs = 10, .batch_size = 1, .lora_learning_rate = 0.01f, .clip_learning_rate = 0.01f, .lora_weight_decay = 0.0f, .clip_weight_decay = 0.0f}};
+          .defaults = {.epochs = 10,
+                       .batch_size = 1,
+                       .lora_learning_rate = 0.01f,
+                       .clip_learning_rate = 0.01f,
+                       .lora_weight_decay = 0.0f,
+                       .clip_weight_decay = 0.0f}};
 }
 
 LinearResult ApiqLw::quantize_linear(const LinearProblem& problem) { return Trainer(problem).run(); }
