@@ -1,5 +1,6 @@
 // apiq-quantize: a Hugging Face model directory in, a quantized checkpoint out.
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include "apiq/quantize.hpp"
@@ -81,7 +82,8 @@ void check_usage(const Options& options, const Settings& s) {
 }
 
 void print_blocks(const QuantizeResult& result) {
-  if (result.blocks.empty()) return;
+  // Without calibration text there is nothing to measure errors on.
+  if (std::none_of(result.blocks.begin(), result.blocks.end(), [](const BlockReport& b) { return std::isfinite(b.relative_error); })) return;
   Table table({"block", "first loss", "last loss", "relative error", "seconds"});
   for (const BlockReport& block : result.blocks) {
     table.row({std::to_string(block.index), significant(block.loss_first), significant(block.loss_last), significant(block.relative_error),
