@@ -36,7 +36,7 @@ std::vector<SelfTestRow> run_self_test(Program& program) {
   const std::atomic<bool>* stop = program.callbacks().stop;
   const bool prints = program.prints_tables();
   const auto rows = self_test(program.device(), [&](const SelfTestRow& row) {
-    if (stop->load()) throw Interrupted("the self-test stopped at " + row.kernel);
+    if (stop->load()) throw Interrupted("interrupted at the self-test of " + row.kernel);
     if (!prints) return;
     std::printf("%s  %s %s  error %s, allowed %s%s\n", row.passed ? "pass" : "FAIL", row.kernel.c_str(), row.detail.c_str(),
                 significant(row.error, 3).c_str(), significant(row.tolerance, 3).c_str(), row.message.empty() ? "" : ("  " + row.message).c_str());

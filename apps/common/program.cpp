@@ -106,7 +106,7 @@ int guarded(Program& program, const std::function<int()>& body) {
   } catch (const InvalidArgument& error) {
     return report(program, "error: ", error.what(), kWrongUsage);
   } catch (const Interrupted& error) {
-    return report(program, "interrupted: ", error.what(), kInterrupted);
+    return report(program, "", error.what(), kInterrupted);  // the text says "interrupted in ..."
   } catch (const BuildError& error) {
     report(program, "error: ", error.what() + std::string(program.verbose() ? "" : " (--verbose shows the whole log)"), kFailed);
     if (program.verbose()) std::fprintf(stderr, "%s\n", error.log().c_str());
