@@ -41,7 +41,8 @@ TEST(Model, DecodingOverTheCacheAgreesWithOnePass) {
 
   // Five tokens in one go, then one at a time.
   KvCache cache(impl.queue(), impl.config(), 16, DType::f32);
-  const DeviceTensor first(impl.queue().device(), DType::f32, {5, hidden_size}, "hidden"), one(impl.queue().device(), DType::f32, {1, hidden_size}, "hidden");
+  const DeviceTensor first(impl.queue().device(), DType::f32, {5, hidden_size}, "hidden"),
+      one(impl.queue().device(), DType::f32, {1, hidden_size}, "hidden");
   impl.forward({kIds.begin(), kIds.begin() + 5}, &cache, 0, first);
   auto stepwise = logits_of(impl, first);
   for (std::size_t i = 5; i < kIds.size(); ++i) {

@@ -108,7 +108,8 @@ TEST_P(LinearGradientsTest, MatchFiniteDifferences) {
 
 INSTANTIATE_TEST_SUITE_P(Quant, LinearGradientsTest,
                          ::testing::Combine(::testing::Values(Sizes{7, 10, 24, 0}, Sizes{7, 10, 24, 3}, Sizes{16, 33, 40, 8}),
-                                            ::testing::Values(ops::QuantSpec{2, 8, false, true}, ops::QuantSpec{3, 4, true, true}, ops::QuantSpec{4, 8, true, true})));
+                                            ::testing::Values(ops::QuantSpec{2, 8, false, true}, ops::QuantSpec{3, 4, true, true},
+                                                              ops::QuantSpec{4, 8, true, true})));
 
 }  // namespace
 }  // namespace apiq

@@ -62,7 +62,9 @@ class MethodsTest : public ::testing::Test {
     return total / (kSamples * kTokens * kOut);
   }
 
-  static quant::LinearResult run(const char* method, const quant::LinearProblem& problem) { return quant::find_method(method).make()->quantize_linear(problem); }
+  static quant::LinearResult run(const char* method, const quant::LinearProblem& problem) {
+    return quant::find_method(method).make()->quantize_linear(problem);
+  }
 
   DeviceTensor weight_;
   std::vector<DeviceTensor> inputs_, targets_;

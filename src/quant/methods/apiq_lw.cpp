@@ -33,8 +33,7 @@ class Trainer {
         lora_(queue_, problem.out_features(), problem.in_features(), problem.rank, problem.alpha, problem.seed),
         gradients_(queue_, grid_, lora_, problem.weight.shape),
         clip_optimizer_(queue_, grid_.logits(), problem.train.clip_learning_rate, problem.train.clip_weight_decay) {
-    if (problem.rank != 0)
-      lora_optimizer_.emplace(queue_, lora_.parameters(), problem.train.lora_learning_rate, problem.train.lora_weight_decay);
+    if (problem.rank != 0) lora_optimizer_.emplace(queue_, lora_.parameters(), problem.train.lora_learning_rate, problem.train.lora_weight_decay);
   }
 
   LinearResult run();
