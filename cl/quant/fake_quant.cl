@@ -36,12 +36,6 @@ FLOATV raw_scale(const FakeQuantArgs a, FLOATV hi, FLOATV lo) {
 
 FLOATV grid_scale(const FakeQuantArgs a, FLOATV hi, FLOATV lo) { return clamp(raw_scale(a, hi, lo), SMALLEST_SCALE, LARGEST_SCALE); }
 
-// The scale as it is stored and multiplied with: nearest binary16, ties to even, of a value in its normal range.
-float stored_scale(float scale) {
-  const uint bits = as_uint(scale);
-  return as_float((bits + 0xfffu + ((bits >> 13) & 1u)) & ~0x1fffu);
-}
-
 FLOATV grid_zero(const FakeQuantArgs a, FLOATV lo, FLOATV scale) {
   return a.symmetric ? (FLOATV)(a.half_range) : clamp(rint(-lo / scale), 0.0f, a.qmax);
 }
@@ -158,13 +152,13 @@ kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void fake_quant_fwd(const
                                                                            global float* restrict what) {
   const size_t last = LAST_GROUP(a);
   for (size_t group = FIRST_GROUP(a); group < last; ++group) {
-    const float s = scale[a.scale + group], z = zero[a.zero + group], factor = stored_scale(s);
+    const float s = scale[a.scale + group], z = zero[a.zero + group];
     const size_t first = group * a.group_size, size = a.group_size;
     size_t i = get_local_id(0) * VW;
-    for (; i + VW <= size; i += WG * VW) STOREV(what, a.what + first + i, factor * (code_of(LOADV(w, a.w + first + i), s, z, a.qmax) - z));
+    for (; i + VW <= size; i += WG * VW) STOREV(what, a.what + first + i, s * (code_of(LOADV(w, a.w + first + i), s, z, a.qmax) - z));
     if (i < size) {
       const FLOATV x = LOADV_PART(w, a.w + first + i, size - i, 0.0f);
-      STOREV_PART(what, a.what + first + i, factor * (code_of(x, s, z, a.qmax) - z), size - i);
+      STOREV_PART(what, a.what + first + i, s * (code_of(x, s, z, a.qmax) - z), size - i);
     }
   }
 }

@@ -95,9 +95,9 @@ void expect_values(const OnDevice& device) {
   const auto scales = device.scales.floats();
   for (std::size_t i = 0; i < w.size(); ++i) {
     const std::size_t group = i / device.spec.group_size;
-    ASSERT_EQ(what[i], expected[i]) << "weight " << i;
+    ASSERT_EQ(what[i], static_cast<float>(expected[i])) << "weight " << i;
     ASSERT_EQ(codes[i], expected_codes[i]) << "weight " << i;
-    ASSERT_EQ(what[i], scales[group] * (static_cast<float>(codes[i]) - static_cast<float>(zeros[group]))) << "weight " << i;
+    ASSERT_EQ(what[i], scale[group] * (static_cast<float>(codes[i]) - static_cast<float>(zeros[group]))) << "weight " << i;
   }
   for (std::size_t group = 0; group < scale.size(); ++group) {
     EXPECT_EQ(scales[group], reference::rounded_to_half(scale[group])) << "group " << group;
@@ -253,13 +253,13 @@ TEST(FakeQuant, TiesRoundToEven) {
 }
 
 TEST(FakeQuant, CodesComeFromTheScaleBeforeItsRounding) {
-  // Scale 1 + 2^-11 is a tie between the binary16 numbers 1 and 1 + 2^-10: stored and multiplied with as the even 1. Half of it lies
+  // Scale 1 + 2^-11 is a tie between the binary16 numbers 1 and 1 + 2^-10: stored as the even 1. Half of it lies
   // midway between levels 0 and 1 and goes to the even 0; divided by the stored 1 it would have gone to level 1.
   const float scale = 1.0f + 0x1p-11f;
   const OnDevice device({2, 4, false, false}, {0.0f, 3 * scale, scale, scale / 2}, 1, {0.0f}, {0.0f});
   EXPECT_EQ(device.scale.floats()[0], scale);
   EXPECT_EQ(device.scales.floats()[0], 1.0f);
-  EXPECT_EQ(device.what.floats(), (std::vector<float>{0.0f, 3.0f, 1.0f, 0.0f}));
+  EXPECT_EQ(device.codes.integers<std::uint8_t>(), (std::vector<std::uint8_t>{0, 3, 1, 0}));
 }
 
 TEST(FakeQuant, InfiniteLogitsArePlainMinMax) {

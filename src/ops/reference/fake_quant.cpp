@@ -69,7 +69,7 @@ std::vector<double> codes(const QuantSpec& spec, std::span<const float> w, std::
 
 std::vector<double> fake_quant_fwd(const QuantSpec& spec, std::span<const float> w, std::span<const float> scale, std::span<const float> zero) {
   std::vector<double> out = codes(spec, w, scale, zero);
-  for (std::size_t i = 0; i < out.size(); ++i) out[i] = rounded_to_half(scale[i / spec.group_size]) * (out[i] - zero[i / spec.group_size]);
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = scale[i / spec.group_size] * (out[i] - zero[i / spec.group_size]);
   return out;
 }
 
