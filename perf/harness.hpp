@@ -69,12 +69,12 @@ struct Contender {
   std::function<void(int count)> run;
 };
 
-/// How many calls make a sample long enough (about 4 ms) for clock and launch to be noise.
+/// How many calls make a sample long enough (about 40 ms) that clock, launch and the waking of a second core after a pause are noise.
 inline int calls_per_sample(const Contender& contender) {
   contender.run(1);  // compiles, allocates
   const double begin = now_ms();
   contender.run(1);
-  return static_cast<int>(std::clamp(4.0 / std::max(now_ms() - begin, 1e-3), 1.0, 400.0));
+  return static_cast<int>(std::clamp(40.0 / std::max(now_ms() - begin, 1e-3), 1.0, 4000.0));
 }
 
 /// Times the contenders in turns, after a warm-up of each. Samples are milliseconds per call.
@@ -86,7 +86,7 @@ inline std::vector<Timing> interleave(const std::vector<Contender>& contenders, 
     for (std::size_t i = 0; i < contenders.size(); ++i) {
       // Idle OpenBLAS threads go on spinning for some 20 ms; they must not take cores from whoever comes next.
       std::this_thread::sleep_for(std::chrono::milliseconds(40));
-      contenders[i].run(1);
+      contenders[i].run(1 + counts[i] / 4);
       const double begin = now_ms();
       contenders[i].run(counts[i]);
       samples[i].push_back((now_ms() - begin) / counts[i]);
