@@ -34,8 +34,8 @@ struct QuantizeOptions {
 
 struct BlockReport {
   std::uint32_t index = 0;
-  double loss_first = 0, loss_last = 0;  // mean over the block's linears of the first and last epoch's mean squared error
-  double relative_error = 0;             // of the block's output on the calibration data, both streams compared
+  double loss_first = 0, loss_last = 0;  // mean over the block's linears of the first and last epoch's mean squared error; NaN without training
+  double relative_error = 0;             // of the block's output on the calibration data, both streams compared; NaN without data
   double seconds = 0;
 };
 

@@ -36,6 +36,20 @@ std::uint64_t working_set_bytes(const ModelConfig& c, const QuantizeOptions& o, 
   return 4 * (stage + training + activations) + (std::uint64_t{16} << 20);
 }
 
+/// "block 3/6  loss 1.2e-02 -> 9.1e-03  relative output error 4.0e-02  3.1 s": of what was measured.
+std::string block_line(const BlockReport& block, std::uint32_t num_blocks) {
+  char part[64];
+  std::string line = "block " + std::to_string(block.index + 1) + "/" + std::to_string(num_blocks);
+  const auto append = [&](const char* format, auto... values) {
+    std::snprintf(part, sizeof part, format, values...);
+    line += part;
+  };
+  if (std::isfinite(block.loss_last)) append("  loss %.4e -> %.4e", block.loss_first, block.loss_last);
+  if (std::isfinite(block.relative_error)) append("  relative output error %.4e", block.relative_error);
+  append("  %.1f s", block.seconds);
+  return line;
+}
+
 class Schedule {
  public:
   Schedule(Queue& queue, const ModelDirectory& model, quant::Method& method, const QuantizeOptions& options, const quant::TrainOptions& train,
@@ -98,13 +112,7 @@ ScheduleResult Schedule::run() {
   ScheduleResult result;
   for (std::uint32_t i = 0; i < config_.num_hidden_layers; ++i) {
     result.blocks.push_back(run_block(i));
-    const BlockReport& b = result.blocks.back();
-    if (callbacks_.message) {
-      char line[160];
-      std::snprintf(line, sizeof line, "block %u/%u  loss %.4e -> %.4e  relative output error %.4e  %.1f s", i + 1, config_.num_hidden_layers,
-                    b.loss_first, b.loss_last, b.relative_error, b.seconds);
-      callbacks_.message(line);
-    }
+    if (callbacks_.message) callbacks_.message(block_line(result.blocks.back(), config_.num_hidden_layers));
   }
   result.skipped_steps = skipped_steps_;
   return result;

@@ -1,5 +1,6 @@
 // What a method sees of one linear layer: its weight, the inputs it will get in the quantized model, the outputs it should give.
 #pragma once
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -48,7 +49,7 @@ struct LinearProblem {
 
 struct LinearResult {
   QuantizedLinear linear;                // exactly what is stored
-  double loss_first = 0, loss_last = 0;  // mean squared error over the first and the last epoch
+  double loss_first = NAN, loss_last = NAN;  // mean squared error over the first and the last epoch; NaN if nothing was trained
   std::uint64_t skipped_steps = 0;
 };
 

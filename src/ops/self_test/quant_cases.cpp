@@ -72,7 +72,9 @@ Measure run_codes(Queue& queue, const QuantSpec& spec) {
   std::vector<std::uint8_t> got(kRows * kIn);
   queue.read(codes, got.data());
   const auto want = reference::codes(spec, d.w_host, d.host(d.scale), d.host(d.zero));
-  return {difference(std::vector<float>(got.begin(), got.end()), want) + exactly(d.host(scales), d.host(d.scale)), 0};
+  std::vector<float> rounded = d.host(d.scale);
+  for (float& scale : rounded) scale = static_cast<float>(reference::rounded_to_half(scale));
+  return {difference(std::vector<float>(got.begin(), got.end()), want) + exactly(d.host(scales), rounded), 0};
 }
 
 Measure run_backward(Queue& queue, const QuantSpec& spec) {
