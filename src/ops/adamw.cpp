@@ -25,11 +25,11 @@ void adamw_step(Queue& queue, const AdamwOptions& options, std::uint32_t step, c
 
   const double correction1 = 1.0 - std::pow(options.beta1, step), correction2 = 1.0 - std::pow(options.beta2, step);
   AdamwArgs args{};
-  args.p = element_offset(op, p);
-  args.g = element_offset(op, g);
-  args.m = element_offset(op, m);
-  args.v = element_offset(op, v);
-  args.loss = element_offset(op, loss);
+  args.p = offset32(op, "p", p);
+  args.g = offset32(op, "g", g);
+  args.m = offset32(op, "m", m);
+  args.v = offset32(op, "v", v);
+  args.loss = offset32(op, "loss", loss);
   args.count = static_cast<std::uint32_t>(p.elements());
   args.decay = static_cast<float>(1.0 - options.learning_rate * options.weight_decay);
   args.beta1 = static_cast<float>(options.beta1);

@@ -3,8 +3,8 @@
 #include <cmath>
 #include <type_traits>
 
+#include "ops/checks.hpp"
 #include "ops/nn.hpp"
-#include "ops/nn_checks.hpp"
 #include "shared/types.h"
 
 #include "shared/attention_args.h"
@@ -17,40 +17,37 @@ namespace {
 
 using runtime::Arg;
 using runtime::Macros;
+using runtime::value_of;
+using runtime::operator+;
 
 constexpr std::string_view kOp = "attention_fwd";
 
 AttentionArgs checked_args(const TensorView& q, const TensorView& k, const TensorView& v, const TensorView& out, const TensorView& lse) {
-  expect_rank(kOp, "q", q, 3);
-  expect_rank(kOp, "k", k, 3);
+  check_rank(kOp, "q", q, 3);
   const std::uint64_t num_queries = q.shape[0], heads = q.shape[1], head_dim = q.shape[2], num_keys = k.shape[0], kv_heads = k.shape[1];
-  expect_shape(kOp, "k", k, {num_keys, kv_heads, head_dim});
-  expect_shape(kOp, "v", v, k.shape);
-  expect_shape(kOp, "out", out, q.shape);
-  for (const auto* view : {&k, &v, &out}) expect_dtype(kOp, view == &k ? "k" : view == &v ? "v" : "out", *view, q.dtype);
+  check_tensor(kOp, "k", k, q.dtype, {num_keys, kv_heads, head_dim});
+  check_tensor(kOp, "v", v, q.dtype, k.shape);
+  check_tensor(kOp, "out", out, q.dtype, q.shape);
   if (head_dim == 0 || kv_heads == 0 || heads % kv_heads != 0)
     throw ShapeError("[attention_fwd] " + std::to_string(heads) + " heads cannot share " + std::to_string(kv_heads) + " key/value heads of " +
                      std::to_string(head_dim) + " elements");
   if (num_keys < num_queries)
     throw ShapeError("[attention_fwd] " + std::to_string(num_queries) + " queries need at least as many keys, got " + std::to_string(num_keys));
-  if (lse.memory != nullptr) {
-    expect_shape(kOp, "lse", lse, {heads, num_queries});
-    expect_dtype(kOp, "lse", lse, DType::f32);
-  }
-  as_uint(kOp, "number of queries times heads", num_queries * heads);
-  return {.num_queries = as_uint(kOp, "num_queries", num_queries),
-          .num_keys = as_uint(kOp, "num_keys", num_keys),
-          .heads = as_uint(kOp, "heads", heads),
-          .kv_heads = as_uint(kOp, "kv_heads", kv_heads),
-          .keys_per_split = as_uint(kOp, "num_keys", num_keys),
+  if (lse.memory != nullptr) check_tensor(kOp, "lse", lse, DType::f32, {heads, num_queries});
+  count32(kOp, "number of queries times heads", num_queries * heads);
+  return {.num_queries = count32(kOp, "num_queries", num_queries),
+          .num_keys = count32(kOp, "num_keys", num_keys),
+          .heads = count32(kOp, "heads", heads),
+          .kv_heads = count32(kOp, "kv_heads", kv_heads),
+          .keys_per_split = count32(kOp, "num_keys", num_keys),
           .splits = 1,
           .write_lse = lse.memory != nullptr ? 1u : 0u,
           .scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim))),
-          .q_offset = as_uint(kOp, "offset of q", q.offset),
-          .k_offset = as_uint(kOp, "offset of k", k.offset),
-          .v_offset = as_uint(kOp, "offset of v", v.offset),
-          .out_offset = as_uint(kOp, "offset of out", out.offset),
-          .lse_offset = as_uint(kOp, "offset of lse", lse.offset),
+          .q_offset = offset32(kOp, "q", q),
+          .k_offset = offset32(kOp, "k", k),
+          .v_offset = offset32(kOp, "v", v),
+          .out_offset = offset32(kOp, "out", out),
+          .lse_offset = offset32(kOp, "lse", lse),
           .partial_offset = 0,
           .stats_offset = 0};
 }
@@ -108,8 +105,8 @@ void launch_decode(Queue& queue, AttentionArgs args, const Macros& meaning, cons
   runtime::Workspace::Scope scope(queue.workspace());
   const auto partial = queue.workspace().allocate(DType::f32, {rows, args.splits, head_dim});
   const auto stats = queue.workspace().allocate(DType::f32, {rows, args.splits, 2});
-  args.partial_offset = as_uint(kOp, "offset of scratch", partial.offset);
-  args.stats_offset = as_uint(kOp, "offset of scratch", stats.offset);
+  args.partial_offset = offset32(kOp, "partial sums", partial);
+  args.stats_offset = offset32(kOp, "statistics", stats);
   queue.launch("attention_decode", "attention_decode", meaning + tuned, range, {Arg::value(args), q, k, v, out, lse, partial, stats});
   queue.launch("attention_decode", "attention_combine", meaning + tuned, {{rows * group, 1, 1}, {group, 1, 1}},
                {Arg::value(args), partial, stats, out, lse});
@@ -118,7 +115,7 @@ void launch_decode(Queue& queue, AttentionArgs args, const Macros& meaning, cons
 }  // namespace
 
 void attention_fwd(Queue& queue, const TensorView& q, const TensorView& k, const TensorView& v, const TensorView& out, const TensorView& lse) {
-  const int half = half_macro(kOp, "q", q);
+  const bool half = check_half(kOp, "q", q);
   const AttentionArgs args = checked_args(q, k, v, out, lse);
   const Macros meaning{{"HEAD_DIM", static_cast<int>(q.shape[2])}, {"HALF", half}};
   const auto tuned = queue.tuned("attention");

@@ -29,7 +29,7 @@ struct Call {
       : op(name), weight(w.shape), grid(grid_of(name, w, group_size)), macros(queue.tuned(kProgram)) {
     check_tensor(op, "w", w, DType::f32, weight);
     split(grid.elements(), group_size);
-    args.w = offset(w);
+    args.w = offset32(op, "w", w);
   }
 
   /// Without the weight: kernels that only see one value per group.
@@ -48,10 +48,8 @@ struct Call {
   /// Offset of a per-group tensor after its check.
   std::uint32_t per_group(std::string_view name, const TensorView& view, DType dtype = DType::f32) const {
     check_tensor(op, name, view, dtype, grid);
-    return offset(view);
+    return offset32(op, name, view);
   }
-
-  std::uint32_t offset(const TensorView& view) const { return element_offset(op, view); }
 
   runtime::Range range() const {
     const auto wg = static_cast<std::size_t>(runtime::value_of(macros, "WG"));
@@ -72,9 +70,8 @@ struct Call {
   }
 
   void split(std::uint64_t groups, std::uint32_t group_size) {
-    if (groups >> 32 != 0) throw Unsupported("[" + std::string(op) + "] " + grid.text() + " groups are more than 2^32; split the matrix");
     const auto per_wg = static_cast<std::uint32_t>(runtime::value_of(macros, "WG_ELEMENTS"));
-    args.num_groups = static_cast<std::uint32_t>(groups);
+    args.num_groups = count32(op, "number of groups", groups);
     args.group_size = group_size;
     args.groups_per_wg = std::max(per_wg / group_size, 1u);
   }
@@ -113,7 +110,7 @@ void fake_quant_fwd(Queue& queue, const QuantSpec& spec, const TensorView& w, co
   call.args.scale = call.per_group("scale", scale);
   call.args.zero = call.per_group("zero", zero);
   check_tensor(call.op, "what", what, DType::f32, call.weight);
-  call.args.what = call.offset(what);
+  call.args.what = offset32(call.op, "what", what);
   queue.launch(kProgram, "fake_quant_fwd", call.macros, call.range(), {Arg::value(call.args), w, scale, zero, what});
 }
 
@@ -136,7 +133,7 @@ void fake_quant_bwd(Queue& queue, const QuantSpec& spec, const TensorView& w, co
   call.args.upbound = call.per_group("upbound", upbound);
   call.args.lowbound = call.per_group("lowbound", lowbound);
   check_tensor(call.op, "d_what", d_what, DType::f32, call.weight);
-  call.args.what = call.offset(d_what);
+  call.args.what = offset32(call.op, "d_what", d_what);
   queue.launch(kProgram, "fake_quant_bwd", call.macros, call.range(),
                {Arg::value(call.args), w, scale, zero, xmin, xmax, upbound, lowbound, d_what, d_upbound, d_lowbound});
 }
@@ -150,7 +147,7 @@ void quantize_codes(Queue& queue, const QuantSpec& spec, const TensorView& w, co
   call.args.scales = call.per_group("scales", scales, DType::f16);
   call.args.zeros = call.per_group("zeros", zeros, DType::u8);
   check_tensor(call.op, "codes", codes, DType::u8, call.weight);
-  call.args.codes = call.offset(codes);
+  call.args.codes = offset32(call.op, "codes", codes);
   queue.launch(kProgram, "quantize_codes", call.macros, call.range(), {Arg::value(call.args), w, scale, zero, codes, scales, zeros});
 }
 

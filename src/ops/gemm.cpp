@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <limits>
 #include <type_traits>
 
-#include "apiq/error.hpp"
+#include "ops/checks.hpp"
 #include "ops/gemm_clblast.hpp"
 #include "shared/types.h"
 
@@ -28,6 +27,8 @@ static_assert(sizeof(GemmPanelsArgs) == 48 && std::is_trivially_copyable_v<GemmP
 /// last-level cache; the parts cut M and N only, so sums do not change.
 constexpr std::uint64_t kPanelBytes = 16 << 20;
 
+constexpr std::string_view kOp = "gemm";
+
 /// A product in terms of its operands' storage: by_k means that k runs along the last axis.
 struct Product {
   const TensorView &a, &b, &c;
@@ -36,25 +37,22 @@ struct Product {
   float alpha, beta;
 };
 
-bool is_half(const TensorView& view) { return view.dtype == DType::f16; }
+/// A count or stride for the kernels.
+APIQ_UINT narrow(std::uint64_t value, std::string_view what) { return count32(kOp, what, value); }
 
-APIQ_UINT narrow(std::uint64_t value, const char* what) {
-  if (value > std::numeric_limits<APIQ_UINT>::max())
-    throw ShapeError(std::string("[gemm] expected ") + what + " below 2^32, got " + std::to_string(value) + "; use smaller buffers");
-  return static_cast<APIQ_UINT>(value);
-}
-
-Product checked(const TensorView& a, bool a_by_k, const TensorView& b, bool b_by_k, const TensorView& c, float alpha, float beta, const char* op) {
-  const std::string name = std::string("[") + op + "] ";
-  for (const TensorView* view : {&a, &b, &c}) {
-    if (view->dtype != DType::f32 && view->dtype != DType::f16)
-      throw ShapeError(name + "expected f32 or f16 tensors, got " + std::string(name_of(view->dtype)));
-    if (view->shape.rank() != 2) throw ShapeError(name + "expected matrices, got " + view->shape.text());
-  }
+Product checked(const TensorView& a, bool a_by_k, const TensorView& b, bool b_by_k, const TensorView& c, float alpha, float beta,
+                std::string_view op) {
+  check_half(op, "a", a);
+  check_half(op, "b", b);
+  check_rank(op, "a", a, 2);
+  check_rank(op, "b", b, 2);
   const std::uint64_t M = a.shape[a_by_k ? 0 : 1], K = a.shape[a_by_k ? 1 : 0], N = b.shape[b_by_k ? 0 : 1], inner = b.shape[b_by_k ? 1 : 0];
-  if (K != inner) throw ShapeError(name + "a " + a.shape.text() + " and b " + b.shape.text() + " differ in the axis they share");
-  if (c.shape != Shape{M, N}) throw ShapeError(name + "expected c " + Shape{M, N}.text() + ", got " + c.shape.text());
-  for (const std::uint64_t extent : {M, N, K}) narrow(extent, "extents");
+  if (K != inner) refuse(op, "b", std::to_string(K) + " along the axis shared with a " + a.shape.text(), b);
+  check_half(op, "c", c);
+  check_tensor(op, "c", c, c.dtype, {M, N});
+  count32(op, "M", M);
+  count32(op, "N", N);
+  count32(op, "K", K);
   return {a, b, c, a_by_k, b_by_k, M, N, K, alpha, beta};
 }
 
@@ -74,11 +72,11 @@ void run_staged(Queue& queue, const Product& p) {
   const GemmArgs args{narrow(p.M, "M"),
                       narrow(p.N, "N"),
                       narrow(p.K, "K"),
-                      narrow(p.a.offset, "offset of a"),
+                      offset32(kOp, "a", p.a),
                       narrow(p.a.shape[1], "stride of a"),
-                      narrow(p.b.offset, "offset of b"),
+                      offset32(kOp, "b", p.b),
                       narrow(p.b.shape[1], "stride of b"),
-                      narrow(p.c.offset, "offset of c"),
+                      offset32(kOp, "c", p.c),
                       narrow(p.c.shape[1], "stride of c"),
                       p.alpha,
                       p.beta};
@@ -88,15 +86,15 @@ void run_staged(Queue& queue, const Product& p) {
 }
 
 /// `count` lines of an operand from `first` on, as the packing kernel reads them.
-GemmPackOperand pack_operand(const TensorView& view, bool by_k, std::uint64_t first, std::uint64_t count, std::uint64_t panels,
+GemmPackOperand pack_operand(std::string_view name, const TensorView& view, bool by_k, std::uint64_t first, std::uint64_t count, std::uint64_t panels,
                              const TensorView& to) {
   const std::uint64_t stride = view.shape[1];
-  return {narrow(view.offset + first * (by_k ? stride : 1), "offset of an operand"),
+  return {offset32(kOp, name, view) + static_cast<APIQ_UINT>(first * (by_k ? stride : 1)),  // inside the view, whose end fits
           narrow(stride, "stride of an operand"),
           narrow(count, "lines"),
           narrow(panels, "panels"),
           static_cast<APIQ_UINT>(std::clamp<std::uint64_t>(panels / 8, 1, 8)),  // at least 8 shares where there are 8 panels
-          narrow(to.offset, "offset of panels"),
+          offset32(kOp, "panels", to),
           by_k ? 0u : 1u,
           is_half(view) ? 1u : 0u};
 }
@@ -136,11 +134,11 @@ void multiply_panels(Queue& queue, const Product& p, const PackedPlan& plan, std
                             narrow(columns, "N"),
                             narrow(p.K, "K"),
                             narrow(tiles, "row tiles"),
-                            narrow(plan.a_direct ? p.a.offset : a_panels.offset, "offset of a"),
+                            plan.a_direct ? offset32(kOp, "a", p.a) : offset32(kOp, "panels", a_panels),
                             narrow(p.a_by_k ? stride : 1, "stride of a"),
                             narrow(p.a_by_k ? 1 : stride, "stride of a"),
-                            narrow(b_panels.offset, "offset of panels"),
-                            narrow(p.c.offset + row * p.N + column, "offset of c"),
+                            offset32(kOp, "panels", b_panels),
+                            offset32(kOp, "c", p.c) + static_cast<APIQ_UINT>(row * p.N + column),
                             narrow(p.N, "stride of c"),
                             p.alpha,
                             p.beta};
@@ -159,8 +157,8 @@ void run_packed(Queue& queue, const Product& p, const PackedPlan& plan) {
     for (std::uint64_t column = 0; column < p.N; column += plan.column_part) {
       const std::uint64_t rows = std::min(plan.row_part, p.M - row), columns = std::min(plan.column_part, p.N - column);
       const std::uint64_t a_now = plan.a_direct || column != 0 ? 0 : (rows + plan.mr - 1) / plan.mr, b_now = (columns + plan.nr - 1) / plan.nr;
-      const GemmPackArgs pack{narrow(p.K, "K"), pack_operand(p.a, p.a_by_k, row, rows, a_now, a_panels),
-                              pack_operand(p.b, p.b_by_k, column, columns, b_now, b_panels)};
+      const GemmPackArgs pack{narrow(p.K, "K"), pack_operand("a", p.a, p.a_by_k, row, rows, a_now, a_panels),
+                              pack_operand("b", p.b, p.b_by_k, column, columns, b_now, b_panels)};
       queue.launch("gemm_packed", "gemm_pack", plan.macros, {{shares(pack.a) + shares(pack.b), 1, 1}, {1, 1, 1}},
                    {Arg::value(pack), p.a, p.b, panels});
       multiply_panels(queue, p, plan, row, rows, column, columns, a_panels, b_panels);

@@ -12,7 +12,7 @@ using runtime::TensorView;
 
 /// c = alpha * a b^T + beta * c          (forward: y = x w^T)
 ///   a f32|f16 [M, K], b f32|f16 [N, K], c f32|f16 [M, N]; row-major, c must not alias a or b.
-/// Enqueued; accumulates in fp32 in a fixed order. Throws ShapeError, DeviceError.
+/// Enqueued; accumulates in fp32 in a fixed order. Throws ShapeError, Unsupported (past 2^32 elements), DeviceError.
 void matmul_nt(Queue& queue, const TensorView& a, const TensorView& b, const TensorView& c, float alpha = 1.0f, float beta = 0.0f);
 
 /// c = alpha * a b + beta * c            (dx = dy w):    a [M, K], b [K, N], c [M, N]. Otherwise as matmul_nt.

@@ -17,9 +17,9 @@ void lora_down(Queue& queue, const LoraView& lora, const TensorView& x, std::uin
   a.rank = lora.rank;
   a.block_tokens = block_tokens;
   a.scaling = lora.scaling;
-  a.x = offset32(x);
-  a.lora_A = offset32(lora.A);
-  a.t = offset32(t);
+  a.x = offset32(kQmatmul, "x", x);
+  a.lora_A = offset32(kQmatmul, "lora_A", lora.A);
+  a.t = offset32(kQmatmul, "t", t);
   const Macros tuned = queue.tuned("lora_down");
   const auto ranks = static_cast<std::size_t>(value_of(tuned, "R")), lanes = static_cast<std::size_t>(value_of(tuned, "LANES_K"));
   const std::size_t tokens_per_item = x.shape[0] == 1 ? 1 : 4;

@@ -22,10 +22,8 @@ static_assert(sizeof(LossArgs) == 9 * 4 && std::is_trivially_copyable_v<LossArgs
 /// Elements a work-group of the first stage adds up: the same on every device and for every budget.
 constexpr std::uint32_t kWorkGroupElements = 16384;
 
-Macros storage_macros(Queue& queue, std::string_view op, std::string_view program, const TensorView& view) {
-  if (view.dtype != DType::f32 && view.dtype != DType::f16)
-    throw ShapeError("[" + std::string(op) + "] expected f32 or f16, got " + std::string(name_of(view.dtype)) + " " + view.shape.text());
-  return Macros{{"HALF", view.dtype == DType::f16 ? 1 : 0}} + queue.tuned(program);
+Macros storage_macros(Queue& queue, std::string_view op, std::string_view program, std::string_view name, const TensorView& view) {
+  return Macros{{"HALF", check_half(op, name, view)}} + queue.tuned(program);
 }
 
 runtime::Range work_groups(const Macros& macros, std::size_t count) {
@@ -36,16 +34,16 @@ runtime::Range work_groups(const Macros& macros, std::size_t count) {
 /// Checked rows of logits with the arguments and macros every kernel on them shares.
 struct Rows {
   Rows(Queue& queue, std::string_view name, const TensorView& logits)
-      : op(name), macros(storage_macros(queue, name, "cross_entropy", logits)), count(logits.shape[0]) {
+      : op(name), macros(storage_macros(queue, name, "cross_entropy", "logits", logits)), count(logits.shape[0]) {
     if (logits.shape.rank() != 2 || logits.shape[1] == 0 || logits.shape[1] >> 31 != 0)
-      throw ShapeError("[" + std::string(op) + "] logits: expected [rows, vocab] with 1 <= vocab < 2^31, got " + logits.shape.text());
+      refuse(op, "logits", "[rows, vocab] with 1 <= vocab < 2^31", logits);
     args.vocab = static_cast<std::uint32_t>(logits.shape[1]);
-    args.logits = element_offset(op, logits);
+    args.logits = offset32(op, "logits", logits);
   }
 
   std::uint32_t per_row(std::string_view name, const TensorView& view, DType dtype) const {
     check_tensor(op, name, view, dtype, {count});
-    return element_offset(op, view);
+    return offset32(op, name, view);
   }
 
   void launch(Queue& queue, std::initializer_list<Arg> tensors) const {
@@ -60,10 +58,11 @@ struct Rows {
 
 /// Two tensors compared element by element.
 struct Comparison {
-  Comparison(Queue& queue, std::string_view op, const TensorView& y, const TensorView& target) : macros(storage_macros(queue, op, "loss", y)) {
+  Comparison(Queue& queue, std::string_view op, const TensorView& y, const TensorView& target)
+      : macros(storage_macros(queue, op, "loss", "first tensor", y)) {
     check_tensor(op, "second tensor", target, y.dtype, y.shape);
-    args.y = element_offset(op, y);
-    args.target = element_offset(op, target);
+    args.y = offset32(op, "first tensor", y);
+    args.target = offset32(op, "second tensor", target);
     args.count = static_cast<std::uint32_t>(y.elements());
     args.wg_elements = kWorkGroupElements;
     args.num_partials = static_cast<std::uint32_t>((y.elements() + kWorkGroupElements - 1) / kWorkGroupElements);
@@ -94,7 +93,7 @@ void cross_entropy_bwd(Queue& queue, const TensorView& logits, const TensorView&
   Rows rows(queue, "cross_entropy_bwd", logits);
   rows.args.targets = rows.per_row("targets", targets, DType::u32);
   check_tensor(rows.op, "d_logits", d_logits, logits.dtype, logits.shape);
-  rows.args.d_logits = element_offset(rows.op, d_logits);
+  rows.args.d_logits = offset32(rows.op, "d_logits", d_logits);
   rows.args.scale = scale;
   rows.launch(queue, {Arg::value(rows.args), logits, targets, d_logits});
 }
@@ -102,7 +101,7 @@ void cross_entropy_bwd(Queue& queue, const TensorView& logits, const TensorView&
 void kl_divergence_fwd(Queue& queue, const TensorView& reference, const TensorView& logits, const TensorView& kl) {
   Rows rows(queue, "kl_divergence_fwd", logits);
   check_tensor(rows.op, "reference", reference, logits.dtype, logits.shape);
-  rows.args.reference = element_offset(rows.op, reference);
+  rows.args.reference = offset32(rows.op, "reference", reference);
   rows.args.result = rows.per_row("kl", kl, DType::f32);
   rows.launch(queue, {Arg::value(rows.args), reference, logits, kl});
 }
@@ -114,8 +113,8 @@ void squared_error(Queue& queue, const TensorView& y, const TensorView& target, 
   const runtime::Workspace::Scope scope(queue.workspace());
   const TensorView partials = comparison.partials(queue, 1);
   LossArgs& args = comparison.args;
-  args.d_y = element_offset("squared_error", d_y);
-  args.sums = element_offset("squared_error", loss);
+  args.d_y = offset32("squared_error", "d_y", d_y);
+  args.sums = offset32("squared_error", "loss", loss);
   args.scale = scale;
   queue.launch("loss", "squared_error", comparison.macros, work_groups(comparison.macros, args.num_partials),
                {Arg::value(args), y, target, d_y, partials});
@@ -128,7 +127,7 @@ void relative_error_sums(Queue& queue, const TensorView& a, const TensorView& b,
   const runtime::Workspace::Scope scope(queue.workspace());
   const TensorView partials = comparison.partials(queue, 2);
   LossArgs& args = comparison.args;
-  args.sums = element_offset("relative_error_sums", sums);
+  args.sums = offset32("relative_error_sums", "sums", sums);
   queue.launch("loss", "relative_error", comparison.macros, work_groups(comparison.macros, args.num_partials), {Arg::value(args), a, b, partials});
   queue.launch("loss", "sum_partials", comparison.macros, work_groups(comparison.macros, 2), {Arg::value(args), partials, sums});
 }

@@ -1,7 +1,7 @@
 // Launchers of cl/quant/pack.cl: between row-major codes and the packed layout.
-#include <string>
+#include <string_view>
+#include <type_traits>
 
-#include "apiq/error.hpp"
 #include "ops/qmatmul_parts.hpp"
 #include "shared/types.h"
 
@@ -20,22 +20,16 @@ namespace {
 
 static_assert(sizeof(PackArgs) == 12 * 4 && std::is_trivially_copyable_v<PackArgs>);
 
-void expect(const std::string& what, const TensorView& view, DType dtype, std::uint64_t elements) {
-  if (view.dtype == dtype && view.elements() == elements) return;
-  throw ShapeError(what + ": expected " + std::string(name_of(dtype)) + " with " + std::to_string(elements) + " elements, got " +
-                   std::string(name_of(view.dtype)) + " " + view.shape.text());
-}
-
-PackArgs pack_args(const PackedWeightView& w) {
+PackArgs pack_args(std::string_view op, const PackedWeightView& w) {
   PackArgs a{};
   a.out_features = w.layout.out_features;
   a.in_features = w.layout.in_features;
   a.group_size = w.layout.group_size;
   a.groups = static_cast<std::uint32_t>(w.layout.groups());
   a.chunks = static_cast<std::uint32_t>(w.layout.chunks());
-  a.qweight = offset32(w.qweight);
-  a.scales = offset32(w.scales);
-  a.qzeros = offset32(w.qzeros);
+  a.qweight = offset32(op, "qweight", w.qweight);
+  a.scales = offset32(op, "scales", w.scales);
+  a.qzeros = offset32(op, "qzeros", w.qzeros);
   return a;
 }
 
@@ -50,24 +44,23 @@ void run(Queue& queue, std::string_view entry, const PackedWeightView& w, bool o
 
 }  // namespace
 
-void expect_packed(const char* op, const PackedWeightView& w) {
+void check_packed(const char* op, const PackedWeightView& w) {
   check_layout(w.layout, op);
-  const std::string where = "[" + std::string(op) + "] ";
-  expect(where + "qweight", w.qweight, DType::u32, w.layout.qweight_words());
-  expect(where + "scales", w.scales, DType::f16, w.layout.scale_count());
-  expect(where + "qzeros", w.qzeros, DType::u32, w.layout.qzeros_words());
+  check_elements(op, "qweight", w.qweight, DType::u32, w.layout.qweight_words());
+  check_elements(op, "scales", w.scales, DType::f16, w.layout.scale_count());
+  check_elements(op, "qzeros", w.qzeros, DType::u32, w.layout.qzeros_words());
 }
 
 void pack(Queue& queue, const TensorView& codes, const TensorView& scales, const TensorView& zeros, const PackedWeightView& w) {
-  expect_packed("pack", w);
+  check_packed("pack", w);
   const PackedLayout& l = w.layout;
-  expect("[pack] codes", codes, DType::u8, static_cast<std::uint64_t>(l.out_features) * l.in_features);
-  expect("[pack] scales", scales, DType::f16, l.out_features * l.groups());
-  expect("[pack] zeros", zeros, DType::u8, l.out_features * l.groups());
-  PackArgs a = pack_args(w);
-  a.codes = offset32(codes);
-  a.plain_scales = offset32(scales);
-  a.plain_zeros = offset32(zeros);
+  check_elements("pack", "codes", codes, DType::u8, static_cast<std::uint64_t>(l.out_features) * l.in_features);
+  check_elements("pack", "scales", scales, DType::f16, l.out_features * l.groups());
+  check_elements("pack", "zeros", zeros, DType::u8, l.out_features * l.groups());
+  PackArgs a = pack_args("pack", w);
+  a.codes = offset32("pack", "codes", codes);
+  a.plain_scales = offset32("pack", "scales", scales);
+  a.plain_zeros = offset32("pack", "zeros", zeros);
   const std::uint64_t rows = l.row_blocks() * kRowBlock;
   run(queue, "pack_codes", w, false, rows, l.chunks(), {Arg::value(a), codes, w.qweight});
   run(queue, "pack_scales", w, false, rows, l.groups(), {Arg::value(a), scales, w.scales});
@@ -75,20 +68,20 @@ void pack(Queue& queue, const TensorView& codes, const TensorView& scales, const
 }
 
 void unpack_codes(Queue& queue, const PackedWeightView& w, const TensorView& codes) {
-  expect_packed("unpack_codes", w);
-  expect("[unpack_codes] codes", codes, DType::u8, static_cast<std::uint64_t>(w.layout.out_features) * w.layout.in_features);
-  PackArgs a = pack_args(w);
-  a.codes = offset32(codes);
+  check_packed("unpack_codes", w);
+  check_elements("unpack_codes", "codes", codes, DType::u8, static_cast<std::uint64_t>(w.layout.out_features) * w.layout.in_features);
+  PackArgs a = pack_args("unpack_codes", w);
+  a.codes = offset32("unpack_codes", "codes", codes);
   run(queue, "unpack_codes", w, false, w.layout.out_features, w.layout.chunks(), {Arg::value(a), w.qweight, codes});
 }
 
 void dequantize(Queue& queue, const PackedWeightView& w, const TensorView& out) {
-  expect_packed("dequantize", w);
-  if (out.dtype != DType::f16) expect("[dequantize] out", out, DType::f32, static_cast<std::uint64_t>(w.layout.out_features) * w.layout.in_features);
-  else expect("[dequantize] out", out, DType::f16, static_cast<std::uint64_t>(w.layout.out_features) * w.layout.in_features);
-  PackArgs a = pack_args(w);
-  a.out = offset32(out);
-  run(queue, "dequantize", w, is_half(out) != 0, w.layout.out_features, w.layout.chunks(), {Arg::value(a), w.qweight, w.scales, w.qzeros, out});
+  check_packed("dequantize", w);
+  const bool half = check_half("dequantize", "out", out);
+  check_elements("dequantize", "out", out, out.dtype, static_cast<std::uint64_t>(w.layout.out_features) * w.layout.in_features);
+  PackArgs a = pack_args("dequantize", w);
+  a.out = offset32("dequantize", "out", out);
+  run(queue, "dequantize", w, half, w.layout.out_features, w.layout.chunks(), {Arg::value(a), w.qweight, w.scales, w.qzeros, out});
 }
 
 }  // namespace apiq::ops

@@ -15,8 +15,8 @@ void token_blocks(Queue& queue, const TensorView& x, std::uint64_t block_tokens,
   a.num_tokens = static_cast<std::uint32_t>(x.shape[0]);
   a.in_features = static_cast<std::uint32_t>(x.shape[1]);
   a.padded_features = static_cast<std::uint32_t>(out.shape[1]);
-  a.x = offset32(x);
-  a.out = offset32(out);
+  a.x = offset32(kQmatmul, "x", x);
+  a.out = offset32(kQmatmul, "out", out);
   const Macros tuned = queue.tuned("token_blocks");
   const auto ls = static_cast<std::size_t>(value_of(tuned, "LS")), features = static_cast<std::size_t>(value_of(tuned, "FEATURES"));
   queue.launch("token_blocks", "token_blocks", Macros{{"X_HALF", is_half(x)}, {"TOKENS", static_cast<int>(block_tokens)}} + tuned,
@@ -46,8 +46,8 @@ void qgemm(Queue& queue, const PackedWeightView& w, const LoraView& lora, const 
   }
 
   QmatmulArgs a = qmatmul_args(w, lora, x, y);
-  a.x = offset32(blocked_x);
-  a.lora_t = offset32(lora_t);
+  a.x = offset32(kQmatmul, "blocked_x", blocked_x);
+  a.lora_t = offset32(kQmatmul, "lora_t", lora_t);
   const auto ls = static_cast<std::size_t>(value_of(tuned, "LS")), ks = static_cast<std::size_t>(value_of(tuned, "KS"));
   const auto rows = static_cast<std::size_t>(value_of(tuned, "VW") * value_of(tuned, "RV"));
   const Macros meaning{{"BITS", static_cast<int>(w.layout.bits)},

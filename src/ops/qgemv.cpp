@@ -19,9 +19,9 @@ void gemv_input(Queue& queue, const PackedLayout& layout, const TensorView& x, c
   a.padded_features = static_cast<std::uint32_t>(layout.chunks() * kChunk);
   a.group_size = layout.group_size;
   a.groups = static_cast<std::uint32_t>(layout.groups());
-  a.x = offset32(x);
-  a.out = offset32(padded_x);
-  a.sums = offset32(sums);
+  a.x = offset32(kQmatmul, "x", x);
+  a.out = offset32(kQmatmul, "padded_x", padded_x);
+  a.sums = offset32(kQmatmul, "sums", sums);
   const Macros tuned = queue.tuned("gemv_input");
   const auto ls = static_cast<std::size_t>(value_of(tuned, "LS"));
   queue.launch("gemv_input", "gemv_input", Macros{{"X_HALF", is_half(x)}, {"BITS", static_cast<int>(layout.bits)}, {"VW", 1}} + tuned,
@@ -43,9 +43,9 @@ void qgemv(Queue& queue, const PackedWeightView& w, const LoraView& lora, const 
   }
 
   QmatmulArgs a = qmatmul_args(w, lora, x, y);
-  a.x = offset32(padded_x);
-  a.x_sums = offset32(sums);
-  a.lora_t = offset32(lora_t);
+  a.x = offset32(kQmatmul, "padded_x", padded_x);
+  a.x_sums = offset32(kQmatmul, "sums", sums);
+  a.lora_t = offset32(kQmatmul, "lora_t", lora_t);
   const Macros tuned = queue.tuned("qgemv");
   const auto ls = static_cast<std::size_t>(value_of(tuned, "LS")), ks = static_cast<std::size_t>(value_of(tuned, "KS"));
   const auto rows = static_cast<std::size_t>(value_of(tuned, "VW") * value_of(tuned, "RV"));

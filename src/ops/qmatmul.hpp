@@ -28,7 +28,7 @@ struct LoraView {
 ///   x f32|f16 [num_tokens, in_features], y f32|f16 [num_tokens, out_features]; must not alias.
 /// One row: mat-vec (qgemv); more: tiled (qgemm), where a token's result does not depend on the other tokens or on how many there are.
 /// The two differ in the last bits: the mat-vec applies scale and zero point per group. Enqueued; fp32 accumulation in a fixed order.
-/// Throws ShapeError, DeviceError.
+/// Throws ShapeError, Unsupported (past 2^32 elements), DeviceError.
 void qmatmul(Queue& queue, const PackedWeightView& w, const LoraView& lora, const TensorView& x, const TensorView& y);
 
 /// out = dequant(w), f32 or f16 [out_features, in_features]. For checks and export; nothing on the way of the data uses it.

@@ -1,11 +1,16 @@
 // The steps of qmatmul, each with its own launcher. Callers of the library use ops/qmatmul.hpp, which checks shapes once for all of them.
 #pragma once
+#include <string_view>
+
+#include "ops/checks.hpp"
 #include "ops/qmatmul.hpp"
 #include "shared/types.h"
 
 #include "shared/qmatmul_args.h"
 
 namespace apiq::ops {
+
+inline constexpr std::string_view kQmatmul = "qmatmul";  // starts the texts of every step: it is what callers called
 
 /// t = scaling * x A^T as f32 [ceil(num_tokens / block_tokens)][rank][block_tokens], zero for tokens past the end; rank > 0.
 ///   x f32|f16 [num_tokens, in_features].  Kernel: cl/matmul/lora_down.cl.
@@ -21,12 +26,6 @@ void qgemm(Queue& queue, const PackedWeightView& w, const LoraView& lora, const 
 QmatmulArgs qmatmul_args(const PackedWeightView& w, const LoraView& lora, const TensorView& x, const TensorView& y);
 
 /// Throws ShapeError unless the views hold exactly what the layout says, InvalidArgument if the layout itself is wrong; `op` starts the text.
-void expect_packed(const char* op, const PackedWeightView& w);
-
-/// Offset of a view for an argument struct. Throws Unsupported past 2^32 elements (no buffer of ours is that large).
-std::uint32_t offset32(const TensorView& view);
-
-/// 0 for f32, 1 for f16, as the kernels' HALF macros have it.
-inline int is_half(const TensorView& view) { return view.dtype == DType::f16 ? 1 : 0; }
+void check_packed(const char* op, const PackedWeightView& w);
 
 }  // namespace apiq::ops
