@@ -74,6 +74,9 @@ void check_usage(const Options& options, const Settings& s) {
   if (s.quantize.bits < 2 || s.quantize.bits > 4) throw UsageError("--bits: expected 2, 3 or 4, found " + std::to_string(s.quantize.bits));
   if (s.quantize.samples == 0) throw UsageError("--samples: expected 1 or more, found 0");
   if (s.quantize.batch_size == 0) throw UsageError("--batch-size: expected 1 or more, found 0");
+  if (options.given("epochs") && s.quantize.epochs == 0)
+    throw UsageError("--epochs: expected 1 or more, found 0; for plain rounding use --method rtn");
+  if (options.given("sequence-length") && s.quantize.sequence_length == 0) throw UsageError("--sequence-length: expected 2 or more, found 0");
   const auto methods = list_methods();
   const auto it = std::find_if(methods.begin(), methods.end(), [&](const MethodInfo& m) { return m.name == s.quantize.method; });
   if (it == methods.end()) throw UsageError("--method: '" + s.quantize.method + "' is not a method; see apiq-quantize --list-methods");

@@ -17,6 +17,7 @@ struct DeviceInfo {
   int device_index = 0;
   std::string name, vendor, driver, platform, platform_version, device_version, opencl_c_version, extensions;
   bool is_cpu = false;
+  bool shares_host_memory = false;  // integrated GPUs and CPUs
   unsigned compute_units = 0;
   std::uint64_t reported_global_bytes = 0;  // CPU devices report too little or too much: never used for planning there
   std::uint64_t reported_max_buffer_bytes = 0;

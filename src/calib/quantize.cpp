@@ -4,11 +4,15 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "apiq/error.hpp"
+#include "apiq/result.hpp"
 #include "apiq/version.hpp"
 #include "calib/scheduler.hpp"
+#include "calib/stop.hpp"
 #include "io/checkpoint.hpp"
 #include "tokenizer/token_file.hpp"
 #include "util/sha256.hpp"
@@ -61,6 +65,9 @@ void check_options(const QuantizeOptions& options, const quant::MethodTraits& tr
   if (options.batch_size == 0 || options.batch_size > options.samples)
     throw InvalidArgument("[--batch-size] expected 1 to " + std::to_string(options.samples) + " (--samples), found " +
                           std::to_string(options.batch_size));
+  if (options.samples % options.batch_size != 0)
+    throw InvalidArgument("[--batch-size] " + std::to_string(options.batch_size) + " does not divide --samples " + std::to_string(options.samples) +
+                          "; the last samples would never be used");
   if (options.sequence_length < 2 || options.sequence_length > config.max_position_embeddings)
     throw InvalidArgument("[--sequence-length] expected 2 to " + std::to_string(config.max_position_embeddings) +
                           " (the model's max_position_embeddings), found " + std::to_string(options.sequence_length));
@@ -73,10 +80,12 @@ void check_options(const QuantizeOptions& options, const quant::MethodTraits& tr
 
 calib::CalibrationSet load_calibration(const QuantizeOptions& options, const ModelDirectory& model) {
   if (options.calibration.empty()) return {};
-  const Tokenizer tokenizer = Tokenizer::from_files(model.side_files(), model.config().vocab_size, model.folder().string());
+  std::optional<Tokenizer> tokenizer;  // token ids need none
   std::vector<std::int32_t> tokens;
   for (const auto& path : options.calibration) {
-    const auto part = load_tokens(path, &tokenizer, model.config().vocab_size, options.text_field);
+    if (!tokenizer && !holds_token_ids(path))
+      tokenizer = Tokenizer::from_files(model.side_files(), model.config().vocab_size, model.folder().string());
+    const auto part = load_tokens(path, tokenizer ? &*tokenizer : nullptr, model.config().vocab_size, options.text_field);
     tokens.insert(tokens.end(), part.begin(), part.end());
   }
   return calib::sample_windows(tokens, options.samples, options.sequence_length, options.seed);
@@ -85,7 +94,7 @@ calib::CalibrationSet load_calibration(const QuantizeOptions& options, const Mod
 json options_to_json(const QuantizeOptions& o) {
   json out = {{"method", o.method}, {"bits", o.bits}, {"group_size", o.group_size}, {"symmetric", o.symmetric}, {"rank", o.rank},
               {"alpha", o.alpha},   {"seed", o.seed}};
-  if (!o.calibration.empty()) out.update({{"samples", o.samples}, {"sequence_length", o.sequence_length}});
+  if (!o.calibration.empty()) out.update({{"samples", o.samples}, {"sequence_length", o.sequence_length}, {"text_field", o.text_field}});
   if (o.epochs != 0)
     out.update({{"epochs", o.epochs},
                 {"batch_size", o.batch_size},
@@ -96,18 +105,27 @@ json options_to_json(const QuantizeOptions& o) {
   return out;
 }
 
+/// JSON text with sorted keys; bytes of a path that are not UTF-8 are replaced, not refused.
+std::string canonical(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+
 CheckpointMeta make_meta(const QuantizeOptions& options, const ModelDirectory& model, const DeviceInfo& device) {
-  json inputs = json::object();
+  json inputs = json::object(), environment = json::object();
   for (const auto& [name, hash] : model.hashes()) inputs["model/" + name] = hash;
-  for (const auto& path : options.calibration) inputs["calibration/" + path.filename().string()] = sha256_of_file(path);
-  const json provenance = {{"program", "apiq-quantize"},
-                           {"version", version()},
-                           {"commit", commit()},
-                           {"command", options.command},
-                           {"device", {{"name", device.name}, {"vendor", device.vendor}, {"driver", device.driver}, {"platform", device.platform}}},
-                           {"seed", options.seed},
-                           {"inputs", inputs}};
-  return {options.method, options_to_json(options).dump(), provenance.dump(), model.side_files()};
+  for (std::size_t i = 0; i < options.calibration.size(); ++i)
+    inputs["calibration/" + std::to_string(i) + "/" + options.calibration[i].filename().string()] = sha256_of_file(options.calibration[i]);
+  // What else can change the result: see docs/cli.md.
+  for (const char* name : {"APIQ_BUILD_OPTIONS", "APIQ_GEMM", "APIQ_PRESET", "APIQ_TUNING_DIR"})
+    if (const char* value = std::getenv(name)) environment[name] = value;
+  const json device_json = {{"name", device.name},
+                            {"vendor", device.vendor},
+                            {"driver", device.driver},
+                            {"platform", device.platform},
+                            {"platform_version", device.platform_version},
+                            {"device_version", device.device_version}};
+  const json provenance = {{"program", "apiq-quantize"}, {"version", version()},  {"commit", commit()},   {"libraries", library_versions()},
+                           {"command", options.command}, {"device", device_json}, {"seed", options.seed}, {"inputs", inputs},
+                           {"environment", environment}};
+  return {options.method, canonical(options_to_json(options)), canonical(provenance), model.side_files()};
 }
 
 json number_or_null(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
@@ -141,9 +159,13 @@ QuantizeResult quantize(Device& device, const QuantizeOptions& asked, const Call
   const ModelDirectory model = ModelDirectory::open(asked.model);
   const QuantizeOptions options = resolve(asked, traits, model.config());
   check_options(options, traits, model.config(), model.tensors());
-  for (const TensorInfo& info : model.tensors().tensors()) check_finite(info, model.tensors().bytes(info.name));
+  for (const TensorInfo& info : model.tensors().tensors()) {
+    throw_if_stopped(callbacks);
+    check_finite(info, model.tensors().bytes(info.name));
+  }
   const calib::CalibrationSet set = load_calibration(options, model);
   CheckpointWriter writer(options.output, make_meta(options, model, device.info()));
+  throw_if_stopped(callbacks);
   copy_other_tensors(model, writer);
 
   QuantizeResult result;

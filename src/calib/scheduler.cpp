@@ -4,9 +4,11 @@
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <cstdio>
 #include <optional>
 
 #include "apiq/error.hpp"
+#include "calib/stop.hpp"
 #include "calib/stream.hpp"
 #include "ops/gemm.hpp"
 #include "ops/nn.hpp"
@@ -103,8 +105,8 @@ void Schedule::start_streams() {
   reserve_ = working_set_bytes(config_, options_, set_.sequence_length);
   const TensorInfo& info = *model_.tensors().find("model.embed_tokens.weight");
   const DeviceTensor embedding = model::upload_tensor(queue_, info, model_.tensors().bytes(info.name));
-  full_.emplace(queue_, config_, *rope_, set_, embedding, reserve_);
-  quantized_.emplace(queue_, config_, *rope_, set_, embedding, reserve_);
+  full_.emplace(queue_, config_, *rope_, set_, embedding, reserve_, callbacks_);
+  quantized_.emplace(queue_, config_, *rope_, set_, embedding, reserve_, callbacks_);
 }
 
 ScheduleResult Schedule::run() {
@@ -177,6 +179,7 @@ void Schedule::solve(std::uint32_t block, std::uint32_t linear, BlockReport& rep
     problem.tokens_per_sample = set_.sequence_length;
     targets = ActivationStore(queue_, problem.num_samples, set_.sequence_length, weight.shape[0], reserve_, "full-precision outputs");
     for (std::uint32_t i = 0; i < problem.num_samples; ++i) {
+      throw_if_stopped(callbacks_);
       ops::matmul_nt(queue_, full_->inputs().open(i), weight, targets.create(i));
       targets.commit(i);
     }
@@ -207,8 +210,7 @@ double Schedule::output_error() {
 }
 
 void Schedule::report_progress(std::uint32_t block, std::uint32_t linear, std::uint64_t steps) const {
-  if (callbacks_.stop != nullptr && callbacks_.stop->load())
-    throw Interrupted("interrupted in block " + std::to_string(block + 1) + "; no output was written");
+  throw_if_stopped(callbacks_);
   if (!callbacks_.progress) return;
   const std::uint64_t done = (std::uint64_t{block} * model::kLinearCount + linear) * steps_per_linear_ + steps;
   callbacks_.progress({"block " + std::to_string(block + 1) + "/" + std::to_string(config_.num_hidden_layers) + " " + kBlockLinears[linear], done,

@@ -1,5 +1,6 @@
 #include "calib/stream.hpp"
 
+#include "calib/stop.hpp"
 #include "ops/nn.hpp"
 
 namespace apiq::calib {
@@ -7,15 +8,17 @@ namespace apiq::calib {
 using runtime::Workspace;
 
 Stream::Stream(Queue& queue, const ModelConfig& config, const model::RopeTables& rope, const CalibrationSet& set, const TensorView& embedding,
-               std::uint64_t reserve_bytes)
+               std::uint64_t reserve_bytes, const Callbacks& callbacks)
     : queue_(queue),
       config_(config),
       rope_(rope),
+      callbacks_(callbacks),
       num_samples_(static_cast<std::uint32_t>(set.samples.size())),
       tokens_(set.sequence_length),
       reserve_bytes_(reserve_bytes),
       residuals_(queue, num_samples_, tokens_, config.hidden_size, reserve_bytes, "residual stream") {
   for (std::uint32_t i = 0; i < num_samples_; ++i) {
+    throw_if_stopped(callbacks_);
     Workspace::Scope scope(queue.workspace());
     const TensorView ids = queue.workspace().allocate(DType::u32, {tokens_});
     queue.write(ids, set.samples[i].data());
@@ -32,6 +35,7 @@ void Stream::begin_block(const TensorView& input_norm) {
   inputs_ = {};
   inputs_ = make_inputs(config_.hidden_size);
   for (std::uint32_t i = 0; i < num_samples_; ++i) {
+    throw_if_stopped(callbacks_);
     ops::rmsnorm_fwd(queue_, residuals_.open(i), input_norm, config_.rms_norm_eps, inputs_.create(i));
     inputs_.commit(i);
   }
@@ -41,6 +45,7 @@ void Stream::advance(std::uint32_t stage, const ApplyLinear& apply, const Tensor
   const std::uint64_t features[] = {config_.q_features(), config_.hidden_size, config_.intermediate_size};
   ActivationStore next = make_inputs(features[stage]);
   for (std::uint32_t i = 0; i < num_samples_; ++i) {
+    throw_if_stopped(callbacks_);
     Workspace::Scope scope(queue_.workspace());
     const auto scratch = [&](std::uint64_t width) { return queue_.workspace().allocate(DType::f32, {tokens_, width}); };
     const TensorView x = inputs_.open(i), out = next.create(i);
@@ -69,6 +74,7 @@ void Stream::advance(std::uint32_t stage, const ApplyLinear& apply, const Tensor
 
 void Stream::end_block(const ApplyLinear& apply) {
   for (std::uint32_t i = 0; i < num_samples_; ++i) {
+    throw_if_stopped(callbacks_);
     Workspace::Scope scope(queue_.workspace());
     const TensorView down = queue_.workspace().allocate(DType::f32, {tokens_, config_.hidden_size}), residual = residuals_.open(i);
     apply(model::kDown, inputs_.open(i), down);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 
+#include "apiq/progress.hpp"
 #include "calib/activation_store.hpp"
 #include "calib/calibration_set.hpp"
 #include "model/block.hpp"
@@ -17,7 +18,7 @@ class Stream {
  public:
   /// Residuals start as the embeddings of the samples.
   Stream(Queue& queue, const ModelConfig& config, const model::RopeTables& rope, const CalibrationSet& set, const TensorView& embedding,
-         std::uint64_t reserve_bytes);
+         std::uint64_t reserve_bytes, const Callbacks& callbacks);
 
   /// Inputs of stage 0 of a block.
   void begin_block(const TensorView& input_norm);
@@ -34,6 +35,7 @@ class Stream {
   Queue& queue_;
   const ModelConfig& config_;
   const model::RopeTables& rope_;
+  const Callbacks& callbacks_;  // asked before every sample whether to stop
   std::uint32_t num_samples_;
   std::uint64_t tokens_, reserve_bytes_;
   ActivationStore residuals_, inputs_;

@@ -27,16 +27,14 @@ struct Totals {
 };
 
 struct Window {
-  std::vector<std::int32_t> ids;
-  std::uint64_t first_scored = 1;  // ids[first_scored ..] are predicted
+  std::uint64_t begin = 0;         // first token
+  std::uint64_t first_scored = 1;  // of the window's tokens, these and later ones are predicted
 };
 
-std::vector<Window> cut_windows(const std::vector<std::int32_t>& tokens, std::uint64_t length, std::uint64_t stride) {
+std::vector<Window> cut_windows(std::uint64_t num_tokens, std::uint64_t length, std::uint64_t stride) {
   std::vector<Window> out;
-  for (std::uint64_t begin = 0; begin + length <= tokens.size(); begin += stride) {
-    const auto at = tokens.begin() + static_cast<std::ptrdiff_t>(begin);
-    out.push_back({{at, at + static_cast<std::ptrdiff_t>(length)}, begin == 0 || stride == length ? 1 : length - stride});
-  }
+  for (std::uint64_t begin = 0; begin + length <= num_tokens; begin += stride)
+    out.push_back({begin, begin == 0 || stride == length ? 1 : length - stride});
   return out;
 }
 
@@ -48,21 +46,21 @@ std::vector<T> read(Queue& queue, const TensorView& view) {
 }
 
 /// Adds one window's predictions to the totals.
-void score(const ModelImpl& model, const ModelImpl* reference, const Window& window, Totals& totals) {
+void score(const ModelImpl& model, const ModelImpl* reference, const std::vector<std::int32_t>& ids, std::uint64_t first_scored, Totals& totals) {
   Queue& queue = model.queue();
   Workspace::Scope scope(queue.workspace());
   const auto scratch = [&](DType dtype, const Shape& shape) { return queue.workspace().allocate(dtype, shape); };
-  const std::uint64_t length = window.ids.size(), vocab = model.config().vocab_size;
+  const std::uint64_t length = ids.size(), vocab = model.config().vocab_size;
   const TensorView hidden = scratch(model.activation_dtype(), {length, model.config().hidden_size});
-  model.forward(window.ids, nullptr, 0, hidden);
+  model.forward(ids, nullptr, 0, hidden);
   TensorView reference_hidden;
   if (reference != nullptr) {
     reference_hidden = scratch(reference->activation_dtype(), {length, reference->config().hidden_size});
-    reference->forward(window.ids, nullptr, 0, reference_hidden);
+    reference->forward(ids, nullptr, 0, reference_hidden);
   }
   const TensorView targets = scratch(DType::u32, {length});
-  queue.write(targets, window.ids.data());
-  for (std::uint64_t first = window.first_scored; first < length; first += kLogitRows) {
+  queue.write(targets, ids.data());
+  for (std::uint64_t first = first_scored; first < length; first += kLogitRows) {
     Workspace::Scope rows_scope(queue.workspace());
     const std::uint64_t rows = std::min(kLogitRows, length - first);
     const TensorView logits = scratch(DType::f32, {rows, vocab}), loss = scratch(DType::f32, {rows}), top = scratch(DType::u32, {rows});
@@ -99,10 +97,9 @@ PerplexityResult evaluate_perplexity(Model& model, const PerplexityOptions& opti
     throw InvalidArgument("[--reference] " + reference->summary().path + " has a vocabulary of " +
                           std::to_string(reference->impl().config().vocab_size) + ", the model " + std::to_string(impl.config().vocab_size) +
                           "; KL divergence needs the same");
-  const bool raw_ids = options.text.extension() == ".u16" || options.text.extension() == ".u32";
-  auto tokens = load_tokens(options.text, raw_ids ? nullptr : &impl.tokenizer(), impl.config().vocab_size, options.text_field);
+  auto tokens = load_tokens(options.text, holds_token_ids(options.text) ? nullptr : &impl.tokenizer(), impl.config().vocab_size, options.text_field);
   if (options.max_tokens != 0 && tokens.size() > options.max_tokens) tokens.resize(options.max_tokens);
-  const auto windows = cut_windows(tokens, length, stride);
+  const auto windows = cut_windows(tokens.size(), length, stride);
   if (windows.empty())
     throw InvalidArgument(options.text.string() + ": " + std::to_string(tokens.size()) + " tokens are less than one window of " +
                           std::to_string(length) + "; give more text or a smaller --sequence-length");
@@ -110,7 +107,11 @@ PerplexityResult evaluate_perplexity(Model& model, const PerplexityOptions& opti
   Totals totals;
   for (std::size_t i = 0; i < windows.size(); ++i) {
     if (callbacks.stop != nullptr && callbacks.stop->load()) throw Interrupted("interrupted after " + std::to_string(i) + " windows");
-    score(impl, reference != nullptr ? &reference->impl() : nullptr, windows[i], totals);
+    const auto first = tokens.begin() + static_cast<std::ptrdiff_t>(windows[i].begin);
+    score(impl, reference != nullptr ? &reference->impl() : nullptr, {first, first + length}, windows[i].first_scored, totals);
+    if (!std::isfinite(totals.nll))
+      throw Error("[eval] window " + std::to_string(i) +
+                  " has a loss that is not finite: the model's weights are damaged or overflow; check it with apiq-inspect --verify");
     if (callbacks.progress) callbacks.progress({"perplexity", i + 1, windows.size(), elapsed()});
   }
   PerplexityResult result;

@@ -17,6 +17,8 @@ Sampler::Sampler(const GenerateOptions& options)
 }
 
 std::int32_t Sampler::choose(std::span<const float> logits) {
+  if (!std::all_of(logits.begin(), logits.end(), [](float value) { return std::isfinite(value); }))
+    throw Error("[generate] the model's logits are not finite: its weights are damaged or overflow; check the model with apiq-inspect --verify");
   if (temperature_ == 0) return static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
   std::vector<std::int32_t> order(logits.size());
   std::iota(order.begin(), order.end(), 0);

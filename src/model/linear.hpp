@@ -24,8 +24,6 @@ class Linear {
   /// x [num_tokens, in_features], y [num_tokens, out_features], f32 or f16. Enqueued.
   void forward(Queue& queue, const TensorView& x, const TensorView& y) const;
 
-  std::uint32_t in_features() const { return in_features_; }
-  std::uint32_t out_features() const { return out_features_; }
   bool is_packed() const { return dense_.empty(); }
   /// Bytes of weights and adapter read by one forward.
   std::uint64_t weight_bytes() const;

@@ -1,5 +1,7 @@
 #include "model/model_impl.hpp"
 
+#include <algorithm>
+
 #include "apiq/error.hpp"
 #include "ops/gemm.hpp"
 #include "ops/nn.hpp"
@@ -13,7 +15,7 @@ using runtime::Queue;
 using runtime::TensorView;
 using runtime::Workspace;
 
-KvCache::KvCache(Queue& queue, const ModelConfig& config, std::uint32_t capacity, DType dtype) : capacity_(capacity) {
+KvCache::KvCache(Queue& queue, const ModelConfig& config, std::uint32_t capacity, DType dtype) {
   for (std::uint32_t i = 0; i < config.num_hidden_layers; ++i) {
     k_.emplace_back(queue.device(), dtype, Shape{capacity, config.kv_features()}, "key cache");
     v_.emplace_back(queue.device(), dtype, Shape{capacity, config.kv_features()}, "value cache");
@@ -82,7 +84,6 @@ void ModelImpl::load_parts(const std::function<StoredTensor(const std::string&)>
 }
 
 void ModelImpl::finish_loading() {
-  rope_ = std::make_unique<model::RopeTables>(queue_, config_, config_.max_position_embeddings);
   activations_ = queue_.device().tuning().choice("activations", "f32") == "f16" ? DType::f16 : DType::f32;
   summary_.vocab_size = config_.vocab_size;
   summary_.max_position_embeddings = config_.max_position_embeddings;
@@ -96,11 +97,24 @@ const Tokenizer& ModelImpl::tokenizer() const {
   return *tokenizer_;
 }
 
+const model::RopeTables& ModelImpl::rope(std::uint32_t positions) const {
+  const std::uint64_t have = rope_ ? rope_->cos.shape()[0] : 0;
+  if (have < positions) {
+    // Doubling keeps the number of rebuilds small while a long text grows.
+    const auto size =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(config_.max_position_embeddings, std::max<std::uint64_t>(positions, 2 * have)));
+    rope_.reset();
+    rope_ = std::make_unique<model::RopeTables>(queue_, config_, size);
+  }
+  return *rope_;
+}
+
 void ModelImpl::forward(const std::vector<std::int32_t>& ids, KvCache* cache, std::uint32_t first_position, const TensorView& hidden) const {
   const std::uint64_t tokens = ids.size();
   if (first_position + tokens > config_.max_position_embeddings)
     throw InvalidArgument("[model] " + std::to_string(first_position + tokens) + " positions are more than the model's max_position_embeddings of " +
                           std::to_string(config_.max_position_embeddings));
+  const model::RopeTables& tables = rope(static_cast<std::uint32_t>(first_position + tokens));
   Workspace::Scope scope(queue_.workspace());
   const TensorView device_ids = queue_.workspace().allocate(DType::u32, {tokens});
   queue_.write(device_ids, ids.data());
@@ -112,7 +126,7 @@ void ModelImpl::forward(const std::vector<std::int32_t>& ids, KvCache* cache, st
     shared.v = queue_.workspace().allocate(hidden.dtype, {tokens, config_.kv_features()});
   }
   for (std::uint32_t i = 0; i < blocks_.size(); ++i)
-    model::block_forward(queue_, config_, *rope_, blocks_[i], hidden, cache != nullptr ? cache->layer(i) : shared, first_position);
+    model::block_forward(queue_, config_, tables, blocks_[i], hidden, cache != nullptr ? cache->layer(i) : shared, first_position);
 }
 
 void ModelImpl::logits(const TensorView& hidden, const TensorView& out) const {

@@ -21,10 +21,8 @@ class KvCache {
  public:
   KvCache(runtime::Queue& queue, const ModelConfig& config, std::uint32_t capacity, DType dtype);
   model::KvView layer(std::uint32_t index) const { return {k_[index], v_[index]}; }
-  std::uint32_t capacity() const { return capacity_; }
 
  private:
-  std::uint32_t capacity_;
   std::vector<runtime::DeviceTensor> k_, v_;
 };
 
@@ -34,7 +32,6 @@ class ModelImpl {
 
   const ModelConfig& config() const { return config_; }
   const ModelSummary& summary() const { return summary_; }
-  const std::map<std::string, std::string>& side_files() const { return side_files_; }
   runtime::Queue& queue() const { return queue_; }
   DType activation_dtype() const { return activations_; }
   /// Loaded at first use, from the model's own files.
@@ -66,7 +63,8 @@ class ModelImpl {
   runtime::DeviceTensor head_;       // empty when tied
   runtime::DeviceTensor norm_;
   std::vector<model::Block> blocks_;
-  std::unique_ptr<model::RopeTables> rope_;
+  const model::RopeTables& rope(std::uint32_t positions) const;
+  mutable std::unique_ptr<model::RopeTables> rope_;  // as many positions as were needed so far
   mutable std::unique_ptr<Tokenizer> tokenizer_;
 };
 

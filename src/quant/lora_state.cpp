@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "apiq/error.hpp"
 #include "util/half.hpp"
 #include "util/random.hpp"
 
@@ -33,7 +34,11 @@ void LoraState::store(Queue& queue, QuantizedLinear& linear) const {
   const auto rounded = [&](const TensorView& view) {
     const std::vector<float> values = runtime::read_floats(queue, view);
     std::vector<std::uint16_t> out(values.size());
-    for (std::size_t i = 0; i < values.size(); ++i) out[i] = float_to_half(values[i]);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      out[i] = float_to_half(values[i]);
+      if (!std::isfinite(half_to_float(out[i])))
+        throw Error("[lora] a trained value of " + std::to_string(values[i]) + " does not fit binary16; lower --lora-learning-rate");
+    }
     return out;
   };
   linear.lora_A = rounded(A());

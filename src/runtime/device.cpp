@@ -1,5 +1,6 @@
 #include "runtime/device.hpp"
 
+#include <cstdio>
 #include <cstdlib>
 #include <map>
 

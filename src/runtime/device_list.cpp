@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <tuple>
 
 #include "apiq/error.hpp"
 #include "runtime/opencl.hpp"
@@ -34,6 +35,7 @@ DeviceInfo describe(const cl::Platform& platform, const cl::Device& device) {
   info.opencl_c_version = trimmed(device.getInfo<CL_DEVICE_OPENCL_C_VERSION>());
   info.extensions = trimmed(device.getInfo<CL_DEVICE_EXTENSIONS>());
   info.is_cpu = (device.getInfo<CL_DEVICE_TYPE>() & CL_DEVICE_TYPE_CPU) != 0;
+  info.shares_host_memory = device.getInfo<CL_DEVICE_HOST_UNIFIED_MEMORY>() != CL_FALSE;
   info.compute_units = device.getInfo<CL_DEVICE_MAX_COMPUTE_UNITS>();
   info.reported_global_bytes = device.getInfo<CL_DEVICE_GLOBAL_MEM_SIZE>();
   info.reported_max_buffer_bytes = device.getInfo<CL_DEVICE_MAX_MEM_ALLOC_SIZE>();
@@ -41,8 +43,8 @@ DeviceInfo describe(const cl::Platform& platform, const cl::Device& device) {
   info.max_work_group_size = device.getInfo<CL_DEVICE_MAX_WORK_GROUP_SIZE>();
   // A CPU device shares the host's memory and reports sizes that have nothing to do with it.
   info.default_budget_bytes = info.is_cpu ? physical_memory_bytes() / 2 : info.reported_global_bytes / 10 * 9;
-  // 1 GiB is what every platform takes; more only where the device says so.
-  info.max_buffer_bytes = std::max(std::min(kGiB, info.default_budget_bytes), info.reported_max_buffer_bytes);
+  // On CPUs 1 GiB works whatever is reported; elsewhere the driver may refuse more than it reports.
+  info.max_buffer_bytes = info.is_cpu ? std::max(kGiB, info.reported_max_buffer_bytes) : info.reported_max_buffer_bytes;
   info.has_fp16_arithmetic = info.extensions.find("cl_khr_fp16") != std::string::npos;
   info.has_sub_groups = info.extensions.find("cl_khr_subgroups") != std::string::npos;
   return info;
@@ -92,7 +94,7 @@ FoundDevice choose_device(const std::vector<FoundDevice>& devices, const std::st
     throw Unsupported(
         "[device] no OpenCL device found; install a driver (pocl-opencl-icd for the CPU, or the GPU vendor's) and check with apiq-devices");
   const FoundDevice* best = nullptr;
-  const auto rank = [](const DeviceInfo& info) { return std::pair(!info.is_cpu, info.compute_units); };
+  const auto rank = [](const DeviceInfo& info) { return std::tuple(!info.is_cpu, !info.shares_host_memory, info.compute_units); };
   for (const auto& device : devices)
     if (matches(device.info, selector) && (best == nullptr || rank(device.info) > rank(best->info))) best = &device;
   if (best == nullptr) throw Unsupported("[device] nothing matches --device '" + selector + "'; there are: " + listing(devices));

@@ -20,9 +20,13 @@ fs::path tuning_folder() {
 }
 
 fs::path cache_folder() {
-  if (const char* own = std::getenv("APIQ_CACHE_DIR")) return own;
-  if (const char* xdg = std::getenv("XDG_CACHE_HOME")) return fs::path(xdg) / "apiq";
-  if (const char* home = std::getenv("HOME")) return fs::path(home) / ".cache" / "apiq";
+  const auto set = [](const char* name) -> const char* {
+    const char* value = std::getenv(name);
+    return value != nullptr && *value != '\0' ? value : nullptr;
+  };
+  if (const char* own = set("APIQ_CACHE_DIR")) return own;
+  if (const char* xdg = set("XDG_CACHE_HOME")) return fs::path(xdg) / "apiq";
+  if (const char* home = set("HOME")) return fs::path(home) / ".cache" / "apiq";
   return {};
 }
 

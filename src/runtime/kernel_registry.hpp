@@ -1,5 +1,5 @@
 // What kernels there are: one row per program (a .cl file), with its sources, meanings, tunables and presets. Launchers, the
-// self-test, the offline compile check and the tuner all read this table.
+// tests and the offline compile check all read this table.
 #pragma once
 #include <span>
 #include <string>

@@ -29,9 +29,7 @@ void Queue::launch(std::string_view program, std::string_view entry, const Macro
   cl_uint index = 0;
   for (const Arg& arg : args) {
     cl_int code;
-    if (arg.local_) {
-      code = clSetKernelArg(kernel, index, arg.bytes_, nullptr);
-    } else if (arg.data_ != nullptr) {
+    if (arg.data_ != nullptr) {
       code = clSetKernelArg(kernel, index, arg.bytes_, arg.data_);
     } else {
       cl_mem memory = static_cast<cl_mem>(arg.memory_);

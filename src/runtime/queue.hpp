@@ -21,26 +21,24 @@ struct Range {
   std::array<std::size_t, 3> local{1, 1, 1};
 };
 
-/// One kernel argument: a by-value struct from cl/shared, a tensor's buffer (its offset travels in the struct), or local memory.
+/// One kernel argument: a by-value struct from cl/shared, or a tensor's buffer (its offset travels in the struct).
 class Arg {
  public:
   Arg(const TensorView& view) : memory_(view.memory) {}               // NOLINT: implicit by design, launch lists stay short
   Arg(const DeviceTensor& tensor) : memory_(tensor.view().memory) {}  // NOLINT
   template <class T>
   requires(std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> && sizeof(T) % 4 == 0) static Arg value(const T& value) {
-    return Arg(&value, sizeof(T), false);
+    return Arg(&value, sizeof(T));
   }
-  static Arg local(std::size_t bytes) { return Arg(nullptr, bytes, true); }
   /// An unused pointer argument.
   static Arg none() { return Arg(TensorView{}); }
 
  private:
   friend class Queue;
-  Arg(const void* data, std::size_t bytes, bool local) : data_(data), bytes_(bytes), local_(local) {}
+  Arg(const void* data, std::size_t bytes) : data_(data), bytes_(bytes) {}
   void* memory_ = nullptr;
   const void* data_ = nullptr;
   std::size_t bytes_ = 0;
-  bool local_ = false;
 };
 
 class Queue {

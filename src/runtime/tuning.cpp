@@ -31,10 +31,14 @@ Tuning::Tuning(const DeviceInfo& info) : is_cpu_(info.is_cpu) {
   if (!file) return;
   try {
     const auto json = nlohmann::json::parse(file);
-    for (const auto& [key, values] : json.at("tunables").items()) measured_[key] = values.get<std::map<std::string, int>>();
+    for (const auto& [key, values] : json.at("tunables").items()) {
+      measured_[key] = values.get<std::map<std::string, int>>();
+      for (const auto& [name, value] : measured_[key])
+        if (value < 1) throw FormatError(path.string() + ": " + key + "." + name + " is " + std::to_string(value) + "; expected at least 1");
+    }
     for (const auto& [key, value] : json.at("choices").items()) choices_[key] = value.get<std::string>();
   } catch (const nlohmann::json::exception& error) {
-    throw FormatError(path.string() + ": not a tuning file (" + error.what() + "); remove it or run the tuner again");
+    throw FormatError(path.string() + ": not a tuning file (" + error.what() + "); correct or remove it");
   }
 }
 

@@ -51,6 +51,8 @@ std::string read_jsonl(const std::string& bytes, const std::string& field, const
 
 }  // namespace
 
+bool holds_token_ids(const std::filesystem::path& path) { return path.extension() == ".u16" || path.extension() == ".u32"; }
+
 std::vector<std::int32_t> load_tokens(const std::filesystem::path& path, const Tokenizer* tokenizer, std::uint32_t vocab_size,
                                       const std::string& text_field) {
   const std::string where = path.string(), extension = path.extension().string();

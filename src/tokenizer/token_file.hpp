@@ -9,6 +9,9 @@
 
 namespace apiq {
 
+/// True for .u16 and .u32: raw ids, which need no tokenizer.
+bool holds_token_ids(const std::filesystem::path& path);
+
 /// The whole file as one token sequence.
 ///   .u16 .u32   ids as they are; every id below vocab_size, else FormatError with its position
 ///   .jsonl      the string field `text_field` of each line; texts joined by a blank line, encoded in one call

@@ -113,6 +113,7 @@ TEST_F(QuantizeTest, RefusesOptionsThatDoNotFitAndLeavesNoFile) {
   refused([](auto& o) { o.calibration.clear(); });
   refused([](auto& o) { o.sequence_length = 513; });
   refused([](auto& o) { o.batch_size = 3; });
+  refused([](auto& o) { o.samples = 5, o.batch_size = 2; });
   refused([](auto& o) { o.method = "magic"; });
   refused([](auto& o) { o.lora_learning_rate = -1.0f; });
   refused([](auto& o) { o.model = "/no/such/folder"; });
@@ -121,6 +122,17 @@ TEST_F(QuantizeTest, RefusesOptionsThatDoNotFitAndLeavesNoFile) {
   callbacks.stop = &stop;
   EXPECT_THROW(quantize(testing::public_device(), options(), callbacks), Interrupted);
   EXPECT_TRUE(fs::is_empty(folder_.path()));
+}
+
+TEST_F(QuantizeTest, TokenIdsNeedNoTokenizer) {
+  auto o = options();
+  const test::TemporaryFolder model;
+  for (const char* name : {"config.json", "model.safetensors"}) fs::copy(o.model / name, model.path() / name);
+  std::string ids;
+  for (int i = 0; i < 200; ++i) ids += {static_cast<char>(i), static_cast<char>(i % 16)};
+  o.model = model.path();
+  o.calibration = {model.write("ids.u16", ids)};
+  EXPECT_EQ(quantize(testing::public_device(), o).blocks.size(), 6u);
 }
 
 TEST_F(QuantizeTest, WholeRowsAndSymmetricGridsAreStoredAsTrained) {

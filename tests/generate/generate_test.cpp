@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 #include <map>
 
@@ -87,6 +88,13 @@ TEST(Sampler, DrawsFollowTheProbabilities) {
   options.top_p = 1;
   options.temperature = 0.5f;  // squares the odds: 0.25 : 0.09 : 0.0225 : 0.0025
   EXPECT_NEAR(draws(options, logits, 20000)[0] / 20000.0, 0.25 / 0.365, 0.018);
+}
+
+TEST(Sampler, RefusesLogitsThatAreNotFinite) {
+  GenerateOptions options;
+  EXPECT_THROW(Sampler(options).choose(std::vector<float>{1, std::nanf(""), 2}), Error);
+  options.temperature = 1;
+  EXPECT_THROW(Sampler(options).choose(std::vector<float>{1, INFINITY, 2}), Error);
 }
 
 TEST(Sampler, RefusesOptionsOutOfRange) {

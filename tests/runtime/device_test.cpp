@@ -9,18 +9,19 @@
 namespace apiq {
 namespace {
 
-runtime::FoundDevice fake(int platform, int index, const char* name, bool is_cpu, unsigned units) {
+runtime::FoundDevice fake(int platform, int index, const char* name, bool is_cpu, bool shares_host_memory, unsigned units) {
   runtime::FoundDevice device;
   device.info.platform_index = platform;
   device.info.device_index = index;
   device.info.name = name;
   device.info.is_cpu = is_cpu;
+  device.info.shares_host_memory = shares_host_memory;
   device.info.compute_units = units;
   return device;
 }
 
-const std::vector<runtime::FoundDevice> kMachine = {fake(0, 0, "pthread-znver4", true, 64), fake(1, 0, "Iris Xe", false, 96),
-                                                    fake(2, 0, "NVIDIA H200", false, 132), fake(2, 1, "NVIDIA H200", false, 132)};
+const std::vector<runtime::FoundDevice> kMachine = {fake(0, 0, "pthread-znver4", true, true, 64), fake(1, 0, "Iris Xe", false, true, 512),
+                                                    fake(2, 0, "NVIDIA H200", false, false, 132), fake(2, 1, "NVIDIA H200", false, false, 132)};
 
 std::string chosen(const std::string& selector) {
   const auto info = runtime::choose_device(kMachine, selector).info;
@@ -28,7 +29,7 @@ std::string chosen(const std::string& selector) {
 }
 
 TEST(ChooseDevice, FollowsTheSelector) {
-  EXPECT_EQ(chosen("auto"), "2:0") << "the largest GPU, the first of equals";
+  EXPECT_EQ(chosen("auto"), "2:0") << "memory of its own before shared memory, the first of equals";
   EXPECT_EQ(chosen("gpu"), "2:0");
   EXPECT_EQ(chosen("cpu"), "0:0");
   EXPECT_EQ(chosen("2:1"), "2:1");

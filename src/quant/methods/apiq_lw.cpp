@@ -64,11 +64,11 @@ void Trainer::step(std::uint32_t first_sample, const TensorView& loss) {
 
 LinearResult Trainer::run() {
   const TrainOptions& train = problem_.train;
-  const std::uint32_t batches = problem_.num_samples / train.batch_size;  // a remainder is dropped, as in the paper's code
+  const std::uint32_t batches = problem_.num_samples / train.batch_size;
   const double outputs = static_cast<double>(train.batch_size) * problem_.tokens_per_sample * problem_.out_features();
   const DeviceTensor losses(queue_.device(), DType::f32, {batches}, "losses");
   LinearResult result;
-  // Samples keep their order, as in the released code: shuffled epochs were not better on our models (novels-6m, stories3m).
+  // Samples keep their order: the authors shuffle every epoch, which was not better on our models (docs/methods.md).
   for (std::uint32_t epoch = 0; epoch < train.epochs; ++epoch) {
     for (std::uint32_t batch = 0; batch < batches; ++batch) {
       step(batch * train.batch_size, losses.view().rows(batch, 1));
@@ -95,12 +95,7 @@ MethodTraits ApiqLw::traits() const {
   // Defaults of the authors' layer-wise development code (specification, 2.4).
   return {.needs_inputs = true,
           .uses_lora = true,
-          .defaults = {.epochs = 10,
-                       .batch_size = 1,
-                       .lora_learning_rate = 0.01f,
-                       .clip_learning_rate = 0.01f,
-                       .lora_weight_decay = 0.0f,
-                       .clip_weight_decay = 0.0f}};
+          .defaults = {.epochs = 10, .lora_learning_rate = 0.01f, .clip_learning_rate = 0.01f, .lora_weight_decay = 0.0f, .clip_weight_decay = 0.0f}};
 }
 
 LinearResult ApiqLw::quantize_linear(const LinearProblem& problem) { return Trainer(problem).run(); }

@@ -1,0 +1,13 @@
+// Stopping on request, between any two pieces of work that take long.
+#pragma once
+#include "apiq/error.hpp"
+#include "apiq/progress.hpp"
+
+namespace apiq {
+
+/// Throws Interrupted if the caller asked to stop.
+inline void throw_if_stopped(const Callbacks& callbacks) {
+  if (callbacks.stop != nullptr && callbacks.stop->load()) throw Interrupted("interrupted; no output was written");
+}
+
+}  // namespace apiq
