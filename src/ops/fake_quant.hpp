@@ -7,7 +7,7 @@
 //
 // s is clamped to the normal range of binary16 and rounded to binary16 once, when the stored form is made (quantize_codes); z and the
 // codes are those of training. Rounding s earlier was measured and is worse: in training, its steps of up to 2^-10 are larger than
-// the optimizer's and disturb it (apiq-lw, stories3m, 4 bits: perplexity 5.5 becomes 5.6 to 6.3); before the codes, every weight that lies midway
+// the optimizer's and disturb it (figures in docs/methods.md); before the codes, every weight that lies midway
 // between two levels goes to the same side in a whole group (rtn, stories3m, 3 bits: 17.2 becomes 17.9).
 // The range always contains 0, so z fits in `bits`. rint rounds half to even. On one device all functions
 // here agree to the bit; the host's codes can differ from a GPU's at a tie, because OpenCL lets GPUs divide with 2.5 ulp.

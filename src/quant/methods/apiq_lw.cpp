@@ -68,7 +68,7 @@ LinearResult Trainer::run() {
   const double outputs = static_cast<double>(train.batch_size) * problem_.tokens_per_sample * problem_.out_features();
   const DeviceTensor losses(queue_.device(), DType::f32, {batches}, "losses");
   LinearResult result;
-  // Samples keep their order: the authors shuffle every epoch, which was not better on our models (docs/methods.md).
+  // Samples keep their order: the authors shuffle every epoch, which was no clear gain on our models (docs/methods.md).
   for (std::uint32_t epoch = 0; epoch < train.epochs; ++epoch) {
     for (std::uint32_t batch = 0; batch < batches; ++batch) {
       step(batch * train.batch_size, losses.view().rows(batch, 1));
