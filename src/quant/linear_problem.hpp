@@ -48,7 +48,7 @@ struct LinearProblem {
 };
 
 struct LinearResult {
-  QuantizedLinear linear;                // exactly what is stored
+  QuantizedLinear linear;                    // exactly what is stored
   double loss_first = NAN, loss_last = NAN;  // mean squared error over the first and the last epoch; NaN if nothing was trained
   std::uint64_t skipped_steps = 0;
 };
