@@ -29,6 +29,7 @@ constexpr std::uint32_t kDefaultSequenceLength = 2048;
 QuantizeOptions resolve(QuantizeOptions options, const quant::MethodTraits& traits, const ModelConfig& config) {
   if (options.sequence_length == 0) options.sequence_length = std::min(kDefaultSequenceLength, config.max_position_embeddings);
   if (!traits.uses_lora) options.rank = 0;
+  if (!traits.needs_inputs && options.calibration.empty()) options.samples = options.sequence_length = 0;  // nothing is sampled
   if (!traits.needs_inputs) {
     options.epochs = 0;
     return options;
