@@ -28,14 +28,15 @@ double seconds_since(std::chrono::steady_clock::time_point begin) {
 }
 
 /// Device memory one linear's calibration needs beside the stores: dense weights of a stage, the trained copies and gradients of the
-/// largest linear with its grid and optimizer, one sample's activations, product scratch. Stores may use the rest.
+/// largest linear with its grid and optimizer, one sample's activations, and the 16 MiB that a product may take for each operand's panels.
+/// Stores may use the rest.
 std::uint64_t working_set_bytes(const ModelConfig& c, const QuantizeOptions& o, std::uint64_t tokens) {
   const std::uint64_t hidden = c.hidden_size, wide = c.intermediate_size, q = c.q_features(), kv = c.kv_features();
   const std::uint64_t stage = std::max({(q + 2 * kv) * hidden, hidden * q, 2 * wide * hidden});
   const std::uint64_t largest = std::max(wide * hidden, q * hidden), group = o.group_size != 0 ? o.group_size : hidden;
   const std::uint64_t training = 3 * largest + 10 * largest / group + 4 * std::uint64_t{o.rank} * (hidden + std::max(wide, q));
   const std::uint64_t activations = tokens * (4 * hidden + 3 * std::max(wide, q + 2 * kv)) * o.batch_size;
-  return 4 * (stage + training + activations) + (std::uint64_t{16} << 20);
+  return 4 * (stage + training + activations) + (std::uint64_t{32} << 20);
 }
 
 /// "block 3/6  loss 1.2e-02 -> 9.1e-03  relative output error 4.0e-02  3.1 s": of what was measured.
