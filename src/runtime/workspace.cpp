@@ -29,10 +29,4 @@ TensorView Workspace::allocate(DType dtype, const Shape& shape) {
   return view;
 }
 
-void Workspace::release() {
-  chunks_.clear();
-  chunk_ = 0;
-  used_ = 0;
-}
-
 }  // namespace apiq::runtime

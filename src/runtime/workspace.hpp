@@ -32,9 +32,6 @@ class Workspace {
   /// Undefined contents, 256-byte aligned. Grows the workspace if needed (within the budget).
   TensorView allocate(DType dtype, const Shape& shape);
 
-  /// Gives all memory back to the budget; only outside every scope.
-  void release();
-
  private:
   Device& device_;
   std::vector<Buffer> chunks_;

@@ -51,8 +51,4 @@ void check_finite(const TensorInfo& info, std::span<const std::byte> bytes) {
   });
 }
 
-void check_finite(std::span<const float> values, std::string_view name) {
-  check_finite({std::string(name), DType::f32, {values.size()}}, std::as_bytes(values));
-}
-
 }  // namespace apiq

@@ -35,7 +35,5 @@ std::vector<float> to_f32(DType dtype, std::span<const std::byte> bytes, std::st
 /// For weights about to be quantized: throws FormatError with the tensor's name and its first element that is NaN or infinite, or if it is
 /// not F32, F16 or BF16.
 void check_finite(const TensorInfo& info, std::span<const std::byte> bytes);
-/// The same for values already converted.
-void check_finite(std::span<const float> values, std::string_view name);
 
 }  // namespace apiq

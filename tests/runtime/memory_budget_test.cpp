@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include "apiq/error.hpp"
 #include "cases/device_fixture.hpp"
 
@@ -48,8 +50,9 @@ TEST(Buffer, RefusesMoreThanTheDeviceTakesInOnePiece) {
 
 TEST(Workspace, ScopesGiveMemoryBackAndNeverOverlapWhileAlive) {
   auto& queue = testing::shared_queue();
-  Workspace workspace(queue.device());
   const auto before = queue.device().budget().in_use_bytes();
+  std::optional<Workspace> owner(std::in_place, queue.device());
+  Workspace& workspace = *owner;
   runtime::TensorView first, again;
   {
     Workspace::Scope scope(workspace);
@@ -66,7 +69,7 @@ TEST(Workspace, ScopesGiveMemoryBackAndNeverOverlapWhileAlive) {
   }
   EXPECT_EQ(again.memory, first.memory);
   EXPECT_EQ(again.offset, first.offset);
-  workspace.release();
+  owner.reset();
   EXPECT_EQ(queue.device().budget().in_use_bytes(), before);
 }
 
