@@ -11,6 +11,12 @@
 
 namespace apiq {
 
+/// Settings of some linears that differ from the rest: --override PATTERN=bits:4,group-size:128.
+struct ModuleOverride {
+  std::string pattern;  // shell pattern over names like "model.layers.0.mlp.down_proj"; * also matches dots
+  std::optional<std::uint32_t> bits, group_size, rank;
+};
+
 /// Zero or empty means "the default named beside the field"; quantize() resolves them and records the effective values.
 struct QuantizeOptions {
   std::filesystem::path model;     // Hugging Face directory
@@ -29,6 +35,10 @@ struct QuantizeOptions {
   std::uint32_t batch_size = 1;
   std::optional<float> lora_learning_rate, clip_learning_rate, lora_weight_decay, clip_weight_decay;  // the method's
   std::uint64_t seed = 0;
+
+  std::vector<std::string> modules;       // linears to quantize ("q_proj", "mlp.down_proj"); empty = all seven. The others stay as they are
+  std::vector<ModuleOverride> overrides;  // later ones win
+
   std::string command;  // recorded in the checkpoint
 };
 
