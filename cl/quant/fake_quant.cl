@@ -1,4 +1,5 @@
-// Group quantization with learnable clipping: ranges, grid, fake quantization with its straight-through backward pass, and codes.
+// Group quantization with learnable clipping: ranges, their search for the least error, grid, fake
+// quantization with its straight-through backward pass, and codes.
 // A work-group handles groups_per_wg consecutive groups; its WG items walk each group together.
 // Meaning:   none: bits, symmetric and clip are run-time values, they only enter arithmetic done once per group
 // Tunables:  WG (1), VW (16), WG_ELEMENTS (16384; read by the launcher: weights per work-group)
@@ -73,14 +74,30 @@ FLOATV code_before_clamp(FLOATV u, float zero) { return whole_number(u) + zero; 
 
 FLOATV code_of(FLOATV w, float scale, float zero, float qmax) { return clamp(code_before_clamp(w / scale, zero), 0.0f, qmax); }
 
-// d what / d scale: rint(u) - u inside the grid, the distance to the zero point outside.
-FLOATV scale_slope(FLOATV w, float scale, float zero, float qmax) {
+// `value` where the code is not clamped (the ends of the grid included), zero elsewhere.
+FLOATV inside_grid(FLOATV value, FLOATV free_code, FLOATV code) {
+  const FLOATV outside = 0.0f;
+  return code == free_code ? value : outside;
+}
+
+// One vector of the backward pass: the sum of g * d what / d scale grows, and `g` becomes the gradient of w. The slope is rint(u) - u
+// inside the grid, the distance to the zero point outside.
+FLOATV slope_sum(FLOATV w, FLOATV* g, float scale, float zero, float qmax, FLOATV sum) {
   const FLOATV u = w / scale;
   const FLOATV free_code = code_before_clamp(u, zero);
   const FLOATV code = clamp(free_code, 0.0f, qmax);
-  const FLOATV outside = 0.0f;
-  return (code - zero) - (code == free_code ? u : outside);
+  sum = FMA(*g, (code - zero) - inside_grid(u, free_code, code), sum);
+  *g = inside_grid(*g, free_code, code);
+  return sum;
 }
+
+// ---- shrunk ranges, and the logits that shrink by as much ----
+
+#define SHRINKS 13  // padded to whole vectors with the last one
+constant float shrink_factors[16] = {1.00f, 0.95f, 0.90f, 0.85f, 0.80f, 0.75f, 0.70f, 0.65f, 0.60f, 0.55f, 0.50f, 0.45f, 0.40f, 0.40f, 0.40f, 0.40f};
+// ln(f / (1 - f)), f at most 0.99
+constant float shrink_logits[SHRINKS] = {4.59511985f,  2.94443898f,  2.19722458f, 1.73460106f,  1.38629436f, 1.09861229f, 0.84729786f,
+                                         0.61903921f,  0.40546511f,  0.20067070f, 0.0f,         -0.20067070f, -0.40546511f};
 
 // ---- kernels ----
 
@@ -110,6 +127,50 @@ kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void group_range(const Fa
     if (get_local_id(0) == 0) {
       xmin[a.xmin + group] = smallest;
       xmax[a.xmax + group] = largest;
+    }
+  }
+}
+
+// One pass over the group, which stays in the cache, for each factor; work-items agree on every sum and so on the factor.
+kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void mse_range(const FakeQuantArgs a, global const float* restrict w,
+                                                                      global const float* restrict xmin, global const float* restrict xmax,
+                                                                      global float* restrict upbound, global float* restrict lowbound) {
+  GROUP_SCRATCH(scratch);
+  const size_t last = LAST_GROUP(a);
+  for (size_t group = FIRST_GROUP(a); group < last; ++group) {
+    float scales[16], zeros[16];
+    const FLOATV hi = xmax[a.xmax + group], lo = xmin[a.xmin + group];
+    for (uint i = 0; i < SHRINKS; i += VW) {
+      const FLOATV f = LOADV(shrink_factors, i);
+      const FLOATV s = grid_scale(a, f * hi, f * lo);
+      STOREV(scales, i, s);
+      STOREV(zeros, i, grid_zero(a, f * lo, s));
+    }
+    const size_t begin = group * a.group_size + a.w, end = begin + a.group_size;
+    float least = INFINITY, logit = shrink_logits[0];
+    for (uint f = 0; f < SHRINKS; ++f) {
+      const float s = scales[f], z = zeros[f];
+      FLOATV sum = 0.0f;
+      size_t i = begin + get_local_id(0) * VW;
+      for (; i + VW <= end; i += WG * VW) {
+        const FLOATV x = LOADV(w, i);
+        const FLOATV d = s * (code_of(x, s, z, a.qmax) - z) - x;
+        sum = FMA(d, d, sum);
+      }
+      if (i < end) {
+        const FLOATV x = LOADV_PART(w, i, end - i, 0.0f);  // 0 lies on every grid: it adds nothing
+        const FLOATV d = s * (code_of(x, s, z, a.qmax) - z) - x;
+        sum = FMA(d, d, sum);
+      }
+      const float error = GROUP_SUM(SUMV(sum), scratch);
+      if (error < least) {
+        least = error;
+        logit = shrink_logits[f];
+      }
+    }
+    if (get_local_id(0) == 0) {
+      upbound[a.upbound + group] = logit;
+      lowbound[a.lowbound + group] = logit;
     }
   }
 }
@@ -163,12 +224,14 @@ kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void fake_quant_fwd(const
   }
 }
 
+// No restrict on d_what: d_w may take its place.
 kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void fake_quant_bwd(const FakeQuantArgs a, global const float* restrict w,
                                                                            global const float* restrict scale, global const float* restrict zero,
                                                                            global const float* restrict xmin, global const float* restrict xmax,
                                                                            global const float* restrict upbound,
-                                                                           global const float* restrict lowbound, global const float* restrict d_what,
-                                                                           global float* restrict d_upbound, global float* restrict d_lowbound) {
+                                                                           global const float* restrict lowbound, global const float* d_what,
+                                                                           global float* restrict d_upbound, global float* restrict d_lowbound,
+                                                                           global float* d_w) {
   GROUP_SCRATCH(scratch);
   const size_t last = LAST_GROUP(a);
   // dL/ds of each group goes to d_upbound first, so that the exponentials below are done VW groups at a time.
@@ -177,13 +240,18 @@ kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void fake_quant_bwd(const
     const size_t first = group * a.group_size, size = a.group_size;
     FLOATV sum = 0.0f;
     size_t i = get_local_id(0) * VW;
-    for (; i + VW <= size; i += WG * VW) sum = FMA(LOADV(d_what, a.what + first + i), scale_slope(LOADV(w, a.w + first + i), s, z, a.qmax), sum);
+    for (; i + VW <= size; i += WG * VW) {
+      FLOATV g = LOADV(d_what, a.what + first + i);
+      sum = slope_sum(LOADV(w, a.w + first + i), &g, s, z, a.qmax, sum);
+      if (a.has_d_w) STOREV(d_w, a.d_w + first + i, g);
+    }
     if (i < size) {
-      const FLOATV x = LOADV_PART(w, a.w + first + i, size - i, 0.0f);
-      sum = FMA(LOADV_PART(d_what, a.what + first + i, size - i, 0.0f), scale_slope(x, s, z, a.qmax), sum);
+      FLOATV g = LOADV_PART(d_what, a.what + first + i, size - i, 0.0f);
+      sum = slope_sum(LOADV_PART(w, a.w + first + i, size - i, 0.0f), &g, s, z, a.qmax, sum);
+      if (a.has_d_w) STOREV_PART(d_w, a.d_w + first + i, g, size - i);
     }
     const float total = GROUP_SUM(SUMV(sum), scratch);
-    if (get_local_id(0) == 0) d_upbound[a.d_upbound + group] = total;
+    if (get_local_id(0) == 0) d_upbound[a.d_upbound + group] = a.clip ? total : 0.0f;
   }
   barrier(CLK_GLOBAL_MEM_FENCE);
   for (size_t group = FIRST_GROUP(a) + get_local_id(0) * VW; group < last; group += WG * VW) {

@@ -11,6 +11,7 @@ typedef struct FakeQuantArgs {
   APIQ_UINT w, scale, zero, xmin, xmax, upbound, lowbound;
   APIQ_UINT what;  // output of the forward pass, its gradient in the backward pass
   APIQ_UINT d_upbound, d_lowbound;
+  APIQ_UINT d_w, has_d_w;
   APIQ_UINT codes, scales, zeros;
 } FakeQuantArgs;
 #endif

@@ -14,7 +14,7 @@ using runtime::Arg;
 
 namespace {
 
-static_assert(sizeof(FakeQuantArgs) == 20 * 4 && std::is_trivially_copyable_v<FakeQuantArgs>);
+static_assert(sizeof(FakeQuantArgs) == 22 * 4 && std::is_trivially_copyable_v<FakeQuantArgs>);
 
 constexpr std::string_view kProgram = "fake_quant";
 
@@ -86,6 +86,17 @@ void group_range(Queue& queue, const TensorView& w, std::uint32_t group_size, co
   queue.launch(kProgram, "group_range", call.macros, call.range(), {Arg::value(call.args), w, xmin, xmax});
 }
 
+void mse_range(Queue& queue, const QuantSpec& spec, const TensorView& w, const TensorView& xmin, const TensorView& xmax, const TensorView& upbound,
+               const TensorView& lowbound) {
+  Call call(queue, "mse_range", w, spec.group_size);
+  call.set_spec(spec);
+  call.args.xmin = call.per_group("xmin", xmin);
+  call.args.xmax = call.per_group("xmax", xmax);
+  call.args.upbound = call.per_group("upbound", upbound);
+  call.args.lowbound = call.per_group("lowbound", lowbound);
+  queue.launch(kProgram, "mse_range", call.macros, call.range(), {Arg::value(call.args), w, xmin, xmax, upbound, lowbound});
+}
+
 void quant_grid(Queue& queue, const QuantSpec& spec, const TensorView& xmin, const TensorView& xmax, const TensorView& upbound,
                 const TensorView& lowbound, const TensorView& scale, const TensorView& zero) {
   Call call(queue, "quant_grid", xmin.shape);
@@ -116,12 +127,13 @@ void fake_quant_fwd(Queue& queue, const QuantSpec& spec, const TensorView& w, co
 
 void fake_quant_bwd(Queue& queue, const QuantSpec& spec, const TensorView& w, const TensorView& scale, const TensorView& zero, const TensorView& xmin,
                     const TensorView& xmax, const TensorView& upbound, const TensorView& lowbound, const TensorView& d_what,
-                    const TensorView& d_upbound, const TensorView& d_lowbound) {
+                    const TensorView& d_upbound, const TensorView& d_lowbound, const TensorView& d_w) {
   Call call(queue, "fake_quant_bwd", w, spec.group_size);
   call.set_spec(spec);
   call.args.d_upbound = call.per_group("d_upbound", d_upbound);
   call.args.d_lowbound = call.per_group("d_lowbound", d_lowbound);
-  if (!spec.clip) {  // nothing depends on the logits
+  call.args.has_d_w = d_w.memory != nullptr;
+  if (!spec.clip && !call.args.has_d_w) {  // nothing depends on the logits
     queue.fill_zero(d_upbound);
     queue.fill_zero(d_lowbound);
     return;
@@ -130,12 +142,19 @@ void fake_quant_bwd(Queue& queue, const QuantSpec& spec, const TensorView& w, co
   call.args.zero = call.per_group("zero", zero);
   call.args.xmin = call.per_group("xmin", xmin);
   call.args.xmax = call.per_group("xmax", xmax);
-  call.args.upbound = call.per_group("upbound", upbound);
-  call.args.lowbound = call.per_group("lowbound", lowbound);
+  // Some drivers refuse null pointers: another tensor of the same size stands in for one that is not given. Without clipping dL/ds
+  // counts as zero, whatever the logits are.
+  const TensorView &up = spec.clip ? upbound : xmax, &low = spec.clip ? lowbound : xmin;
+  call.args.upbound = call.per_group("upbound", up);
+  call.args.lowbound = call.per_group("lowbound", low);
   check_tensor(call.op, "d_what", d_what, DType::f32, call.weight);
   call.args.what = offset32(call.op, "d_what", d_what);
+  if (call.args.has_d_w) {
+    check_tensor(call.op, "d_w", d_w, DType::f32, call.weight);
+    call.args.d_w = offset32(call.op, "d_w", d_w);
+  }
   queue.launch(kProgram, "fake_quant_bwd", call.macros, call.range(),
-               {Arg::value(call.args), w, scale, zero, xmin, xmax, upbound, lowbound, d_what, d_upbound, d_lowbound});
+               {Arg::value(call.args), w, scale, zero, xmin, xmax, up, low, d_what, d_upbound, d_lowbound, call.args.has_d_w ? d_w : d_what});
 }
 
 void quantize_codes(Queue& queue, const QuantSpec& spec, const TensorView& w, const TensorView& scale, const TensorView& zero,

@@ -30,6 +30,13 @@ struct QuantSpec {
 /// Range of each group: xmin, xmax f32 [out, groups] of w f32 [out, in], extended to contain 0. Once per weight.
 void group_range(Queue& queue, const TensorView& w, std::uint32_t group_size, const TensorView& xmin, const TensorView& xmax);
 
+/// Logits that start learnable clipping where the error is least: per group the factor f in {1.00, 0.95, ..., 0.40} whose grid, from
+/// hi = f * xmax and lo = f * xmin, has the smallest sum of (what - w)^2, the larger f where sums are equal.
+///   upbound, lowbound f32 [out, groups] both receive ln(f / (1 - f)), f at most 0.99; spec.clip does not matter.
+/// Source: our specification of recipes, 2.1.
+void mse_range(Queue& queue, const QuantSpec& spec, const TensorView& w, const TensorView& xmin, const TensorView& xmax, const TensorView& upbound,
+               const TensorView& lowbound);
+
 /// Grid from range and logits: scale f32 (not yet rounded) and zero f32 (integers), both [out, groups].
 /// upbound, lowbound f32 [out, groups]: logits (ignored unless spec.clip).
 void quant_grid(Queue& queue, const QuantSpec& spec, const TensorView& xmin, const TensorView& xmax, const TensorView& upbound,
@@ -40,10 +47,13 @@ void fake_quant_fwd(Queue& queue, const QuantSpec& spec, const TensorView& w, co
                     const TensorView& what);
 
 /// Straight-through backward (rounding of z and of s to binary16 carry no gradient of their own): d_upbound, d_lowbound f32 [out, groups]
-/// from d_what f32 [out, in]; section 1.5.
+/// (zeros unless spec.clip) from d_what f32 [out, in]; section 1.5. xmin and xmax are those the grid came from, which need not be w's:
+/// weights that are trained themselves keep the range of the original ones.
+///   d_w f32 [out, in], unless its memory is nullptr: d_what where the code is not clamped, else 0 (scale and zero held fixed). May alias d_what.
+/// upbound and lowbound are ignored unless spec.clip.
 void fake_quant_bwd(Queue& queue, const QuantSpec& spec, const TensorView& w, const TensorView& scale, const TensorView& zero, const TensorView& xmin,
                     const TensorView& xmax, const TensorView& upbound, const TensorView& lowbound, const TensorView& d_what,
-                    const TensorView& d_upbound, const TensorView& d_lowbound);
+                    const TensorView& d_upbound, const TensorView& d_lowbound, const TensorView& d_w = {});
 
 /// The stored form: codes u8 [out, in], scales f16 [out, groups], zeros u8 [out, groups] on that grid: the codes
 /// fake_quant_fwd used, the scales rounded to nearest even.

@@ -7,7 +7,7 @@ std::vector<KernelSpec> quant_kernels() {
       {.name = "fake_quant",
        .sources = {"cl/shared/types.h", "cl/lib/common.h", "cl/lib/reduce.h", "cl/lib/ragged.h", "cl/shared/fake_quant_args.h",
                    "cl/quant/fake_quant.cl"},
-       .entries = {"group_range", "quant_grid", "fake_quant_fwd", "fake_quant_bwd", "quantize_codes"},
+       .entries = {"group_range", "mse_range", "quant_grid", "fake_quant_fwd", "fake_quant_bwd", "quantize_codes"},
        .meanings = {{}},
        .tunables = {{"WG", 1, 32}, {"VW", 16, 2}, {"WG_ELEMENTS", 16384, 2048}}},
   };

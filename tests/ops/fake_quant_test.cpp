@@ -1,8 +1,10 @@
 // Kernels of cl/quant/fake_quant.cl against fp64 references, and the references' gradients against finite differences.
 #include "ops/fake_quant.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <span>
 
 #include "cases/placed_tensor.hpp"
 #include "ops/reference/fake_quant.hpp"
@@ -58,10 +60,18 @@ struct OnDevice {
     fake_quant_bwd(shared_queue(), spec, w, scale, zero, xmin, xmax, upbound, lowbound, d_what, d_upbound, d_lowbound);
   }
 
+  void backward_with_weights(const std::vector<float>& gradient) {
+    const PlacedTensor d_what(gradient, shape);
+    fake_quant_bwd(shared_queue(), spec, w, scale, zero, xmin, xmax, upbound, lowbound, d_what, d_upbound, d_lowbound, d_w);
+  }
+
+  /// Other weights on the grid of those given first: training moves them while their range stays.
+  void replace_weights(const std::vector<float>& weights) { shared_queue().write(w, weights.data()); }
+
   QuantSpec spec;
   Shape shape, grid;
   PlacedTensor w, upbound, lowbound;
-  PlacedTensor xmin{grid}, xmax{grid}, scale{grid}, zero{grid}, what{shape}, d_upbound{grid}, d_lowbound{grid};
+  PlacedTensor xmin{grid}, xmax{grid}, scale{grid}, zero{grid}, what{shape}, d_upbound{grid}, d_lowbound{grid}, d_w{shape};
   PlacedTensor codes{shape, DType::u8}, scales{grid, DType::f16}, zeros{grid, DType::u8};
 };
 
@@ -119,9 +129,19 @@ TEST(FakeQuant, ForwardMatchesReference) {
     }
 }
 
-reference::ClipGradients reference_gradients(const OnDevice& device, const std::vector<float>& gradient) {
+reference::FakeQuantGradients reference_gradients(const OnDevice& device, const std::vector<float>& gradient) {
   return reference::fake_quant_bwd(device.spec, device.w.floats(), device.scale.floats(), device.zero.floats(), device.xmin.floats(),
                                    device.xmax.floats(), device.upbound.floats(), device.lowbound.floats(), gradient);
+}
+
+void expect_clip_gradients(const OnDevice& device, const reference::FakeQuantGradients& expected) {
+  const auto up = device.d_upbound.floats(), low = device.d_lowbound.floats();
+  // Sequential additions per lane, the tree over at most 64 lanes, and a dozen operations on terms and factor (exp 3 ulp twice).
+  const double units = device.spec.group_size / 16.0 + 6 + 24;
+  for (std::size_t i = 0; i < up.size(); ++i) {
+    ASSERT_NEAR(up[i], expected.d_upbound[i], units * kUnit * expected.magnitude[i]) << "group " << i;
+    ASSERT_NEAR(low[i], expected.d_lowbound[i], units * kUnit * expected.magnitude[i]) << "group " << i;
+  }
 }
 
 TEST(FakeQuant, BackwardMatchesReference) {
@@ -131,15 +151,53 @@ TEST(FakeQuant, BackwardMatchesReference) {
       OnDevice device = random_case(spec, sizes);
       const auto gradient = random_floats(sizes.rows * sizes.in, 4);
       device.backward(gradient);
-      const auto expected = reference_gradients(device, gradient);
-      const auto up = device.d_upbound.floats(), low = device.d_lowbound.floats();
-      // Sequential additions per lane, the tree over at most 64 lanes, and a dozen operations on terms and factor (exp 3 ulp twice).
-      const double units = sizes.group_size / 16.0 + 6 + 24;
-      for (std::size_t i = 0; i < up.size(); ++i) {
-        ASSERT_NEAR(up[i], expected.d_upbound[i], units * kUnit * expected.magnitude[i]) << "group " << i;
-        ASSERT_NEAR(low[i], expected.d_lowbound[i], units * kUnit * expected.magnitude[i]) << "group " << i;
-      }
+      expect_clip_gradients(device, reference_gradients(device, gradient));
     }
+}
+
+TEST(FakeQuant, BackwardOfTrainedWeightsMatchesReference) {
+  for (const Sizes& sizes : kSizes)
+    for (const QuantSpec& spec : all_specs(sizes.group_size)) {
+      SCOPED_TRACE(std::to_string(sizes.rows) + " rows of " + std::to_string(sizes.in) + ", " + text_of(spec));
+      OnDevice device = random_case(spec, sizes);
+      // Half again as far from 0 as the range goes.
+      device.replace_weights(random_floats(sizes.rows * sizes.in, 8, -1.5f, 1.5f));
+      const auto gradient = random_floats(sizes.rows * sizes.in, 4);
+      device.backward(gradient);
+      const auto up = device.d_upbound.floats(), low = device.d_lowbound.floats();
+      device.backward_with_weights(gradient);
+      const auto expected = reference_gradients(device, gradient);
+      expect_clip_gradients(device, expected);
+      EXPECT_EQ(device.d_upbound.floats(), up) << "with d_w or without";
+      EXPECT_EQ(device.d_lowbound.floats(), low);
+      EXPECT_EQ(device.d_w.floats(), std::vector<float>(expected.d_w.begin(), expected.d_w.end()));  // passed on or not: nothing is rounded
+    }
+}
+
+TEST(FakeQuant, WeightGradientMayReplaceTheOneItComesFrom) {
+  OnDevice device = random_case({2, 43, false, true}, {5, 172, 43});
+  const auto gradient = random_floats(5 * 172, 4);
+  device.backward_with_weights(gradient);
+  const auto d_w = device.d_w.floats(), up = device.d_upbound.floats();
+  shared_queue().write(device.d_w, gradient.data());
+  fake_quant_bwd(shared_queue(), device.spec, device.w, device.scale, device.zero, device.xmin, device.xmax, device.upbound, device.lowbound,
+                 device.d_w, device.d_upbound, device.d_lowbound, device.d_w);
+  EXPECT_EQ(device.d_w.floats(), d_w);
+  EXPECT_EQ(device.d_upbound.floats(), up);
+  EXPECT_NE(d_w, gradient) << "no weight was clipped: the case tests nothing";
+}
+
+TEST(FakeQuant, WeightGradientNeedsNoLogitsWithoutClipping) {
+  OnDevice device = random_case({3, 16, true, false}, {4, 48, 16});
+  device.replace_weights(random_floats(4 * 48, 8, -1.5f, 1.5f));
+  const auto gradient = random_floats(4 * 48, 4);
+  const PlacedTensor d_what(gradient, device.shape);
+  fake_quant_bwd(shared_queue(), device.spec, device.w, device.scale, device.zero, device.xmin, device.xmax, {}, {}, d_what, device.d_upbound,
+                 device.d_lowbound, device.d_w);
+  const auto expected = reference_gradients(device, gradient);
+  EXPECT_EQ(device.d_w.floats(), std::vector<float>(expected.d_w.begin(), expected.d_w.end()));
+  for (const float d : device.d_upbound.floats()) EXPECT_EQ(d, 0.0f);
+  for (const float d : device.d_lowbound.floats()) EXPECT_EQ(d, 0.0f);
 }
 
 /// sum of gradient * what of one group as a function of its logits, with every rounding frozen as it is at (upbound, lowbound):
@@ -160,18 +218,25 @@ class FrozenLoss {
 
   double operator()(double upbound, double lowbound) const {
     const bool clamped = raw_ < 0x1p-14 || raw_ > 65504.0;
-    const double scale = clamped ? scale_ : scale_ + raw(upbound, lowbound) - raw_;
+    return at_scale(clamped ? scale_ : scale_ + raw(upbound, lowbound) - raw_, 0, 0.0);
+  }
+
+  /// The same as a function of weight `i`, `step` from where it is.
+  double moved(std::size_t i, double step) const { return at_scale(scale_, i, step); }
+
+ private:
+  double at_scale(double scale, std::size_t moved, double step) const {
     const double qmax = (1u << spec_.bits) - 1;
     double sum = 0;
     for (std::size_t i = 0; i < w_.size(); ++i) {
       const double u = static_cast<float>(static_cast<double>(w_[i]) / scale_), code = std::nearbyint(u) + zero_;
-      const double what = code < 0 ? scale * -zero_ : code > qmax ? scale * (qmax - zero_) : w_[i] + scale * (std::nearbyint(u) - u);
+      const double w = w_[i] + (i == moved ? step : 0.0);
+      const double what = code < 0 ? scale * -zero_ : code > qmax ? scale * (qmax - zero_) : w + scale * (std::nearbyint(u) - u);
       sum += gradient_[i] * what;
     }
     return sum;
   }
 
- private:
   double raw(double upbound, double lowbound) const { return reference::raw_grid(spec_, xmin_, xmax_, upbound, lowbound).scale; }
 
   QuantSpec spec_;
@@ -193,6 +258,11 @@ void expect_finite_differences(const OnDevice& device, const std::vector<float>&
     const double tolerance = kink ? h / 2 * expected.magnitude[i] : 1e-8 * (expected.magnitude[i] + 1e-3);
     EXPECT_NEAR(expected.d_upbound[i], d_up, tolerance) << "group " << i;
     EXPECT_NEAR(expected.d_lowbound[i], d_low, tolerance) << "group " << i;
+    // Linear in a weight: only fp64 cancellation in the loss, over 2 h.
+    for (std::size_t k = 0; k < device.spec.group_size; ++k) {
+      const double d_w = (loss.moved(k, h) - loss.moved(k, -h)) / (2 * h);
+      EXPECT_NEAR(expected.d_w[i * device.spec.group_size + k], d_w, 0x1p-51 / h * (std::abs(loss.moved(k, 0)) + device.spec.group_size)) << k;
+    }
   }
 }
 
@@ -200,7 +270,10 @@ TEST(FakeQuant, ReferenceGradientsAreFiniteDifferences) {
   for (const Sizes& sizes : {Sizes{3, 12, 4}, Sizes{2, 86, 43}, Sizes{2, 128, 64}})
     for (const QuantSpec& spec : all_specs(sizes.group_size)) {
       SCOPED_TRACE(text_of(spec));
-      expect_finite_differences(random_case(spec, sizes), random_floats(sizes.rows * sizes.in, 5));
+      OnDevice device = random_case(spec, sizes);
+      expect_finite_differences(device, random_floats(sizes.rows * sizes.in, 5));
+      device.replace_weights(random_floats(sizes.rows * sizes.in, 9, -1.5f, 1.5f));
+      expect_finite_differences(device, random_floats(sizes.rows * sizes.in, 5));
     }
 }
 
@@ -281,6 +354,64 @@ TEST(FakeQuant, NoLogitsAreNeededWithoutClipping) {
   for (const float s : scale.floats()) EXPECT_GT(s, 0.0f);
 }
 
+/// The factor a logit stands for: 1.00 is written as 0.99.
+double factor_of(float logit) {
+  const double f = 1 / (1 + std::exp(-static_cast<double>(logit)));
+  return f > 0.98 ? 1.0 : f;
+}
+
+/// The factor the device chose for each group is one of the thirteen, and none has a smaller error beyond what rounding explains.
+void expect_least_errors(const OnDevice& device) {
+  mse_range(shared_queue(), device.spec, device.w, device.xmin, device.xmax, device.upbound, device.lowbound);
+  const auto w = device.w.floats(), xmin = device.xmin.floats(), xmax = device.xmax.floats(), up = device.upbound.floats();
+  EXPECT_EQ(device.lowbound.floats(), up);
+  for (std::size_t group = 0; group < up.size(); ++group) {
+    const std::size_t size = device.spec.group_size;
+    const auto all = reference::mse_range(device.spec, std::span(w).subspan(group * size, size), xmin[group], xmax[group]);
+    const auto chosen = static_cast<std::size_t>(std::lround((1 - factor_of(up[group])) * 20));
+    ASSERT_LT(chosen, all.factors.size());
+    const double f = std::min(all.factors[chosen], 0.99);
+    EXPECT_NEAR(up[group], std::log(f / (1 - f)), 8 * kUnit * (1 + std::abs(up[group]))) << "group " << group;
+    for (std::size_t i = 0; i < all.factors.size(); ++i)
+      ASSERT_LE(all.errors[chosen] - all.roundings[chosen], all.errors[i] + all.roundings[i])
+          << "group " << group << ": chose " << all.factors[chosen] << ", better is " << all.factors[i];
+  }
+}
+
+TEST(MseRange, ChoosesTheLeastError) {
+  for (const Sizes& sizes : kSizes)
+    for (const QuantSpec& spec : all_specs(sizes.group_size)) {
+      SCOPED_TRACE(std::to_string(sizes.rows) + " rows of " + std::to_string(sizes.in) + ", " + text_of(spec));
+      // Cubes of uniform numbers: heavy tails, so that different groups want different factors.
+      auto w = random_floats(sizes.rows * sizes.in, 10);
+      for (float& x : w) x = x * x * x;
+      const std::vector<float> logits(w.size() / sizes.group_size, 0.0f);
+      expect_least_errors(OnDevice(spec, w, sizes.rows, logits, logits));
+    }
+}
+
+TEST(MseRange, EdgeGroups) {
+  for (const QuantSpec& spec : all_specs(4)) {
+    SCOPED_TRACE(text_of(spec));
+    const std::vector<float> logits(7, 0.0f);
+    const OnDevice device(spec, kEdgeGroups, 7, logits, logits);
+    mse_range(shared_queue(), device.spec, device.w, device.xmin, device.xmax, device.upbound, device.lowbound);
+    const auto up = device.upbound.floats();
+    EXPECT_EQ(factor_of(up[0]), 1.0) << "all factors are equal on zeros: the largest";
+    for (const float logit : up) EXPECT_TRUE(std::isfinite(logit));
+  }
+}
+
+TEST(MseRange, GivesUpAnOutlier) {
+  // The levels of the whole range -0.3 .. 1 at 2 bits miss 0.3 by 0.13, in half of the weights; a smaller range misses one weight.
+  std::vector<float> w(64);
+  for (std::size_t i = 0; i < w.size(); ++i) w[i] = i % 2 == 0 ? 0.3f : -0.3f;
+  w[5] = 1.0f;
+  const OnDevice device({2, 64, false, true}, w, 1, {0.0f}, {0.0f});
+  expect_least_errors(device);
+  EXPECT_LT(factor_of(device.upbound.floats()[0]), 0.95);
+}
+
 TEST(FakeQuant, RefusesWhatDoesNotFit) {
   const PlacedTensor w({2, 6}), grid({2, 2}), what({2, 6}), other({2, 3});
   EXPECT_THROW(group_range(shared_queue(), w, 4, grid, grid), ShapeError);
@@ -288,6 +419,8 @@ TEST(FakeQuant, RefusesWhatDoesNotFit) {
   EXPECT_THROW(group_range(shared_queue(), w, 3, grid, other), ShapeError);
   EXPECT_THROW(fake_quant_fwd(shared_queue(), {5, 3, false, true}, w, grid, grid, what), InvalidArgument);
   EXPECT_THROW(fake_quant_fwd(shared_queue(), {2, 3, false, true}, w, grid, grid, other), ShapeError);
+  EXPECT_THROW(mse_range(shared_queue(), {2, 3, false, true}, w, grid, grid, grid, other), ShapeError);
+  EXPECT_THROW(fake_quant_bwd(shared_queue(), {2, 3, false, true}, w, grid, grid, grid, grid, grid, grid, what, grid, grid, other), ShapeError);
   const PlacedTensor half({2, 6}, DType::f16);
   EXPECT_THROW(fake_quant_fwd(shared_queue(), {2, 3, false, true}, half, grid, grid, what), ShapeError);
 }

@@ -15,6 +15,11 @@ double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
 double sigmoid_slope(double x) { return sigmoid(x) * sigmoid(-x); }
 double quotient(float w, float scale) { return static_cast<float>(static_cast<double>(w) / scale); }
 
+bool inside_grid(double u, double zero, double qmax) {
+  const double code = std::nearbyint(u) + zero;
+  return code >= 0 && code <= qmax;
+}
+
 double scale_slope(double u, double zero, double qmax) {
   const double code = std::nearbyint(u) + zero;
   if (code < 0) return -zero;
@@ -58,6 +63,31 @@ double grid_zero(const QuantSpec& spec, double lo, double scale) {
   return spec.symmetric ? half_range_of(spec) : std::clamp(std::nearbyint(-lo / scale), 0.0, qmax_of(spec));
 }
 
+ShrinkErrors mse_range(const QuantSpec& spec, std::span<const float> group, double xmin, double xmax) {
+  constexpr double unit = 0x1p-24;
+  QuantSpec plain = spec;
+  plain.clip = false;
+  plain.group_size = static_cast<std::uint32_t>(group.size());
+  ShrinkErrors out;
+  for (int twentieths = 20; twentieths >= 8; --twentieths) {
+    const double f = twentieths / 20.0;
+    const RawGrid raw = raw_grid(plain, f * xmin, f * xmax, 0, 0);
+    const float scale = static_cast<float>(grid_scale(raw.scale)), zero = static_cast<float>(grid_zero(plain, raw.lo, grid_scale(raw.scale)));
+    const auto what = fake_quant_fwd(plain, group, {&scale, 1}, {&zero, 1});
+    double error = 0, slope = 0;
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      const double d = what[i] - group[i];
+      error += d * d;
+      slope += 2 * std::abs(d) * std::abs(what[i]);
+    }
+    out.factors.push_back(f);
+    out.errors.push_back(error);
+    // The scale is good to 5 roundings, its product to one more; then the difference, its square and a chain of additions.
+    out.roundings.push_back(6 * unit * slope + (static_cast<double>(group.size()) + 3) * unit * error);
+  }
+  return out;
+}
+
 std::vector<double> codes(const QuantSpec& spec, std::span<const float> w, std::span<const float> scale, std::span<const float> zero) {
   std::vector<double> out;
   for (std::size_t i = 0; i < w.size(); ++i) {
@@ -73,14 +103,15 @@ std::vector<double> fake_quant_fwd(const QuantSpec& spec, std::span<const float>
   return out;
 }
 
-ClipGradients fake_quant_bwd(const QuantSpec& spec, std::span<const float> w, std::span<const float> scale, std::span<const float> zero,
-                             std::span<const float> xmin, std::span<const float> xmax, std::span<const float> upbound,
-                             std::span<const float> lowbound, std::span<const float> d_what) {
-  ClipGradients out;
+FakeQuantGradients fake_quant_bwd(const QuantSpec& spec, std::span<const float> w, std::span<const float> scale, std::span<const float> zero,
+                                  std::span<const float> xmin, std::span<const float> xmax, std::span<const float> upbound,
+                                  std::span<const float> lowbound, std::span<const float> d_what) {
+  FakeQuantGradients out;
   for (std::size_t group = 0; group < scale.size(); ++group) {
     double d_scale = 0, magnitude = 0;
     for (std::size_t i = group * spec.group_size; i < (group + 1) * spec.group_size; ++i) {
-      const double term = d_what[i] * scale_slope(quotient(w[i], scale[group]), zero[group], qmax_of(spec));
+      const double u = quotient(w[i], scale[group]), term = d_what[i] * scale_slope(u, zero[group], qmax_of(spec));
+      out.d_w.push_back(inside_grid(u, zero[group], qmax_of(spec)) ? d_what[i] : 0.0);
       d_scale += term;
       magnitude += std::abs(term);
     }

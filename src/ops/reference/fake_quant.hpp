@@ -22,6 +22,12 @@ struct RawGrid {
 };
 RawGrid raw_grid(const QuantSpec& spec, double xmin, double xmax, double upbound, double lowbound);
 
+/// Of one group: the sum of (what - w)^2 on the grid of each shrunk range, and what f32 arithmetic may add to or take from it.
+struct ShrinkErrors {
+  std::vector<double> factors, errors, roundings;  // factors fall
+};
+ShrinkErrors mse_range(const QuantSpec& spec, std::span<const float> group, double xmin, double xmax);
+
 /// Scale from the raw one; zero point from lo and that scale.
 double grid_scale(double raw_scale);
 double grid_zero(const QuantSpec& spec, double lo, double scale);
@@ -31,12 +37,13 @@ std::vector<double> codes(const QuantSpec& spec, std::span<const float> w, std::
 
 std::vector<double> fake_quant_fwd(const QuantSpec& spec, std::span<const float> w, std::span<const float> scale, std::span<const float> zero);
 
-struct ClipGradients {
+struct FakeQuantGradients {
   std::vector<double> d_upbound, d_lowbound;
+  std::vector<double> d_w;        // of every weight
   std::vector<double> magnitude;  // sum of |d_what * d what / d scale| per group, the unit of rounding errors in both
 };
-ClipGradients fake_quant_bwd(const QuantSpec& spec, std::span<const float> w, std::span<const float> scale, std::span<const float> zero,
-                             std::span<const float> xmin, std::span<const float> xmax, std::span<const float> upbound,
-                             std::span<const float> lowbound, std::span<const float> d_what);
+FakeQuantGradients fake_quant_bwd(const QuantSpec& spec, std::span<const float> w, std::span<const float> scale, std::span<const float> zero,
+                                  std::span<const float> xmin, std::span<const float> xmax, std::span<const float> upbound,
+                                  std::span<const float> lowbound, std::span<const float> d_what);
 
 }  // namespace apiq::ops::reference
