@@ -1,7 +1,6 @@
 // Reading a checkpoint. Nothing in the file is trusted: open() checks every name, type and size against config.json before any
 // tensor is read; the checksums are HDF5's.
 #include <algorithm>
-#include <cmath>
 #include <fstream>
 
 #include "apiq/error.hpp"
@@ -10,6 +9,7 @@
 #include "io/checkpoint_values.hpp"
 #include "io/hdf5.hpp"
 #include "io/model_directory.hpp"
+#include "io/stored_linear.hpp"
 
 namespace apiq {
 
@@ -28,29 +28,6 @@ struct CheckpointReader::State {
 
 namespace {
 
-template <class T>
-std::vector<T> read_values(const h5::Node& group, const char* name, h5::Element element, const h5::Dims& dims) {
-  const h5::Node dataset = h5::open_dataset(group, name, element, dims);
-  std::uint64_t count = 1;
-  for (auto d : dims) count *= d;
-  std::vector<T> values(count);
-  h5::read_all(dataset, element, std::as_writable_bytes(std::span(values)));
-  return values;
-}
-
-std::string read_text_dataset(const h5::Node& parent, const std::string& name) {
-  h5::DatasetInfo info;
-  const h5::Node dataset = h5::open_dataset(parent, name, info);
-  if (info.element != h5::Element::u8 || info.dims.size() != 1) throw FormatError(dataset.where() + ": expected u8 with one dimension");
-  std::string text(info.dims[0], '\0');
-  h5::read_all(dataset, info.element, std::as_writable_bytes(std::span(text.data(), text.size())));
-  return text;
-}
-
-std::string read_text(const h5::Node& root, const char* name) {
-  return h5::has_attribute(root, name) ? h5::read_string_attribute(root, name) : read_text_dataset(root, name);
-}
-
 void check_format(const h5::Node& root) {
   if (!h5::has_attribute(root, "format") || h5::read_string_attribute(root, "format") != layout::kFormat)
     throw FormatError(root.file + ": an HDF5 file, but not an apiq checkpoint (root attribute 'format' is not '" + layout::kFormat + "')");
@@ -63,10 +40,10 @@ void check_format(const h5::Node& root) {
 CheckpointMeta read_meta(const h5::Node& root) {
   CheckpointMeta meta;
   meta.method = h5::read_string_attribute(root, "method");
-  meta.options_json = read_text(root, "options");
-  meta.provenance_json = read_text(root, "provenance");
+  meta.options_json = layout::read_text(root, "options");
+  meta.provenance_json = layout::read_text(root, "provenance");
   const h5::Node files = h5::open_group(root, "files");
-  for (const auto& name : h5::children(files)) meta.side_files[name] = read_text_dataset(files, name);
+  for (const auto& name : h5::children(files)) meta.side_files[name] = layout::read_text_dataset(files, name);
   return meta;
 }
 
@@ -85,45 +62,12 @@ void expect_number(const h5::Node& group, const char* name, std::uint64_t found,
                       std::to_string(found));
 }
 
-// `weight` is the tensor the linear replaces: its shape is what the attributes have to repeat.
-LinearEntry read_entry(const h5::Node& group, const std::string& name, const Shape& weight) {
-  LinearEntry e;
-  e.name = name;
-  e.layout = {.out_features = h5::read_u32_attribute(group, "out_features"),
-              .in_features = h5::read_u32_attribute(group, "in_features"),
-              .bits = h5::read_u32_attribute(group, "bits"),
-              .group_size = h5::read_u32_attribute(group, "group_size")};
-  expect_number(group, "out_features", e.layout.out_features, weight[0]);
-  expect_number(group, "in_features", e.layout.in_features, weight[1]);
-  try {
-    check_layout(e.layout, name.c_str());
-  } catch (const InvalidArgument& error) {
-    throw FormatError(group.where() + ": " + error.what());
-  }
-  const std::string packing = h5::read_string_attribute(group, "layout");
-  if (packing != layout::kPackedLayout)
-    throw FormatError(group.where() + ": attribute 'layout': expected '" + layout::kPackedLayout + "', found '" + packing + "'");
-  const std::uint32_t symmetric = h5::read_u32_attribute(group, "symmetric");
-  if (symmetric > 1) throw FormatError(group.where() + ": attribute 'symmetric': expected 0 or 1, found " + std::to_string(symmetric));
-  e.symmetric = symmetric == 1;
-  e.rank = h5::read_u32_attribute(group, "rank");
-  e.alpha = h5::read_f32_attribute(group, "alpha");
-  if (!std::isfinite(e.alpha)) throw FormatError(group.where() + ": attribute 'alpha' is not a finite number");
-  e.bytes = e.layout.bytes();
-  e.adapter_bytes = 2 * std::uint64_t{e.rank} * (std::uint64_t{e.layout.in_features} + e.layout.out_features);
-  return e;
-}
-
-void check_datasets(const h5::Node& group, const LinearEntry& e) {
-  h5::open_dataset(group, "qweight", h5::Element::u32, layout::qweight_dims(e.layout));
-  h5::open_dataset(group, "scales", h5::Element::f16, layout::scale_dims(e.layout));
-  h5::open_dataset(group, "qzeros", h5::Element::u32, layout::qzeros_dims(e.layout));
-  if (e.rank != 0) {
-    h5::open_dataset(group, "lora_A", h5::Element::f16, {e.rank, e.layout.in_features});
-    h5::open_dataset(group, "lora_B", h5::Element::f16, {e.layout.out_features, e.rank});
-  } else if (h5::has_child(group, "lora_A") || h5::has_child(group, "lora_B")) {
-    throw FormatError(group.where() + ": has LoRA matrices although its rank is 0");
-  }
+// What the linear's attributes say of its shape against that of the weight it replaces.
+LinearEntry read_entry(const h5::Node& linears, const std::string& name, const Shape& weight) {
+  const h5::Node group = h5::open_group(linears, name);
+  expect_number(group, "out_features", h5::read_u32_attribute(group, "out_features"), weight[0]);
+  expect_number(group, "in_features", h5::read_u32_attribute(group, "in_features"), weight[1]);
+  return layout::read_entry(linears, name);
 }
 
 void check_tensor(const h5::Node& group, TensorInfo& info) {
@@ -178,9 +122,7 @@ CheckpointReader CheckpointReader::open(const fs::path& path) {
     for (const char* linear : kBlockLinears) {
       const auto weight = expected.extract(linear_tensor_name(block, linear));
       const std::string name = linear_name(weight.key());
-      const h5::Node group = h5::open_group(s.linear_group, name);
-      s.linears.push_back(read_entry(group, name, weight.mapped().shape));
-      check_datasets(group, s.linears.back());
+      s.linears.push_back(read_entry(s.linear_group, name, weight.mapped().shape));
       linear_names.push_back(name);
     }
   }
@@ -202,23 +144,13 @@ const std::vector<LinearEntry>& CheckpointReader::linears() const { return state
 const std::vector<TensorInfo>& CheckpointReader::tensors() const { return state_->tensors; }
 
 std::string CheckpointReader::report_json() const {
-  return h5::has_child(state_->file, "report") ? read_text_dataset(state_->file, "report") : std::string();
+  return h5::has_child(state_->file, "report") ? layout::read_text_dataset(state_->file, "report") : std::string();
 }
 
 QuantizedLinear CheckpointReader::read_linear(const std::string& name) const {
   const auto entry = std::find_if(linears().begin(), linears().end(), [&](const LinearEntry& e) { return e.name == name; });
   if (entry == linears().end()) throw FormatError(path().string() + ": /linears has no '" + name + "'");
-  const PackedLayout& p = entry->layout;
-  const h5::Node group = h5::open_group(state_->linear_group, name);
-  QuantizedLinear out{.weight = {}, .symmetric = entry->symmetric, .rank = entry->rank, .alpha = entry->alpha, .lora_A = {}, .lora_B = {}};
-  out.weight.layout = p;
-  out.weight.qweight = read_values<std::uint32_t>(group, "qweight", h5::Element::u32, layout::qweight_dims(p));
-  out.weight.scales = read_values<std::uint16_t>(group, "scales", h5::Element::f16, layout::scale_dims(p));
-  out.weight.qzeros = read_values<std::uint32_t>(group, "qzeros", h5::Element::u32, layout::qzeros_dims(p));
-  if (entry->rank == 0) return out;
-  out.lora_A = read_values<std::uint16_t>(group, "lora_A", h5::Element::f16, {entry->rank, p.in_features});
-  out.lora_B = read_values<std::uint16_t>(group, "lora_B", h5::Element::f16, {p.out_features, entry->rank});
-  return out;
+  return layout::read_linear(state_->linear_group, *entry);
 }
 
 std::vector<std::byte> CheckpointReader::read_tensor(const std::string& name) const {

@@ -174,9 +174,16 @@ std::vector<std::string> children(const Node& group) {
   return names;
 }
 
+void check_written(const Node& node) {
+  const Handle file(call<IoError>(node.where(), "cannot be written", H5Iget_file_id, node.id()), H5Fclose);
+  if (const int error = write_error(file.get())) throw IoError(node.where() + ": cannot be written: " + std::strerror(error));
+}
+
 void finish_file(Node& file) {
   call<IoError>(file.file, "cannot be written", H5Fflush, file.id(), H5F_SCOPE_GLOBAL);
+  check_written(file);
   if (!file.handle.close()) throw IoError(file.file + ": cannot be closed: " + last_error());
+  if (const int error = closed_file_error()) throw IoError(file.file + ": cannot be closed: " + std::strerror(error));
 }
 
 void abandon_file(Node& file) noexcept {

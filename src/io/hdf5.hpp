@@ -69,6 +69,8 @@ Node open_group(const Node& parent, const std::string& name);
 bool has_child(const Node& parent, const std::string& name);
 /// Names in `group`, sorted bytewise.
 std::vector<std::string> children(const Node& group);
+/// Throws IoError if anything written to the node's file so far did not reach it: HDF5 itself does not hear of that.
+void check_written(const Node& node);
 /// Writes everything to disk and closes. Throws IoError.
 void finish_file(Node& file);
 /// Closes a file that is about to be deleted; what HDF5 still holds goes nowhere (hdf5_file_driver.hpp says why).

@@ -105,6 +105,7 @@ Node write_dataset(const Node& parent, const std::string& name, Element element,
   if (!data.empty())
     call<IoError>(where, "cannot be written", H5Dwrite, dataset.id(), type.get(), hid_t{H5S_ALL}, hid_t{H5S_ALL}, hid_t{H5P_DEFAULT},
                   static_cast<const void*>(data.data()));
+  check_written(dataset);
   return dataset;
 }
 

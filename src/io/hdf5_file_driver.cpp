@@ -17,7 +17,10 @@ struct File {
   haddr_t end_of_allocation = 0;
   haddr_t end_of_file = 0;
   bool discard = false;
+  int error = 0;  // errno of the first failure
 };
+
+thread_local int last_closed_error = 0;
 
 File* from(H5FD_t* base) { return reinterpret_cast<File*>(base); }
 const File* from(const H5FD_t* base) { return reinterpret_cast<const File*>(base); }
@@ -42,10 +45,19 @@ H5FD_t* open_file(const char* name, unsigned flags, hid_t, haddr_t) {
   return &file->base;
 }
 
+/// What failed is kept for write_error(); HDF5 is told that all is well.
+herr_t give_up(File* file) {
+  if (!file->discard) file->error = errno;
+  file->discard = true;
+  return 0;
+}
+
 herr_t close_file(H5FD_t* base) {
-  const bool closed = ::close(from(base)->descriptor) == 0 || from(base)->discard;
-  delete from(base);
-  return closed ? 0 : fail("close");
+  File* file = from(base);
+  if (::close(file->descriptor) != 0) give_up(file);
+  last_closed_error = file->error;
+  delete file;
+  return 0;
 }
 
 herr_t query(const H5FD_t*, unsigned long* flags) {
@@ -86,22 +98,22 @@ herr_t read(H5FD_t* base, H5FD_mem_t, hid_t, haddr_t address, std::size_t size, 
 herr_t write(H5FD_t* base, H5FD_mem_t, hid_t, haddr_t address, std::size_t size, const void* buffer) {
   File* file = from(base);
   const auto* data = static_cast<const char*>(buffer);
+  file->end_of_file = std::max(file->end_of_file, address + size);
   while (size > 0 && !file->discard) {
     const ssize_t put = ::pwrite(file->descriptor, data, size, static_cast<off_t>(address));
     if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return fail("write");
+    if (put < 0) return give_up(file);
     data += put;
     address += static_cast<haddr_t>(put);
     size -= static_cast<std::size_t>(put);
   }
-  file->end_of_file = std::max(file->end_of_file, address + size);
   return 0;
 }
 
 herr_t truncate(H5FD_t* base, hid_t, hbool_t) {
   File* file = from(base);
   if (file->end_of_allocation == file->end_of_file) return 0;
-  if (!file->discard && ::ftruncate(file->descriptor, static_cast<off_t>(file->end_of_allocation)) != 0) return fail("truncate");
+  if (!file->discard && ::ftruncate(file->descriptor, static_cast<off_t>(file->end_of_allocation)) != 0) give_up(file);
   file->end_of_file = file->end_of_allocation;
   return 0;
 }
@@ -126,6 +138,11 @@ H5FD_class_t driver_class() {
   return driver;
 }
 
+File* file_of(hid_t id) noexcept {
+  void* handle = nullptr;
+  return id >= 0 && H5Fget_vfd_handle(id, H5P_DEFAULT, &handle) >= 0 ? static_cast<File*>(handle) : nullptr;
+}
+
 }  // namespace
 
 herr_t use_discardable_driver(hid_t access_list) {
@@ -135,8 +152,14 @@ herr_t use_discardable_driver(hid_t access_list) {
 }
 
 void discard_writes(hid_t file) noexcept {
-  void* handle = nullptr;
-  if (file >= 0 && H5Fget_vfd_handle(file, H5P_DEFAULT, &handle) >= 0) static_cast<File*>(handle)->discard = true;
+  if (File* open = file_of(file)) open->discard = true;
 }
+
+int write_error(hid_t file) noexcept {
+  const File* open = file_of(file);
+  return open != nullptr ? open->error : 0;
+}
+
+int closed_file_error() noexcept { return last_closed_error; }
 
 }  // namespace apiq::hdf5

@@ -4,18 +4,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <hdf5.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <chrono>
-#include <csignal>
-#include <cstdlib>
 #include <fstream>
 #include <thread>
 
 #include "apiq/error.hpp"
 #include "io/tiny_checkpoint.hpp"
+#include "support/full_disk.hpp"
 #include "util/atomic_file.hpp"
 
 namespace apiq {
@@ -184,40 +180,13 @@ TEST(CheckpointWriter, RefusesWhatItCannotStore) {
   EXPECT_THROW(CheckpointWriter(folder / "n.h5", tiny.meta), InvalidArgument);
 }
 
-// A file size limit fails writes just as a full disk does, without needing one. In a child, since the limit stays.
-int write_under_limit(const fs::path& path, rlim_t bytes) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::alarm(60);  // a hang is a failure
-    std::signal(SIGXFSZ, SIG_IGN);
-    const rlimit limit{bytes, bytes};
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-    int code = 1;
-    try {
-      write_tiny(path, make_tiny());
-    } catch (const IoError& error) {
-      const std::string text = error.what();
-      code = text.find(path.string()) == 0 && text.find(".tmp") == std::string::npos && text.find("File too large") != std::string::npos &&
-                     text.find('\n') == std::string::npos
-                 ? 0
-                 : 2;
-    } catch (...) {
-      code = 3;
-    }
-    std::exit(code);  // runs HDF5's own exit handler, which meets the same full disk
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 100 + WTERMSIG(status);
-}
-
 TEST(CheckpointWriter, FullDiskIsAnIoErrorAndLeavesNothing) {
   const TemporaryFolder folder;
   write_tiny(folder / "whole.h5", make_tiny());
   const auto size = fs::file_size(folder / "whole.h5");
   fs::remove(folder / "whole.h5");
   for (rlim_t limit : {size / 50, size / 4, size / 2, size - 1000, size - 1}) {
-    EXPECT_EQ(write_under_limit(folder / "m.h5", limit), 0) << limit << " of " << size;
+    EXPECT_EQ(test::status_on_full_disk(folder / "m.h5", limit, [&] { write_tiny(folder / "m.h5", make_tiny()); }), 0) << limit << " of " << size;
     EXPECT_TRUE(is_empty(folder)) << limit;
     for (const auto& left : fs::directory_iterator(folder.path)) fs::remove(left);
   }
