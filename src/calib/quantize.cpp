@@ -147,7 +147,7 @@ void copy_other_tensors(const ModelDirectory& model, CheckpointWriter& writer) {
   for (const TensorInfo& info : expected_tensors(model.config())) {
     const bool is_linear = std::any_of(std::begin(kBlockLinears), std::end(kBlockLinears),
                                        [&](const char* linear) { return info.name.ends_with(std::string(".") + linear + ".weight"); });
-    if (!is_linear) writer.add_tensor(*model.tensors().find(info.name), model.tensors().bytes(info.name));
+    if (!is_linear) writer.add_tensor(*model.tensors().find(info.name), model.tensors());
   }
 }
 
@@ -162,7 +162,7 @@ QuantizeResult quantize(Device& device, const QuantizeOptions& asked, const Call
   check_options(options, traits, model.config(), model.tensors());
   for (const TensorInfo& info : model.tensors().tensors()) {
     throw_if_stopped(callbacks);
-    check_finite(info, model.tensors().bytes(info.name));
+    check_finite(model.tensors(), info);
   }
   const calib::CalibrationSet set = load_calibration(options, model);
   CheckpointWriter writer(options.output, make_meta(options, model, device.info()));

@@ -36,6 +36,8 @@ class CheckpointWriter {
   void add_linear(const std::string& name, const QuantizedLinear& linear);
   /// An unquantized tensor as it was in the model (f32, f16 or bf16), under its Hugging Face name.
   void add_tensor(const TensorInfo& info, std::span<const std::byte> bytes);
+  /// The same tensor of a source, copied a few MiB at a time. Throws as TensorSource::read, too.
+  void add_tensor(const TensorInfo& info, const TensorSource& source);
   /// Per-block results (losses, errors) as JSON; stored, not needed to run the model.
   void add_report(const std::string& json_text);
   /// Flush, close, rename. Throws IoError (disk full, say) and leaves nothing behind.

@@ -94,6 +94,9 @@ using Dims = std::vector<std::uint64_t>;
 Dims chunk_dims(const Dims& dims, std::size_t element_bytes);
 /// Creates and writes in one go; row-major data. Returns the dataset, for attributes.
 Node write_dataset(const Node& parent, const std::string& name, Element element, const Dims& dims, std::span<const std::byte> data);
+/// The same in steps: a dataset without its data, then rows (entries of the first axis) from `first` on.
+Node create_dataset(const Node& parent, const std::string& name, Element element, const Dims& dims);
+void write_rows(const Node& dataset, Element element, const Dims& dims, std::uint64_t first, std::span<const std::byte> data);
 
 struct DatasetInfo {
   Element element = Element::u8;

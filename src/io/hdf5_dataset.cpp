@@ -89,11 +89,9 @@ Dims chunk_dims(const Dims& dims, std::size_t element_bytes) {
   return chunk;
 }
 
-Node write_dataset(const Node& parent, const std::string& name, Element element, const Dims& dims, std::span<const std::byte> data) {
+Node create_dataset(const Node& parent, const std::string& name, Element element, const Dims& dims) {
   Node dataset = child_of(parent, name);
   const std::string where = dataset.where();
-  if (data.size() != product(dims) * size_of(element))
-    throw ShapeError(where + ": " + std::to_string(data.size()) + " bytes for " + dims_text(dims) + " of " + name_of(element));
   const Handle type = type_of(element), creation = creation_list(where, element, dims);
   const std::vector<hsize_t> sizes(dims.begin(), dims.end());
   const Handle space(call<IoError>(where, "preparing to create", H5Screate_simple, static_cast<int>(sizes.size()), sizes.data(),
@@ -102,10 +100,36 @@ Node write_dataset(const Node& parent, const std::string& name, Element element,
   dataset.handle = Handle(call<IoError>(where, "cannot be created", H5Dcreate2, parent.id(), name.c_str(), type.get(), space.get(),
                                         hid_t{H5P_DEFAULT}, creation.get(), hid_t{H5P_DEFAULT}),
                           H5Dclose);
-  if (!data.empty())
-    call<IoError>(where, "cannot be written", H5Dwrite, dataset.id(), type.get(), hid_t{H5S_ALL}, hid_t{H5S_ALL}, hid_t{H5P_DEFAULT},
-                  static_cast<const void*>(data.data()));
+  return dataset;
+}
+
+void write_rows(const Node& dataset, Element element, const Dims& dims, std::uint64_t first, std::span<const std::byte> data) {
+  const std::string where = dataset.where();
+  if (data.empty()) return;
+  const std::uint64_t row_bytes = product(dims) / dims[0] * size_of(element), rows = data.size() / row_bytes;
+  if (data.size() % row_bytes != 0 || first > dims[0] || rows > dims[0] - first)
+    throw ShapeError(where + ": " + std::to_string(data.size()) + " bytes from row " + std::to_string(first) + " for " + dims_text(dims) + " of " +
+                     name_of(element));
+  const Handle space(call<IoError>(where, "cannot be written", H5Dget_space, dataset.id()), H5Sclose);
+  std::vector<hsize_t> begin(dims.size(), 0), count(dims.begin(), dims.end());
+  begin[0] = first;
+  count[0] = rows;
+  call<IoError>(where, "cannot be written", H5Sselect_hyperslab, space.get(), H5S_SELECT_SET, static_cast<const hsize_t*>(begin.data()),
+                static_cast<const hsize_t*>(nullptr), static_cast<const hsize_t*>(count.data()), static_cast<const hsize_t*>(nullptr));
+  const Handle memory(call<IoError>(where, "cannot be written", H5Screate_simple, static_cast<int>(count.size()),
+                                    static_cast<const hsize_t*>(count.data()), static_cast<const hsize_t*>(nullptr)),
+                      H5Sclose);
+  call<IoError>(where, "cannot be written", H5Dwrite, dataset.id(), type_of(element).get(), memory.get(), space.get(), hid_t{H5P_DEFAULT},
+                static_cast<const void*>(data.data()));
   check_written(dataset);
+}
+
+Node write_dataset(const Node& parent, const std::string& name, Element element, const Dims& dims, std::span<const std::byte> data) {
+  if (data.size() != product(dims) * size_of(element))
+    throw ShapeError(child_of(parent, name).where() + ": " + std::to_string(data.size()) + " bytes for " + dims_text(dims) + " of " +
+                     name_of(element));
+  Node dataset = create_dataset(parent, name, element, dims);
+  write_rows(dataset, element, dims, 0, data);
   return dataset;
 }
 

@@ -80,8 +80,15 @@ void check_tied_head(const fs::path& folder, const TensorSource& tensors) {
   const TensorInfo* head = tensors.find("lm_head.weight");
   const TensorInfo* embedding = tensors.find("model.embed_tokens.weight");
   const auto same = [&] {
-    const auto a = tensors.bytes(head->name), b = tensors.bytes(embedding->name);
-    return head->dtype == embedding->dtype && a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0;
+    if (head->dtype != embedding->dtype || !(head->shape == embedding->shape)) return false;
+    bool equal = true;
+    std::vector<std::byte> other;
+    for_each_chunk(tensors, head->name, kStreamChunkBytes, [&](std::uint64_t offset, std::span<const std::byte> chunk) {
+      other.resize(chunk.size());
+      tensors.read(embedding->name, offset, other);
+      equal = equal && std::memcmp(chunk.data(), other.data(), chunk.size()) == 0;
+    });
+    return equal;
   };
   if (!same())
     throw FormatError(folder.string() +

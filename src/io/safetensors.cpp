@@ -207,6 +207,16 @@ std::span<const std::byte> SafetensorsFile::bytes(std::string_view name) const {
   return spans_[static_cast<std::size_t>(info - infos_.data())];
 }
 
+void SafetensorsFile::read(std::string_view name, std::uint64_t offset, std::span<std::byte> out) const {
+  const auto stored = bytes(name);
+  if (offset > stored.size() || out.size() > stored.size() - offset)
+    throw FormatError(tensor_text(path().string(), name) + ": expected a range within its " + std::to_string(stored.size()) + " bytes, found " +
+                      std::to_string(out.size()) + " bytes from " + std::to_string(offset));
+  file_.read(static_cast<std::uint64_t>(stored.data() - file_.bytes().data()) + offset, out);
+}
+
+void SafetensorsFile::release(std::string_view name) const { file_.release(bytes(name)); }
+
 namespace {
 
 /// weight_map of an index: tensor name -> shard file name, each a plain name in the index's folder.
@@ -264,11 +274,17 @@ ShardedSafetensors::ShardedSafetensors(const std::filesystem::path& index) {
 
 const TensorInfo* ShardedSafetensors::find(std::string_view name) const { return find_info(infos_, name); }
 
-std::span<const std::byte> ShardedSafetensors::bytes(std::string_view name) const {
+const SafetensorsFile& ShardedSafetensors::owner(std::string_view name) const {
   const auto found = owner_.find(name);
   if (found == owner_.end()) throw FormatError("[model] tensor '" + excerpt(name) + "' is in none of the shards");
-  return found->second->bytes(name);
+  return *found->second;
 }
+
+std::span<const std::byte> ShardedSafetensors::bytes(std::string_view name) const { return owner(name).bytes(name); }
+
+void ShardedSafetensors::read(std::string_view name, std::uint64_t offset, std::span<std::byte> out) const { owner(name).read(name, offset, out); }
+
+void ShardedSafetensors::release(std::string_view name) const { owner(name).release(name); }
 
 std::vector<std::filesystem::path> ShardedSafetensors::files() const {
   std::vector<std::filesystem::path> out;

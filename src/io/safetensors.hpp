@@ -22,6 +22,8 @@ class SafetensorsFile : public TensorSource {
   const std::vector<TensorInfo>& tensors() const override { return infos_; }
   const TensorInfo* find(std::string_view name) const override;
   std::span<const std::byte> bytes(std::string_view name) const override;
+  void read(std::string_view name, std::uint64_t offset, std::span<std::byte> out) const override;
+  void release(std::string_view name) const override;
 
   const std::filesystem::path& path() const { return file_.path(); }
   /// The __metadata__ entry; empty if there is none.
@@ -43,11 +45,14 @@ class ShardedSafetensors : public TensorSource {
   const std::vector<TensorInfo>& tensors() const override { return infos_; }
   const TensorInfo* find(std::string_view name) const override;
   std::span<const std::byte> bytes(std::string_view name) const override;
+  void read(std::string_view name, std::uint64_t offset, std::span<std::byte> out) const override;
+  void release(std::string_view name) const override;
 
   /// Paths of the shards, in name order.
   std::vector<std::filesystem::path> files() const;
 
  private:
+  const SafetensorsFile& owner(std::string_view name) const;
   std::map<std::string, std::unique_ptr<SafetensorsFile>> shards_;    // by file name
   std::map<std::string, const SafetensorsFile*, std::less<>> owner_;  // by tensor name
   std::vector<TensorInfo> infos_;

@@ -1,5 +1,6 @@
 #include "tensor/tensor_source.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -43,12 +44,39 @@ std::vector<float> to_f32(DType dtype, std::span<const std::byte> bytes, std::st
   return out;
 }
 
-void check_finite(const TensorInfo& info, std::span<const std::byte> bytes) {
+void for_each_chunk(const TensorSource& source, std::string_view name, std::size_t chunk_bytes,
+                    const std::function<void(std::uint64_t offset, std::span<const std::byte> chunk)>& visit) {
+  const TensorInfo* info = source.find(name);
+  if (info == nullptr) throw FormatError("[model] tensor '" + std::string(name) + "' is not in the model");
+  const std::size_t element = size_of(info->dtype);
+  const std::uint64_t total = info->shape.elements() * element;
+  std::vector<std::byte> buffer(std::min<std::uint64_t>(total, std::max(element, chunk_bytes / element * element)));
+  for (std::uint64_t offset = 0; offset < total; offset += buffer.size()) {
+    const std::span<std::byte> chunk(buffer.data(), std::min<std::uint64_t>(buffer.size(), total - offset));
+    source.read(name, offset, chunk);
+    visit(offset, chunk);
+  }
+}
+
+namespace {
+
+/// check_finite of a part that begins at element `first`.
+void check_part(const TensorInfo& info, std::uint64_t first, std::span<const std::byte> bytes) {
   visit_elements(info.dtype, bytes, element_count(info.dtype, bytes, info.name), [&](std::size_t i, float value) {
     if (!std::isfinite(value))
-      throw FormatError("[model] tensor '" + info.name + "': element " + std::to_string(i) + " is " + (std::isnan(value) ? "NaN" : "infinite") +
+      throw FormatError("[model] tensor '" + info.name + "': element " + std::to_string(first + i) + " is " +
+                        (std::isnan(value) ? "NaN" : "infinite") +
                         "; the model is damaged, or its values passed the range of its storage type when it was converted");
   });
+}
+
+}  // namespace
+
+void check_finite(const TensorInfo& info, std::span<const std::byte> bytes) { check_part(info, 0, bytes); }
+
+void check_finite(const TensorSource& source, const TensorInfo& info) {
+  for_each_chunk(source, info.name, kStreamChunkBytes,
+                 [&](std::uint64_t offset, std::span<const std::byte> chunk) { check_part(info, offset / size_of(info.dtype), chunk); });
 }
 
 }  // namespace apiq

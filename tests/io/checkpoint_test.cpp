@@ -10,6 +10,8 @@
 #include <thread>
 
 #include "apiq/error.hpp"
+#include "io/hdf5.hpp"
+#include "io/safetensors.hpp"
 #include "io/tiny_checkpoint.hpp"
 #include "support/full_disk.hpp"
 #include "util/atomic_file.hpp"
@@ -151,6 +153,37 @@ TEST(CheckpointWriter, AppearsOnlyWhenFinished) {
     EXPECT_THROW(moved.finish(), InvalidArgument);
   }
   EXPECT_EQ(std::distance(fs::directory_iterator(folder.path), {}), 1);
+}
+
+TEST(CheckpointWriter, TensorsOfASourceAreCopiedInPieces) {
+  const TemporaryFolder folder;
+  // Several pieces, the last one ragged: 9 MiB of rows of 6 KiB, a row larger than a piece, a vector.
+  const TinyCheckpoint tiny = make_tiny();
+  std::string data;
+  for (std::size_t i = 0; i < (std::size_t{19} << 20); ++i) data += static_cast<char>(i * 2654435761u >> 13);
+  const std::uint64_t first = 1537 * 6144, second = 5000 * 2000, end = data.size();
+  const auto offsets = [](std::uint64_t a, std::uint64_t b) { return "\"data_offsets\":[" + std::to_string(a) + "," + std::to_string(b) + "]}"; };
+  const std::string header = R"({"rows":{"dtype":"F16","shape":[1537,3072],)" + offsets(0, first) + R"(,"long":{"dtype":"F32","shape":[2,1250000],)" +
+                             offsets(first, first + second) + R"(,"vector":{"dtype":"BF16","shape":[)" + std::to_string((end - first - second) / 2) +
+                             "]," + offsets(first + second, end) + "}";
+  std::string file(8, '\0');
+  for (int i = 0; i < 8; ++i) file[static_cast<std::size_t>(i)] = static_cast<char>(header.size() >> (8 * i));
+  write_file_atomically(folder / "m.safetensors", file + header + data);
+  const SafetensorsFile source(folder / "m.safetensors");
+  CheckpointWriter writer(folder / "m.h5", tiny.meta);
+  for (const TensorInfo& info : source.tensors()) writer.add_tensor(info, source);
+  EXPECT_THROW(writer.add_tensor(source.tensors()[0], source), InvalidArgument) << "added twice";
+  writer.finish();
+  const hdf5::Node stored = hdf5::open_file(folder / "m.h5"), tensors = hdf5::open_group(stored, "tensors");
+  for (const TensorInfo& info : source.tensors()) {
+    hdf5::DatasetInfo found;
+    const hdf5::Node dataset = hdf5::open_dataset(tensors, info.name, found);
+    EXPECT_EQ(found.dims.size(), static_cast<std::size_t>(info.shape.rank()));
+    const auto expected = source.bytes(info.name);
+    std::vector<std::byte> bytes(expected.size());
+    hdf5::read_all(dataset, found.element, bytes);
+    EXPECT_TRUE(std::equal(bytes.begin(), bytes.end(), expected.begin(), expected.end())) << info.name;
+  }
 }
 
 TEST(CheckpointWriter, LeavesNothingWhenAbandoned) {

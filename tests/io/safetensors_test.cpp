@@ -46,6 +46,35 @@ TEST(Safetensors, ReadsTensorsAndMetadata) {
   EXPECT_THAT(test::error_text<FormatError>([&] { file.bytes("c"); }), AllOf(HasSubstr("m.safetensors"), HasSubstr("'c'")));
 }
 
+TEST(Safetensors, ChunksAreTheTensorAndAreChecked) {
+  const test::TemporaryFolder folder;
+  // 5 Mi + 3 elements: more than one chunk of the streaming readers, and a ragged end.
+  const std::uint64_t count = (5u << 20) + 3;
+  std::string bytes = safetensors_bytes({{"a", Shape{4}}, {"big", Shape{count}}}, 0x11);
+  const SafetensorsFile file(folder.write("m.safetensors", bytes));
+  std::string seen;
+  for_each_chunk(file, "big", 1000001, [&](std::uint64_t offset, std::span<const std::byte> chunk) {
+    EXPECT_EQ(offset, seen.size());
+    EXPECT_LE(chunk.size(), 1000000u) << "whole elements of two bytes";
+    seen += text_of(chunk);
+  });
+  EXPECT_EQ(seen, text_of(file.bytes("big")));
+  file.release("big");
+  EXPECT_EQ(seen, text_of(file.bytes("big")));
+  EXPECT_THROW(for_each_chunk(file, "absent", 100, [](auto, auto) {}), FormatError);
+  std::vector<std::byte> out(10);
+  EXPECT_THROW(file.read("a", 0, out), FormatError) << "eight bytes in the tensor; the ninth would be the next tensor's";
+  EXPECT_THROW(file.read("a", ~std::uint64_t{0}, out), FormatError);
+
+  EXPECT_NO_THROW(check_finite(file, *file.find("big")));
+  const std::uint64_t bad = (4u << 20) + 7;
+  bytes[bytes.size() - 2 * (count - bad)] = 0x00;
+  bytes[bytes.size() - 2 * (count - bad) + 1] = 0x7c;
+  const SafetensorsFile damaged(folder.write("damaged.safetensors", bytes));
+  EXPECT_THAT(test::error_text<FormatError>([&] { check_finite(damaged, *damaged.find("big")); }),
+              HasSubstr("'big': element " + std::to_string(bad) + " is infinite"));
+}
+
 TEST(Safetensors, NoTensorsIsLegal) {
   const test::TemporaryFolder folder;
   EXPECT_TRUE(SafetensorsFile(folder.write("m", safetensors_bytes("{}", ""))).tensors().empty());
