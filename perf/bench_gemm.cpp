@@ -89,7 +89,9 @@ perf::Result measure(runtime::Queue& queue, const Case& x, int rounds) {
   const auto da = upload(queue, a, x.form == 'w' ? Shape{x.K, x.M} : Shape{x.M, x.K}),
              db = upload(queue, b, x.form == 't' ? Shape{x.N, x.K} : Shape{x.K, x.N});
   const auto dc = upload(queue, c, {x.M, x.N});
-  const auto op = x.form == 't' ? ops::matmul_nt : x.form == 'n' ? ops::matmul_nn : ops::matmul_tn;
+  decltype(&ops::matmul_nt) op = ops::matmul_tn;
+  if (x.form == 't') op = ops::matmul_nt;
+  else if (x.form == 'n') op = ops::matmul_nn;
   const Contender ours{[&](int count) {
     for (int i = 0; i < count; ++i) op(queue, da, db, dc, 1.0f, x.beta);
     queue.finish();

@@ -29,10 +29,12 @@ constexpr std::uint64_t kPanelBytes = 16 << 20;
 
 constexpr std::string_view kOp = "gemm";
 
-/// A product in terms of its operands' storage: by_k means that k runs along the last axis.
+/// A product in terms of its operands' storage: by_k means that k runs along the last axis. a may be columns of a wider matrix, whose
+/// neighbouring rows are a_stride elements apart.
 struct Product {
-  const TensorView &a, &b, &c;
+  TensorView a, b, c;
   bool a_by_k, b_by_k;
+  std::uint64_t a_stride;
   std::uint64_t M, N, K;
   float alpha, beta;
 };
@@ -53,7 +55,7 @@ Product checked(const TensorView& a, bool a_by_k, const TensorView& b, bool b_by
   count32(op, "M", M);
   count32(op, "N", N);
   count32(op, "K", K);
-  return {a, b, c, a_by_k, b_by_k, M, N, K, alpha, beta};
+  return {a, b, c, a_by_k, b_by_k, a.shape[1], M, N, K, alpha, beta};
 }
 
 /// With few columns, wider register tiles would mostly compute padding.
@@ -73,7 +75,7 @@ void run_staged(Queue& queue, const Product& p) {
                       narrow(p.N, "N"),
                       narrow(p.K, "K"),
                       offset32(kOp, "a", p.a),
-                      narrow(p.a.shape[1], "stride of a"),
+                      narrow(p.a_stride, "stride of a"),
                       offset32(kOp, "b", p.b),
                       narrow(p.b.shape[1], "stride of b"),
                       offset32(kOp, "c", p.c),
@@ -86,9 +88,8 @@ void run_staged(Queue& queue, const Product& p) {
 }
 
 /// `count` lines of an operand from `first` on, as the packing kernel reads them.
-GemmPackOperand pack_operand(std::string_view name, const TensorView& view, bool by_k, std::uint64_t first, std::uint64_t count, std::uint64_t panels,
-                             const TensorView& to) {
-  const std::uint64_t stride = view.shape[1];
+GemmPackOperand pack_operand(std::string_view name, const TensorView& view, bool by_k, std::uint64_t stride, std::uint64_t first, std::uint64_t count,
+                             std::uint64_t panels, const TensorView& to) {
   return {offset32(kOp, name, view) + static_cast<APIQ_UINT>(first * (by_k ? stride : 1)),  // inside the view, whose end fits
           narrow(stride, "stride of an operand"),
           narrow(count, "lines"),
@@ -129,14 +130,14 @@ PackedPlan packed_plan(const Product& p, const Macros& tunables) {
 /// The product of rows [row, row + rows) with columns [column, column + columns), b's panels and (unless direct) a's being packed.
 void multiply_panels(Queue& queue, const Product& p, const PackedPlan& plan, std::uint64_t row, std::uint64_t rows, std::uint64_t column,
                      std::uint64_t columns, const TensorView& a_panels, const TensorView& b_panels) {
-  const std::uint64_t tiles = (rows + plan.mr - 1) / plan.mr, stride = p.a.shape[1];
+  const std::uint64_t tiles = (rows + plan.mr - 1) / plan.mr;
   const GemmPanelsArgs args{narrow(rows, "M"),
                             narrow(columns, "N"),
                             narrow(p.K, "K"),
                             narrow(tiles, "row tiles"),
                             plan.a_direct ? offset32(kOp, "a", p.a) : offset32(kOp, "panels", a_panels),
-                            narrow(p.a_by_k ? stride : 1, "stride of a"),
-                            narrow(p.a_by_k ? 1 : stride, "stride of a"),
+                            narrow(p.a_by_k ? p.a_stride : 1, "stride of a"),
+                            narrow(p.a_by_k ? 1 : p.a_stride, "stride of a"),
                             offset32(kOp, "panels", b_panels),
                             offset32(kOp, "c", p.c) + static_cast<APIQ_UINT>(row * p.N + column),
                             narrow(p.N, "stride of c"),
@@ -157,8 +158,8 @@ void run_packed(Queue& queue, const Product& p, const PackedPlan& plan) {
     for (std::uint64_t column = 0; column < p.N; column += plan.column_part) {
       const std::uint64_t rows = std::min(plan.row_part, p.M - row), columns = std::min(plan.column_part, p.N - column);
       const std::uint64_t a_now = plan.a_direct || column != 0 ? 0 : (rows + plan.mr - 1) / plan.mr, b_now = (columns + plan.nr - 1) / plan.nr;
-      const GemmPackArgs pack{narrow(p.K, "K"), pack_operand("a", p.a, p.a_by_k, row, rows, a_now, a_panels),
-                              pack_operand("b", p.b, p.b_by_k, column, columns, b_now, b_panels)};
+      const GemmPackArgs pack{narrow(p.K, "K"), pack_operand("a", p.a, p.a_by_k, p.a_stride, row, rows, a_now, a_panels),
+                              pack_operand("b", p.b, p.b_by_k, p.b.shape[1], column, columns, b_now, b_panels)};
       queue.launch("gemm_packed", "gemm_pack", plan.macros, {{shares(pack.a) + shares(pack.b), 1, 1}, {1, 1, 1}},
                    {Arg::value(pack), p.a, p.b, panels});
       multiply_panels(queue, p, plan, row, rows, column, columns, a_panels, b_panels);
@@ -170,7 +171,7 @@ void run(Queue& queue, const Product& p) {
   if (p.M == 0 || p.N == 0) return;
   const bool all_f32 = !is_half(p.a) && !is_half(p.b) && !is_half(p.c);
   if (all_f32 && p.K != 0 && gemm_engine(queue) == "clblast") {
-    clblast_gemm(queue, p.a, p.a_by_k, p.b, p.b_by_k, p.c, p.K, p.alpha, p.beta);
+    clblast_gemm(queue, p.a, p.a_by_k, p.a_stride, p.b, p.b_by_k, p.c, p.K, p.alpha, p.beta);
     return;
   }
   const Macros tunables = queue.tuned("gemm_packed");
@@ -191,6 +192,17 @@ void matmul_nn(Queue& queue, const TensorView& a, const TensorView& b, const Ten
 
 void matmul_tn(Queue& queue, const TensorView& a, const TensorView& b, const TensorView& c, float alpha, float beta) {
   run(queue, checked(a, false, b, false, c, alpha, beta, "matmul_tn"));
+}
+
+void matmul_tn(Queue& queue, const Columns& a, const TensorView& b, const TensorView& c, float alpha, float beta) {
+  check_rank("matmul_tn", "a", a.matrix, 2);
+  offset32("matmul_tn", "a", a.matrix);  // the slice ends inside the matrix, but its view does not say where
+  if (a.begin > a.matrix.shape[1] || a.count > a.matrix.shape[1] - a.begin)
+    refuse("matmul_tn", "a", "columns " + std::to_string(a.begin) + " to " + std::to_string(a.begin + a.count), a.matrix);
+  const TensorView slice{a.matrix.memory, a.matrix.offset + a.begin, a.matrix.dtype, {a.matrix.shape[0], a.count}};
+  Product product = checked(slice, false, b, false, c, alpha, beta, "matmul_tn");
+  product.a_stride = a.matrix.shape[1];
+  run(queue, product);
 }
 
 std::string gemm_engine(Queue& queue) {

@@ -21,6 +21,16 @@ void matmul_nn(Queue& queue, const TensorView& a, const TensorView& b, const Ten
 /// c = alpha * a^T b + beta * c          (dw = dy^T x):  a [K, M], b [K, N], c [M, N]. Otherwise as matmul_nt.
 void matmul_tn(Queue& queue, const TensorView& a, const TensorView& b, const TensorView& c, float alpha = 1.0f, float beta = 0.0f);
 
+/// `count` neighbouring columns of a matrix [rows, columns], read where they lie.
+struct Columns {
+  TensorView matrix;
+  std::uint64_t begin = 0, count = 0;
+};
+
+/// c = alpha * a^T b + beta * c for some columns of a: M = a.count, K = rows of a.matrix. The bits are those of the product with a dense
+/// copy of the columns. So dW = dY^T X comes a slab of rows at a time and is never whole in memory. Throws ShapeError past the last column.
+void matmul_tn(Queue& queue, const Columns& a, const TensorView& b, const TensorView& c, float alpha = 1.0f, float beta = 0.0f);
+
 /// "own" or "clblast": what this device's tuning file says for f32 products ("gemm.engine"); default "own". APIQ_GEMM overrides.
 std::string gemm_engine(Queue& queue);
 

@@ -73,7 +73,9 @@ DeviceTensor put(Queue& queue, std::vector<float>& values, const Shape& shape, D
 }
 
 void enqueue(Queue& queue, const Case& x, const runtime::TensorView& a, const runtime::TensorView& b, const runtime::TensorView& c) {
-  const auto op = x.form == Form::nt ? ops::matmul_nt : x.form == Form::nn ? ops::matmul_nn : ops::matmul_tn;
+  decltype(&ops::matmul_nt) op = ops::matmul_tn;
+  if (x.form == Form::nt) op = ops::matmul_nt;
+  else if (x.form == Form::nn) op = ops::matmul_nn;
   op(queue, a, b, c, x.alpha, x.beta);
 }
 
@@ -204,10 +206,54 @@ TEST(Gemm, LargeOperandsArePackedInParts) {
   }
 }
 
+/// Columns [begin, begin + count) of `values` [rows, columns].
+std::vector<float> copied_columns(const std::vector<float>& values, std::size_t columns, std::size_t begin, std::size_t count) {
+  std::vector<float> out;
+  for (std::size_t first = begin; first < values.size(); first += columns) out.insert(out.end(), &values[first], &values[first] + count);
+  return out;
+}
+
+/// Both paths of the CPU preset (and a packed or read where it lies), the GPU preset, and columns that begin and end off every vector; f16 columns
+/// too.
+TEST(Gemm, ColumnsOfAWiderMatrixGiveTheBitsOfACopy) {
+  constexpr std::size_t K = 37, all = 83;
+  for (const std::size_t N : {20, 45})
+    for (Queue* queue : {&shared_queue(), &gpu_preset_queue()})
+      for (const DType dtype : {DType::f32, DType::f16})
+        for (const auto& [begin, count] : {std::pair{0, 83}, {5, 3}, {7, 70}, {82, 1}, {16, 32}, {30, 0}}) {
+          SCOPED_TRACE(std::to_string(begin) + " + " + std::to_string(count) + " " + std::string(name_of(dtype)) + ", N " + std::to_string(N));
+          std::vector<float> a = random_floats(K * all, 1), b = random_floats(K * N, 2), c = random_floats(all * N, 3);
+          const Shape out{static_cast<std::uint64_t>(count), N};
+          std::vector<float> part = copied_columns(a, all, begin, count), c_part(c.begin(), c.begin() + count * N);
+          const DeviceTensor wide = put(*queue, a, {K, all}, dtype), dense = put(*queue, part, {K, static_cast<std::uint64_t>(count)}, dtype);
+          const DeviceTensor db = put(*queue, b, {K, N}, DType::f32), got = put(*queue, c_part, out, DType::f32),
+                             want = put(*queue, c_part, out, DType::f32);
+          ops::matmul_tn(*queue, ops::Columns{wide, static_cast<std::uint64_t>(begin), static_cast<std::uint64_t>(count)}, db, got, 0.5f, 2.0f);
+          ops::matmul_tn(*queue, dense, db, want, 0.5f, 2.0f);
+          EXPECT_EQ(runtime::read_floats(*queue, got), runtime::read_floats(*queue, want));
+        }
+}
+
+TEST(Gemm, ColumnsMustLieInsideTheirMatrix) {
+  const DeviceTensor a = device_tensor({3, 8}), b = device_tensor({3, 4}), c = device_tensor({2, 4});
+  EXPECT_THROW(ops::matmul_tn(shared_queue(), ops::Columns{a, 7, 2}, b, c), ShapeError);
+  EXPECT_THROW(ops::matmul_tn(shared_queue(), ops::Columns{a, 9, 0}, b, c), ShapeError);
+  EXPECT_THROW(ops::matmul_tn(shared_queue(), ops::Columns{a, ~std::uint64_t{0}, 2}, b, c), ShapeError);
+  EXPECT_THROW(ops::matmul_tn(shared_queue(), ops::Columns{a, 0, 3}, b, c), ShapeError) << "c has two rows";
+}
+
 TEST(Gemm, ClblastAgreesWithOurKernel) {
   const ScopedVariable engine("APIQ_GEMM", "clblast");
   ASSERT_EQ(ops::gemm_engine(shared_queue()), "clblast");
   run_and_check(shared_queue(), {Form::tn, 24, 40, 33, 0.5f, 2.0f});
+
+  constexpr std::size_t K = 33, all = 50, begin = 11, count = 24, N = 40;
+  const std::vector<float> a = random_floats(K * all, 1), b = random_floats(K * N, 2), part = copied_columns(a, all, begin, count);
+  const DeviceTensor da = upload(a, {K, all}), db = upload(b, {K, N}), dc = device_tensor({count, N});
+  ops::matmul_tn(shared_queue(), ops::Columns{da, begin, count}, db, dc);
+  const std::vector<float> got = download(dc);
+  const std::vector<double> want = ops::reference::matmul_tn(part, b, {}, count, N, K);
+  for (std::size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got[i], want[i], K * K * 0x1p-24) << i;  // K terms below 1, K roundings
 }
 
 TEST(Gemm, RefusesWhatDoesNotFit) {
