@@ -1,9 +1,10 @@
-// Sums of squares over whole tensors in two stages: each work-group adds wg_elements of them, sum_partials adds the work-groups.
+// Sums of squares and products over whole tensors in two stages: each work-group adds wg_elements of them, sum_partials adds the work-groups.
 // Meaning:   HALF 0|1: storage of the tensors
 // Tunables:  WG (1), VW (16)
 // Needs:     OpenCL C 1.2; local memory 8 * WG bytes.   Launcher: src/ops/loss.cpp
 // Sums are high + low pairs throughout (compensated per lane, then pair_add), so the result's relative error is that of its terms and
-// of the final rounding: subtraction 2 u, square 1 u, rounding 1 u, u = 2^-24: 2.4e-7 for any count below 2^32.
+// of the final rounding: subtraction 2 u, square 1 u, rounding 1 u, u = 2^-24: 2.4e-7 for any count below 2^32 (of the sum of magnitudes
+// where terms have both signs).
 
 // Compensated sum of one lane per element: total - lost is the sum so far.
 typedef struct LaneSums {
@@ -79,6 +80,18 @@ kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void relative_error(const
     partials[a.partials + get_group_id(0)] = error;
     partials[a.partials + a.num_partials + get_group_id(0)] = square;
   }
+}
+
+kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void dot_product(const LossArgs a, global const STORED(HALF) * restrict x,
+                                                                        global const STORED(HALF) * restrict y,
+                                                                        global float2* restrict partials) {
+  GROUP_SCRATCH_OF(float2, scratch);
+  const size_t end = END(a);
+  LaneSums sums = {0.0f, 0.0f};
+  for (size_t i = BEGIN(a) + get_local_id(0) * VW; i < end; i += WG * VW)
+    add_to(&sums, elements_at(x, a.y + i, end - i) * elements_at(y, a.target + i, end - i));
+  const float2 sum = GROUP_SUM_PAIRS(lanes_to_pair(sums), scratch);
+  if (get_local_id(0) == 0) partials[a.partials + get_group_id(0)] = sum;
 }
 
 // One work-group per sum.

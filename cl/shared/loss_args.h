@@ -5,7 +5,7 @@ typedef struct LossArgs {
   APIQ_UINT count;           // elements compared
   APIQ_UINT wg_elements;     // of them, per work-group: fixed, so that sums do not depend on the device's size
   APIQ_UINT num_partials;    // work-groups of the first stage
-  APIQ_UINT y, target, d_y;  // squared_error; relative_error reads a as y, b as target
+  APIQ_UINT y, target, d_y;  // squared_error; the others read their first tensor as y, the second as target
   APIQ_UINT partials;        // in pairs of floats
   APIQ_UINT sums;
   APIQ_FLOAT scale;

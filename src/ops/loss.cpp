@@ -132,4 +132,15 @@ void relative_error_sums(Queue& queue, const TensorView& a, const TensorView& b,
   queue.launch("loss", "sum_partials", comparison.macros, work_groups(comparison.macros, 2), {Arg::value(args), partials, sums});
 }
 
+void dot(Queue& queue, const TensorView& a, const TensorView& b, const TensorView& sum) {
+  Comparison comparison(queue, "dot", a, b);
+  check_tensor("dot", "sum", sum, DType::f32, {1});
+  const runtime::Workspace::Scope scope(queue.workspace());
+  const TensorView partials = comparison.partials(queue, 1);
+  LossArgs& args = comparison.args;
+  args.sums = offset32("dot", "sum", sum);
+  queue.launch("loss", "dot_product", comparison.macros, work_groups(comparison.macros, args.num_partials), {Arg::value(args), a, b, partials});
+  queue.launch("loss", "sum_partials", comparison.macros, work_groups(comparison.macros, 1), {Arg::value(args), partials, sum});
+}
+
 }  // namespace apiq::ops

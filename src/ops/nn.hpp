@@ -38,6 +38,11 @@ void embedding_fwd(Queue& queue, const TensorView& table, const TensorView& ids,
 
 /// y = a + b, elementwise over equal counts; y may alias a or b.
 void add(Queue& queue, const TensorView& a, const TensorView& b, const TensorView& y);
+/// y = alpha a + beta b, likewise: beta b is rounded, then the sum.
+void scaled_add(Queue& queue, float alpha, const TensorView& a, float beta, const TensorView& b, const TensorView& y);
+
+/// y = x, exactly: x f16, bf16 or f32, y f32, equal counts. y must not alias x.
+void to_f32(Queue& queue, const TensorView& x, const TensorView& y);
 
 /// Per row of logits [rows, vocab]: loss[r] = log(sum(exp(logits))) - logits[target], argmax[r] (lowest index of the largest).
 ///   targets u32 [rows], loss f32 [rows], argmax u32 [rows].  A target that is not below vocab marks a row that does not count: loss 0,
@@ -57,5 +62,8 @@ void squared_error(Queue& queue, const TensorView& y, const TensorView& target, 
 
 /// sums f32 [2] = { sum (a - b)^2, sum b^2 } in a fixed order: relative error = sums[0] / sums[1].
 void relative_error_sums(Queue& queue, const TensorView& a, const TensorView& b, const TensorView& sums);
+
+/// sum f32 [1] = sum a b over equal shapes and types, in a fixed order, to 2.5e-7 of sum |a b|.
+void dot(Queue& queue, const TensorView& a, const TensorView& b, const TensorView& sum);
 
 }  // namespace apiq::ops

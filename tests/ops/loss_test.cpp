@@ -276,6 +276,46 @@ TEST(RelativeError, MatchesReference) {
     }
 }
 
+TEST(Dot, MatchesReference) {
+  for (const DType dtype : {DType::f32, DType::f16})
+    for (const std::uint64_t n : kCounts) {
+      SCOPED_TRACE(std::to_string(n) + " " + std::string(name_of(dtype)));
+      auto a = random_floats(n, 14), b = random_floats(n, 15);
+      if (dtype == DType::f16) a = rounded_to_half(a), b = rounded_to_half(b);
+      double expected = 0, magnitude = 0;
+      for (std::size_t i = 0; i < n; ++i) {
+        expected += static_cast<double>(a[i]) * b[i];
+        magnitude += std::abs(static_cast<double>(a[i]) * b[i]);
+      }
+      const PlacedTensor sum({1});
+      dot(shared_queue(), PlacedTensor(a, {n}, dtype), PlacedTensor(b, {n}, dtype), sum);
+      // The product's rounding, the compensated term's, and that of the result (cl/nn/loss.cl).
+      EXPECT_NEAR(sum.floats()[0], expected, 2.1 * kUnit * magnitude + kUnit * std::abs(expected));
+    }
+}
+
+TEST(Dot, TenMillionElements) {
+  // Equal terms of one sign: plain f32 summation would be off by 1e-3.
+  constexpr std::uint64_t n = 10'000'000;
+  const PlacedTensor a(std::vector<float>(n, 0.1f), {n}), sum({1});
+  dot(shared_queue(), a, a, sum);
+  const double expected = static_cast<double>(n) * static_cast<double>(0.1f) * static_cast<double>(0.1f);
+  EXPECT_NEAR(sum.floats()[0], expected, 3.1 * kUnit * expected);
+}
+
+TEST(Dot, OfNothingIsZero) {
+  const PlacedTensor a({0}), sum({1});
+  dot(shared_queue(), a, a, sum);
+  EXPECT_EQ(sum.floats()[0], 0.0f);
+}
+
+TEST(Dot, RefusesWhatDoesNotFit) {
+  const PlacedTensor a({4}), b({5}), half({4}, DType::f16), sums({2}), one({1});
+  EXPECT_THROW(dot(shared_queue(), a, b, one), ShapeError);
+  EXPECT_THROW(dot(shared_queue(), a, half, one), ShapeError);
+  EXPECT_THROW(dot(shared_queue(), a, a, sums), ShapeError);
+}
+
 TEST(RelativeError, RefusesWhatDoesNotFit) {
   const PlacedTensor a({4}), b({5}), half({4}, DType::f16), sums({2}), one({1});
   EXPECT_THROW(relative_error_sums(shared_queue(), a, b, sums), ShapeError);
