@@ -25,7 +25,8 @@ struct Bench {
   }
 
   /// Times `enqueue` and prints its line; `bytes`: every operand once.
-  void time(const std::string& name, double bytes, double flops, const std::function<void()>& enqueue, const Contender* rival = nullptr) const {
+  void time(const std::string& name, double bytes, double flops, const std::function<void()>& enqueue, const Contender* rival = nullptr,
+            const char* rival_name = "openblas, scores in memory") const {
     if (name.find(options.filter) == std::string::npos) return;
     std::vector<Contender> contenders{{[&](int count) {
       for (int i = 0; i < count; ++i) enqueue();
@@ -43,7 +44,7 @@ struct Bench {
                         .rival = "",
                         .rivals = {}};
     if (rival != nullptr) {
-      result.rival = "openblas, scores in memory";
+      result.rival = rival_name;
       result.rivals = timings[1];
     }
     perf::print(result, queue.device().info());
@@ -115,6 +116,27 @@ void attention(const Bench& bench, const AttentionCase& c) {
       name, bytes, flops, [&] { ops::attention_fwd(bench.queue, q, k, v, out); }, c.dtype == DType::f32 ? &rival : nullptr);
 }
 
+/// The backward pass; its rival is our forward pass, which computes two of its five products.
+void attention_backward(const Bench& bench, const AttentionCase& c) {
+  const Shape q_shape{c.queries, c.heads, c.head_dim}, kv_shape{c.keys, c.kv_heads, c.head_dim};
+  const auto q = bench.tensor(q_shape, c.dtype), k = bench.tensor(kv_shape, c.dtype), v = bench.tensor(kv_shape, c.dtype),
+             out = bench.tensor(q_shape, c.dtype), d_out = bench.tensor(q_shape, c.dtype), d_q = bench.tensor(q_shape, c.dtype),
+             d_k = bench.tensor(kv_shape, c.dtype), d_v = bench.tensor(kv_shape, c.dtype), lse = bench.tensor({c.heads, c.queries});
+  const std::string name = "attention_bwd " + std::string(name_of(c.dtype)) + " " + std::to_string(c.queries) + ", " + std::to_string(c.heads) + "/" +
+                           std::to_string(c.kv_heads) + " heads of " + std::to_string(c.head_dim);
+  const double visible = 0.5 * static_cast<double>(c.queries) * (static_cast<double>(c.queries) + 1);
+  const double flops = 10.0 * visible * static_cast<double>(c.heads * c.head_dim);
+  const double bytes = 4.0 * static_cast<double>(q.view().bytes() + k.view().bytes());
+  const auto forward = [&] { ops::attention_fwd(bench.queue, q, k, v, out, lse); };
+  const Contender rival{[&](int count) {
+    for (int i = 0; i < count; ++i) forward();
+    bench.queue.finish();
+  }};
+  forward();
+  bench.time(
+      name, bytes, flops, [&] { ops::attention_bwd(bench.queue, q, k, v, out, lse, d_out, d_q, d_k, d_v); }, &rival, "attention_fwd");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -126,5 +148,8 @@ int main(int argc, char** argv) {
        {AttentionCase{256, 256, 8, 4, 32, DType::f32}, AttentionCase{256, 256, 8, 4, 32, DType::f16}, AttentionCase{512, 512, 8, 8, 128, DType::f32},
         AttentionCase{1, 512, 8, 4, 32, DType::f32}, AttentionCase{1, 2048, 32, 32, 128, DType::f16}})
     attention(bench, c);
+  for (const AttentionCase& c : {AttentionCase{256, 256, 8, 4, 32, DType::f32}, AttentionCase{512, 512, 32, 32, 128, DType::f32}}) {
+    attention_backward(bench, c);
+  }
   return 0;
 }

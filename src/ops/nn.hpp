@@ -28,6 +28,16 @@ void rope_bwd(Queue& queue, const TensorView& dx, const TensorView& cos, const T
 /// lse f32 [heads, num_queries] receives log(sum(exp(score))) for a backward pass; pass an empty view (memory nullptr) to skip it.
 void attention_fwd(Queue& queue, const TensorView& q, const TensorView& k, const TensorView& v, const TensorView& out, const TensorView& lse = {});
 
+/// Gradients of attention_fwd for num_queries == num_keys (calibration); q, k, v, out, lse as it had and gave them.
+///   q, out, d_out, d_q [tokens, heads, head_dim]; k, v, d_k, d_v [tokens, kv_heads, head_dim], all f32 or all f16; lse f32 [heads, tokens].
+///   p = exp(q k / sqrt(head_dim) - lse), ds = p (d_out v - sum(d_out out)); d_v = p^T d_out, d_q = ds k / sqrt(head_dim),
+///   d_k = ds^T q / sqrt(head_dim), the last and d_v summed over the heads that share a key.
+/// d_q may alias q, out or d_out; nothing else may alias. Sums in a fixed order: the same device gives the same bytes. Scratch: f32 sums of
+/// d_k and d_v, in as many copies as fill the device but at most 64 MiB (one copy always; none where it is one and the tensors are f32).
+/// Throws Unsupported if the device's local memory cannot hold a tile.   Kernel: cl/nn/attention_bwd.cl.
+void attention_bwd(Queue& queue, const TensorView& q, const TensorView& k, const TensorView& v, const TensorView& out, const TensorView& lse,
+                   const TensorView& d_out, const TensorView& d_q, const TensorView& d_k, const TensorView& d_v);
+
 /// z = silu(gate) * up.   All [n].  z may alias either.
 void swiglu_fwd(Queue& queue, const TensorView& gate, const TensorView& up, const TensorView& z);
 /// d_gate, d_up from dz; may alias gate, up.

@@ -1,4 +1,6 @@
 // The parts of a block that are not matrix products: norm, rotation, attention, swiglu, embedding, addition.
+#include <algorithm>
+
 #include "ops/nn.hpp"
 #include "ops/reference/attention.hpp"
 #include "ops/reference/rmsnorm.hpp"
@@ -56,6 +58,23 @@ Measure run_attention(Queue& queue, DType dtype, std::uint32_t head_dim, std::ui
   return {std::max(error, 0.0), tolerance};
 }
 
+Measure run_attention_bwd(Queue& queue, DType dtype, std::uint32_t head_dim) {
+  constexpr std::uint64_t kHeads = 4, kKvHeads = 2;
+  const Shape q_shape{kTokens, kHeads, head_dim}, kv_shape{kTokens, kKvHeads, head_dim};
+  std::vector<float> q = random_values(q_shape.elements(), 1), k = random_values(kv_shape.elements(), 2), v = random_values(kv_shape.elements(), 3),
+                     d = random_values(q_shape.elements(), 4);
+  const DeviceTensor dev_q = put(queue, q, q_shape, dtype), dev_k = put(queue, k, kv_shape, dtype), dev_v = put(queue, v, kv_shape, dtype),
+                     d_out = put(queue, d, q_shape, dtype);
+  const DeviceTensor out = space(queue, q_shape, dtype), lse = space(queue, {kHeads, kTokens}), d_q = space(queue, q_shape, dtype),
+                     d_k = space(queue, kv_shape, dtype), d_v = space(queue, kv_shape, dtype);
+  ops::attention_fwd(queue, dev_q, dev_k, dev_v, out, lse);
+  ops::attention_bwd(queue, dev_q, dev_k, dev_v, out, lse, d_out, d_q, d_k, d_v);
+  const auto want = reference::attention_bwd(doubles(q), doubles(k), doubles(v), doubles(d), kHeads, kKvHeads, head_dim);
+  // Errors of the forward pass enter twice, as weights and as its output, which may have been rounded to binary16; then sums over the tokens.
+  const double tolerance = (12.0 * head_dim + 8.0 * kTokens + 64) * kF32Unit + 4 * unit_of(dtype);
+  return {std::max({difference(queue, d_q, want.q), difference(queue, d_k, want.k), difference(queue, d_v, want.v)}), tolerance};
+}
+
 Measure run_swiglu(Queue& queue, DType dtype, bool backward) {
   constexpr std::uint64_t kCount = 1003;
   std::vector<float> gate = random_values(kCount, 1, -6, 6), up = random_values(kCount, 2), dz = random_values(kCount, 3);
@@ -109,6 +128,7 @@ std::vector<Case> nn_cases() {
       out.push_back({"rope_bwd", heads, [=](Queue& queue) { return run_rope(queue, dtype, head_dim, true); }});
       out.push_back({"attention_fwd", heads + ", prefill", [=](Queue& queue) { return run_attention(queue, dtype, head_dim, 37, 37); }});
       out.push_back({"attention_fwd", heads + ", decode", [=](Queue& queue) { return run_attention(queue, dtype, head_dim, 1, 300); }});
+      out.push_back({"attention_bwd", heads, [=](Queue& queue) { return run_attention_bwd(queue, dtype, head_dim); }});
     }
     out.push_back({"swiglu_fwd", type, [=](Queue& queue) { return run_swiglu(queue, dtype, false); }});
     out.push_back({"swiglu_bwd", type, [=](Queue& queue) { return run_swiglu(queue, dtype, true); }});
