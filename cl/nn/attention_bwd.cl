@@ -22,12 +22,14 @@
 #define ROW_STRIDE (VECTORS * VW)
 #define KV_STRIDE PADDED_DIM
 #define SYNC()
+#define SYNC_GLOBAL()
 #define UNROLL_OUTER
 #define ROWS(tile, d, row) LOADV(tile##_t, (d)*BQ + (row))  // a vector of rows, from the transposed copy
 #else
 #define ROW_STRIDE (VECTORS * VW + 1)  // odd: the items of a warp read different banks
 #define KV_STRIDE (PADDED_DIM + 1)
 #define SYNC() barrier(CLK_LOCAL_MEM_FENCE)
+#define SYNC_GLOBAL() barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE)
 #define UNROLL_OUTER _Pragma("unroll")  // keeps the sums in registers
 #define ROWS(tile, d, row) gather_rows(tile, d, row)
 #endif
@@ -197,7 +199,7 @@ void attention_bwd(const AttentionBwdArgs args, global const STORED(HALF)* q, gl
       STOREV(lanes, 0, acc[i] * args.scale);
       UNROLL for (uint lane = 0; lane < VW; ++lane) q_tile[(row0 + lane) * ROW_STRIDE + i * TD + td] = lanes[lane];
     }
-    SYNC();
+    SYNC_GLOBAL();  // d_q may lie where the rows came from
     for (uint i = lid; i < BQ * VECTORS; i += WG) {
       const uint row = i / VECTORS, at = i % VECTORS * VW;
       if (tile * BQ + row >= rows) break;
