@@ -58,6 +58,12 @@ class OutOfDeviceMemory : public Error {
   using Error::Error;
 };
 
+/// Host memory that the program plans with would pass --host-memory, or the system has no more.
+class OutOfHostMemory : public Error {
+ public:
+  using Error::Error;
+};
+
 /// Valid input that this program does not handle; the text says what is handled.
 class Unsupported : public Error {
  public:

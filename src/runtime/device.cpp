@@ -49,6 +49,7 @@ std::string full_options(const std::string& options) {
 struct Device::State {
   cl::Context context;
   cl_device_id device = nullptr;
+  cl::CommandQueue map_queue;  // made at first use
   ProgramCache cache{cache_folder()};
   std::map<std::string, cl::Program, std::less<>> programs;  // "gemm -D ..." -> built
   std::map<std::string, cl::Kernel, std::less<>> kernels;    // "entry|gemm -D ..."
@@ -145,6 +146,15 @@ void Device::probe_build(const std::string& source, const std::string& options) 
 
 _cl_context* Device::cl_context() const { return state_->context(); }
 _cl_device_id* Device::cl_device() const { return state_->device; }
+
+_cl_command_queue* Device::map_queue() {
+  if (state_->map_queue() == nullptr) {
+    cl_int code = CL_SUCCESS;
+    state_->map_queue = cl::CommandQueue(clCreateCommandQueue(state_->context(), state_->device, 0, &code));
+    check(code, "clCreateCommandQueue");
+  }
+  return state_->map_queue();
+}
 
 }  // namespace apiq::runtime
 

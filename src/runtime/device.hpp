@@ -1,5 +1,7 @@
 // An opened device: context, budget, program cache, kernels and its queue. Owns everything that lives as long as the device is used.
 #pragma once
+#include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -9,6 +11,7 @@
 #include "runtime/memory_budget.hpp"
 #include "runtime/tuning.hpp"
 
+struct _cl_command_queue;
 struct _cl_context;
 struct _cl_device_id;
 struct _cl_kernel;
@@ -26,6 +29,8 @@ class Device {
 
   const DeviceInfo& info() const { return info_; }
   MemoryBudget& budget() { return budget_; }
+  /// Of pinned host memory; without a limit until one is set.
+  MemoryBudget& host_budget() { return host_budget_; }
   const Tuning& tuning() const { return tuning_; }
   Queue& queue() { return *queue_; }
 
@@ -38,6 +43,8 @@ class Device {
 
   _cl_context* cl_context() const;
   _cl_device_id* cl_device() const;
+  /// A queue that only maps and unmaps pinned memory, so that doing so never waits for computation.
+  _cl_command_queue* map_queue();
 
  private:
   struct State;
@@ -45,6 +52,7 @@ class Device {
   std::unique_ptr<State> state_;
   DeviceInfo info_;
   MemoryBudget budget_;
+  MemoryBudget host_budget_{std::numeric_limits<std::uint64_t>::max(), MemoryKind::host};
   Tuning tuning_;
   std::unique_ptr<Queue> queue_;
 };

@@ -1,24 +1,32 @@
-// Accounting of device memory: every buffer takes its bytes from here before it asks the driver.
+// Accounting of memory: every device buffer, and every pinned host buffer, takes its bytes from a budget before it asks the system.
 #pragma once
 #include <cstdint>
+#include <mutex>
 #include <string_view>
 
 namespace apiq::runtime {
 
+enum class MemoryKind { device, host };
+
+/// Safe to use from several threads.
 class MemoryBudget {
  public:
-  explicit MemoryBudget(std::uint64_t limit_bytes) : limit_(limit_bytes) {}
+  explicit MemoryBudget(std::uint64_t limit_bytes, MemoryKind kind = MemoryKind::device) : kind_(kind), limit_(limit_bytes) {}
 
-  /// Throws OutOfDeviceMemory (what was asked, in use, limit) instead of passing the limit.
+  /// Throws OutOfDeviceMemory or OutOfHostMemory (what was asked, in use, limit) instead of passing the limit.
   void acquire(std::uint64_t bytes, std::string_view what);
-  void release(std::uint64_t bytes) noexcept { in_use_ -= bytes; }
+  void release(std::uint64_t bytes) noexcept;
+  /// What is in use already stays in use, even if it is above the new limit.
+  void set_limit(std::uint64_t bytes);
 
-  std::uint64_t limit_bytes() const { return limit_; }
-  std::uint64_t in_use_bytes() const { return in_use_; }
-  std::uint64_t available_bytes() const { return limit_ - in_use_; }
-  std::uint64_t peak_bytes() const { return peak_; }
+  std::uint64_t limit_bytes() const;
+  std::uint64_t in_use_bytes() const;
+  std::uint64_t available_bytes() const;
+  std::uint64_t peak_bytes() const;
 
  private:
+  mutable std::mutex mutex_;
+  MemoryKind kind_;
   std::uint64_t limit_, in_use_ = 0, peak_ = 0;
 };
 

@@ -75,6 +75,26 @@ void Queue::fill_zero(const TensorView& view) {
         "clEnqueueFillBuffer");
 }
 
+Event Queue::mark() {
+  cl_event event = nullptr;
+  check(clEnqueueMarkerWithWaitList(state_->queue(), 0, nullptr, &event), "clEnqueueMarkerWithWaitList");
+  Event out(event);
+  // What waits for the mark may be on another queue, which cannot make this one start.
+  check(clFlush(state_->queue()), "clFlush");
+  return out;
+}
+
+void Queue::wait_for(const Event& event) {
+  const cl_event handle = event.handle();
+  if (handle == nullptr) return;
+  check(clEnqueueBarrierWithWaitList(state_->queue(), 1, &handle, nullptr), "clEnqueueBarrierWithWaitList");
+}
+
+void Queue::trace(Trace* trace) {
+  if (!profiler_.enabled()) throw InvalidArgument("[trace] expected a device opened with DeviceOptions::profile");
+  profiler_.trace(trace, trace != nullptr ? DeviceClock::measure(device_.cl_context(), state_->queue()) : DeviceClock());
+}
+
 void Queue::finish() { check(clFinish(state_->queue()), "clFinish"); }
 
 Macros operator+(Macros meaning, const Macros& tunables) {

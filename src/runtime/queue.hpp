@@ -10,6 +10,7 @@
 
 #include "runtime/buffer.hpp"
 #include "runtime/device.hpp"
+#include "runtime/event.hpp"
 #include "runtime/profiler.hpp"
 #include "runtime/workspace.hpp"
 
@@ -67,6 +68,14 @@ class Queue {
   void copy(const TensorView& from, const TensorView& to);
   /// Sets every byte.
   void fill_zero(const TensorView& view);
+  /// The point after everything enqueued so far, for other queues and the host to wait for. Enqueued; returns at once.
+  Event mark();
+  /// Everything enqueued from now on waits on the device until `event`; the host does not wait.
+  void wait_for(const Event& event);
+  /// From now on kernels show up in the compute lane; nullptr ends it (and waits for what is enqueued). The trace must live until then.
+  /// Throws InvalidArgument on a queue without profiling.
+  void trace(Trace* trace);
+
   /// Waits for everything enqueued. Only for timing and before exit: reads wait by themselves.
   void finish();
 

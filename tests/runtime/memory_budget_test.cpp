@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <optional>
+#include <thread>
+#include <vector>
 
 #include "apiq/error.hpp"
 #include "cases/device_fixture.hpp"
@@ -30,6 +32,24 @@ TEST(MemoryBudget, CountsUseAndPeakAndRefusesToPassTheLimit) {
     for (const char* part : {"the third", "401 B", "600 B", "1000 B", "--device-memory"}) EXPECT_NE(text.find(part), std::string::npos) << text;
   }
   EXPECT_EQ(budget.in_use_bytes(), 600u) << "a refused request must not count";
+}
+
+TEST(MemoryBudget, CountsForSeveralThreads) {
+  MemoryBudget budget(1 << 20, runtime::MemoryKind::host);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&] {
+      for (int i = 0; i < 20000; ++i) {
+        budget.acquire(16, "part");
+        budget.release(15);
+      }
+    });
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(budget.in_use_bytes(), 80000u);
+  EXPECT_THROW(budget.acquire(1 << 20, "more"), OutOfHostMemory);
+  budget.set_limit(100);
+  EXPECT_EQ(budget.available_bytes(), 0u) << "a limit below what is in use";
+  EXPECT_THROW(budget.acquire(1, "anything"), OutOfHostMemory);
 }
 
 TEST(Buffer, TakesFromTheBudgetAndGivesBack) {
