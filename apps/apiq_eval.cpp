@@ -38,8 +38,10 @@ std::string protocol(const PerplexityResult& result) {
 }
 
 std::string model_text(const ModelSummary& summary, bool no_lora) {
-  if (!summary.quantized) return summary.path + ", " + std::to_string(summary.bits) + " bits";
-  return summary.path + ", " + summary.method + " " + std::to_string(summary.bits) + " bits" + (no_lora ? ", without LoRA" : "");
+  std::string bits;
+  for (const std::uint32_t b : summary.bits_used) bits += (bits.empty() ? "" : ", ") + std::to_string(b);
+  if (!summary.quantized) return summary.path + ", " + bits + " bits";
+  return summary.path + ", " + summary.method + " " + bits + " bits" + (no_lora ? ", without LoRA" : "");
 }
 
 void print_result(Program& program, const Settings& s, const ModelSummary& summary, const PerplexityResult& result) {

@@ -47,6 +47,9 @@ void print_summary(const FileSummary& summary) {
   print_text("Configuration", summary.config_json);
   std::vector<std::pair<std::string, std::string>> rows = {
       {"path", summary.path}, {"kind", summary.kind}, {"total size", size_text(summary.total_bytes)}};
+  if (!summary.dense_linears.empty())
+    rows.push_back(
+        {"linears", std::to_string(summary.linears.size()) + " quantized, " + std::to_string(summary.dense_linears.size()) + " left as they are"});
   if (!summary.linears.empty()) {
     rows.push_back({"method", summary.method});
     rows.push_back({"bits per weight", decimals(summary.bits_per_weight, 3) + " + " + decimals(summary.adapter_bits_per_weight, 3) + " LoRA"});

@@ -2,7 +2,7 @@
 """Reads an apiq-cl checkpoint with h5py and numpy, from docs/checkpoint-format.md and docs/packed-format.md alone.
 
 read_checkpoint.py FILE                 prints what the file holds
-read_checkpoint.py FILE --dump FOLDER   writes every dequantized linear as FOLDER/<name>.f32: row-major little-endian float32
+read_checkpoint.py FILE --dump FOLDER   writes every linear, dequantized, as FOLDER/<name>.f32: row-major little-endian float32
 """
 import argparse
 import os
@@ -58,6 +58,23 @@ def dequantize(linear):
     return np.repeat(scales, group_size, axis=1) * (codes - np.repeat(zeros, group_size, axis=1))
 
 
+def tensor_as_float32(tensor):
+    """A tensor that is stored as the model has it; bf16 is the upper half of a float32."""
+    values = tensor[()]
+    if "dtype" in tensor.attrs and text(tensor.attrs["dtype"]) == "bf16":
+        return (values.astype("<u4") << np.uint32(16)).view("<f4")
+    return values.astype("<f4")
+
+
+def linears(file):
+    """Name and float32 weight of every linear: those in /linears, and those that were not quantized, in /tensors."""
+    for name, linear in file["linears"].items():
+        yield name, dequantize(linear)
+    for name, tensor in file["tensors"].items():
+        if name.endswith("_proj.weight"):
+            yield name[: -len(".weight")], tensor_as_float32(tensor)
+
+
 def print_summary(file):
     print(f"method      {text(file.attrs['method'])}")
     print(f"options     {root_text(file, 'options')[:100]}")
@@ -86,8 +103,8 @@ def main():
         print_summary(file)
         if options.dump:
             os.makedirs(options.dump, exist_ok=True)
-            for name, linear in file["linears"].items():
-                dequantize(linear).astype("<f4").tofile(os.path.join(options.dump, name + ".f32"))
+            for name, weight in linears(file):
+                weight.astype("<f4").tofile(os.path.join(options.dump, name + ".f32"))
 
 
 if __name__ == "__main__":

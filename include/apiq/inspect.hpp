@@ -22,8 +22,9 @@ struct TensorSummary {
 struct FileSummary {
   std::string path, kind;  // "checkpoint" or "model directory"
   std::string method, options_json, provenance_json, report_json, config_json;
-  std::vector<LinearSummary> linears;  // checkpoint only
-  std::vector<TensorSummary> tensors;  // unquantized
+  std::vector<LinearSummary> linears;      // checkpoint only: the quantized ones
+  std::vector<std::string> dense_linears;  // checkpoint only: linears that were left as they are; their weights are among the tensors
+  std::vector<TensorSummary> tensors;      // unquantized
   std::vector<std::string> side_files;
   double bits_per_weight = 0, adapter_bits_per_weight = 0;
   std::uint64_t total_bytes = 0;

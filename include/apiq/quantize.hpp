@@ -13,9 +13,15 @@ namespace apiq {
 
 /// Settings of some linears that differ from the rest: --override PATTERN=bits:4,group-size:128.
 struct ModuleOverride {
-  std::string pattern;  // shell pattern over names like "model.layers.0.mlp.down_proj"; * also matches dots
-  std::optional<std::uint32_t> bits, group_size, rank;
+  std::string pattern;                                  // shell pattern over names like "model.layers.0.mlp.down_proj", or over their end
+  std::optional<std::uint32_t> bits, group_size, rank;  // group_size 0: whole rows
 };
+
+/// "PATTERN=bits:4,group-size:128,rank:32", any of the settings, group-size a number or "row". Throws InvalidArgument for unknown keys, a
+/// missing '=', numbers that are none, and bits other than 2, 3, 4, 8.
+ModuleOverride parse_override(const std::string& text);
+/// Inverse of parse_override.
+std::string override_text(const ModuleOverride& setting);
 
 /// Zero or empty means "the default named beside the field"; quantize() resolves them and records the effective values.
 struct QuantizeOptions {

@@ -72,8 +72,8 @@ class CheckpointReader {
   const ModelConfig& config() const;
   const CheckpointMeta& meta() const;
   std::string report_json() const;                  // "" if none
-  const std::vector<LinearEntry>& linears() const;  // in block order, then kBlockLinears order
-  const std::vector<TensorInfo>& tensors() const;   // unquantized, in name order
+  const std::vector<LinearEntry>& linears() const;  // the quantized ones, in block order, then kBlockLinears order
+  const std::vector<TensorInfo>& tensors() const;   // unquantized, weights of the other linears among them, in name order
   QuantizedLinear read_linear(const std::string& name) const;
   std::vector<std::byte> read_tensor(const std::string& name) const;
   /// Reads every dataset, so that every checksum is checked, and looks at values: scales and LoRA finite, padding zero. Throws FormatError.

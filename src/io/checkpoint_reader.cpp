@@ -95,6 +95,16 @@ void check_nothing_else(const h5::Node& group, const std::vector<std::string>& e
       throw FormatError(h5::child_of(group, name).where() + ": not part of the model that config.json describes");
 }
 
+/// A linear is in /linears, or its weight is in /tensors as the model has it.
+bool is_quantized(const h5::Node& linears, const h5::Node& tensors, const std::string& name, const std::string& weight) {
+  const bool packed = h5::has_child(linears, name), dense = h5::has_child(tensors, weight);
+  const std::string where = h5::child_of(linears, name).where();
+  if (packed && dense)
+    throw FormatError(where + ": quantized, but " + h5::child_of(tensors, weight).path + " is there as well; expected one of them");
+  if (!packed && !dense) throw FormatError(where + ": missing; expected a group, or " + h5::child_of(tensors, weight).path);
+  return packed;
+}
+
 std::string linear_name(std::string tensor_name) { return tensor_name.substr(0, tensor_name.size() - std::string_view(".weight").size()); }
 
 }  // namespace
@@ -120,8 +130,9 @@ CheckpointReader CheckpointReader::open(const fs::path& path) {
   std::vector<std::string> linear_names, tensor_names;
   for (std::uint32_t block = 0; block < s.config.num_hidden_layers; ++block) {
     for (const char* linear : kBlockLinears) {
-      const auto weight = expected.extract(linear_tensor_name(block, linear));
-      const std::string name = linear_name(weight.key());
+      const std::string tensor = linear_tensor_name(block, linear), name = linear_name(tensor);
+      if (!is_quantized(s.linear_group, s.tensor_group, name, tensor)) continue;  // stays among the expected tensors
+      const auto weight = expected.extract(tensor);
       s.linears.push_back(read_entry(s.linear_group, name, weight.mapped().shape));
       linear_names.push_back(name);
     }

@@ -36,6 +36,8 @@ FileSummary inspect_checkpoint(const fs::path& path) {
   out.report_json = reader.report_json();
   add_side_files(out, reader.meta().side_files);
   add_tensors(out, reader.tensors());
+  for (const TensorInfo& t : reader.tensors())
+    if (is_linear_weight(t.name)) out.dense_linears.push_back(t.name.substr(0, t.name.size() - std::string_view(".weight").size()));
   double weights = 0, bytes = 0, adapter_bytes = 0;
   for (const LinearEntry& l : reader.linears()) {
     out.linears.push_back(

@@ -172,6 +172,11 @@ std::vector<TensorInfo> expected_tensors(const ModelConfig& config) {
   return out;
 }
 
+bool is_linear_weight(std::string_view tensor_name) {
+  return std::any_of(std::begin(kBlockLinears), std::end(kBlockLinears),
+                     [&](const char* linear) { return tensor_name.ends_with("." + std::string(linear) + ".weight"); });
+}
+
 std::string linear_tensor_name(std::uint32_t block, std::string_view linear) {
   return "model.layers." + std::to_string(block) + "." + std::string(linear) + ".weight";
 }

@@ -46,5 +46,7 @@ inline constexpr const char* kBlockLinears[] = {"self_attn.q_proj", "self_attn.k
 
 /// "model.layers.3.mlp.up_proj.weight"
 std::string linear_tensor_name(std::uint32_t block, std::string_view linear);
+/// True for the weight of one of kBlockLinears.
+bool is_linear_weight(std::string_view tensor_name);
 
 }  // namespace apiq

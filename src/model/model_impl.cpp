@@ -15,6 +15,12 @@ using runtime::Queue;
 using runtime::TensorView;
 using runtime::Workspace;
 
+namespace {
+
+std::uint32_t bits_of(const TensorInfo& info) { return info.dtype == DType::f32 ? 32 : 16; }
+
+}  // namespace
+
 KvCache::KvCache(Queue& queue, const ModelConfig& config, std::uint32_t capacity, DType dtype) {
   for (std::uint32_t i = 0; i < config.num_hidden_layers; ++i) {
     k_.emplace_back(queue.device(), dtype, Shape{capacity, config.kv_features()}, "key cache");
@@ -36,12 +42,17 @@ void ModelImpl::load_directory(const ModelDirectory& directory) {
   config_ = directory.config();
   side_files_ = directory.side_files();
   const TensorSource& source = directory.tensors();
+  std::map<std::uint32_t, std::uint64_t> weights;
   load_parts(
       [&](const std::string& name) {
         return StoredTensor{*source.find(name), {}, source.bytes(name)};
       },
-      [&](const std::string& name) { return Linear::dense(queue_, *source.find(name + ".weight"), source.bytes(name + ".weight")); });
-  summary_.bits = source.find(linear_tensor_name(0, kBlockLinears[0]))->dtype == DType::f32 ? 32 : 16;
+      [&](const std::string& name) {
+        const TensorInfo& info = *source.find(name + ".weight");
+        weights[bits_of(info)] += info.shape.elements();
+        return Linear::dense(queue_, info, source.bytes(info.name));
+      });
+  set_bits(weights);
 }
 
 void ModelImpl::load_checkpoint(const CheckpointReader& reader, bool use_lora) {
@@ -49,16 +60,36 @@ void ModelImpl::load_checkpoint(const CheckpointReader& reader, bool use_lora) {
   side_files_ = reader.meta().side_files;
   std::map<std::string, TensorInfo> infos;
   for (const auto& info : reader.tensors()) infos[info.name] = info;
+  std::map<std::uint32_t, std::uint64_t> weights;
   load_parts(
       [&](const std::string& name) {
         StoredTensor tensor{infos.at(name), reader.read_tensor(name), {}};
         tensor.bytes = tensor.owned;
         return tensor;
       },
-      [&](const std::string& name) { return Linear::packed(queue_, reader.read_linear(name), use_lora); });
+      [&](const std::string& name) {
+        if (const auto dense = infos.find(name + ".weight"); dense != infos.end()) {
+          weights[bits_of(dense->second)] += dense->second.shape.elements();
+          return Linear::dense(queue_, dense->second, reader.read_tensor(dense->first));
+        }
+        const QuantizedLinear linear = reader.read_linear(name);
+        const PackedLayout& layout = linear.weight.layout;
+        weights[layout.bits] += std::uint64_t{layout.out_features} * layout.in_features;
+        return Linear::packed(queue_, linear, use_lora);
+      });
   summary_.quantized = true;
   summary_.method = reader.meta().method;
-  summary_.bits = reader.linears().front().layout.bits;
+  set_bits(weights);
+}
+
+void ModelImpl::set_bits(const std::map<std::uint32_t, std::uint64_t>& weights) {
+  std::uint64_t most = 0;
+  for (const auto& [bits, count] : weights) {
+    summary_.bits_used.push_back(bits);
+    if (count <= most) continue;
+    most = count;
+    summary_.bits = bits;
+  }
 }
 
 void ModelImpl::load_parts(const std::function<StoredTensor(const std::string&)>& fetch, const std::function<Linear(const std::string&)>& linear) {

@@ -53,6 +53,8 @@ class ModelImpl {
   };
   void load_parts(const std::function<StoredTensor(const std::string&)>& fetch, const std::function<model::Linear(const std::string&)>& linear);
   void finish_loading();
+  /// weights: how many weights of the linears have so many bits.
+  void set_bits(const std::map<std::uint32_t, std::uint64_t>& weights);
 
   runtime::Queue& queue_;
   ModelConfig config_;

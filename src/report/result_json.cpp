@@ -38,6 +38,7 @@ void add_model(Json& out, const ModelSummary& model) {
   out["quantized"] = model.quantized;
   out["method"] = model.quantized ? Json(model.method) : Json(nullptr);
   out["bits"] = model.bits;
+  out["bits_used"] = model.bits_used;
   out["weight_bytes"] = model.weight_bytes;
 }
 
@@ -159,6 +160,7 @@ std::string to_json(const RunInfo& run, const FileSummary& summary) {
                               {"bytes", l.bytes},
                               {"adapter_bytes", l.adapter_bytes}});
   }
+  out["dense_linears"] = summary.dense_linears;
   out["tensors"] = Json::array();
   for (const TensorSummary& t : summary.tensors)
     out["tensors"].push_back({{"name", t.name}, {"dtype", t.dtype}, {"shape", t.shape}, {"bytes", t.bytes}});

@@ -107,7 +107,20 @@ TEST_F(HostileCheckpoint, MissingDatasetsAndGroups) {
   edit([](hid_t file) { remove_link(file, kLinear + "/scales"); });
   EXPECT_THAT(refusal(), HasSubstr(kLinear + "/scales: missing; expected a dataset"));
   edit([](hid_t file) { remove_link(file, kLinear); });
-  EXPECT_THAT(refusal(), HasSubstr(kLinear + ": missing; expected a group"));
+  EXPECT_THAT(refusal(), HasSubstr(kLinear + ": missing; expected a group, or /tensors/model.layers.0.self_attn.q_proj.weight"));
+}
+
+TEST_F(HostileCheckpoint, LinearsThatAreQuantizedAndNot) {
+  const std::string weight = "/tensors/model.layers.0.self_attn.q_proj.weight";
+  edit([&](hid_t file) { create_dataset(file, weight, H5T_IEEE_F32LE, {32, 32}); });
+  EXPECT_THAT(refusal(), HasSubstr(kLinear + ": quantized, but " + weight + " is there as well"));
+  edit([](hid_t file) { remove_link(file, kLinear); });
+  EXPECT_EQ(refusal(), "accepted");
+  edit([&](hid_t file) {
+    remove_link(file, weight);
+    create_dataset(file, weight, H5T_IEEE_F32LE, {32, 31});
+  });
+  EXPECT_THAT(refusal(), HasSubstr(weight + ": expected f32 [32, 32], found f32 [32, 31]"));
 }
 
 TEST_F(HostileCheckpoint, MissingTensorOrConfig) {

@@ -110,6 +110,35 @@ TEST(Checkpoint, ReadsBackWhatWasWritten) {
   EXPECT_THROW(reader.read_tensor("model.nothing"), FormatError);
 }
 
+TEST(Checkpoint, LinearsLeftAsTheyAreAreTensors) {
+  const TemporaryFolder folder;
+  TinyCheckpoint tiny = make_tiny();
+  leave_dense(tiny, "model.layers.0.self_attn.k_proj", DType::bf16);
+  leave_dense(tiny, "model.layers.0.mlp.down_proj", DType::f16);
+  write_tiny(folder / "m.h5", tiny);
+  const CheckpointReader reader = CheckpointReader::open(folder / "m.h5");
+  reader.verify();
+  std::vector<std::string> names;
+  for (const auto& entry : reader.linears()) names.push_back(entry.name.substr(std::string("model.layers.0.").size()));
+  EXPECT_THAT(names, testing::ElementsAre("self_attn.q_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj"));
+  EXPECT_EQ(reader.read_tensor("model.layers.0.mlp.down_proj.weight"), tiny.tensors.back());
+  const auto& infos = reader.tensors();
+  const auto k = std::find_if(infos.begin(), infos.end(), [](const TensorInfo& t) { return t.name == "model.layers.0.self_attn.k_proj.weight"; });
+  ASSERT_NE(k, infos.end());
+  EXPECT_EQ(k->dtype, DType::bf16);
+  EXPECT_EQ(k->shape, (Shape{16, 32}));
+}
+
+TEST(Checkpoint, AllLinearsMayBeLeftAsTheyAre) {
+  const TemporaryFolder folder;
+  TinyCheckpoint tiny = make_tiny();
+  while (!tiny.linears.empty()) leave_dense(tiny, std::string(tiny.linears.begin()->first), DType::f32);
+  write_tiny(folder / "m.h5", tiny);
+  const CheckpointReader reader = CheckpointReader::open(folder / "m.h5");
+  reader.verify();
+  EXPECT_TRUE(reader.linears().empty());
+}
+
 TEST(Checkpoint, TextsTooLongForAttributesBecomeDatasets) {
   const TemporaryFolder folder;
   TinyCheckpoint tiny = make_tiny();

@@ -84,6 +84,18 @@ inline TinyCheckpoint make_tiny(std::uint32_t seed = 7) {
   return tiny;
 }
 
+/// The linear as a run with --modules leaves it: its weight among the tensors, as the model has it. Any finite numbers.
+inline void leave_dense(TinyCheckpoint& tiny, const std::string& linear, DType dtype) {
+  const auto node = tiny.linears.extract(linear);
+  const PackedLayout& layout = node.mapped().weight.layout;
+  tiny.infos.push_back({linear + ".weight", dtype, {layout.out_features, layout.in_features}});
+  std::mt19937 random(5);
+  std::vector<std::byte> bytes(tiny.infos.back().shape.elements() * size_of(dtype));
+  for (std::size_t i = 0; i < bytes.size(); ++i)  // the upper byte of every number in all three types, kept from the largest exponent
+    bytes[i] = static_cast<std::byte>(i % size_of(dtype) + 1 == size_of(dtype) ? random() & 0xbb : random() & 0xff);
+  tiny.tensors.push_back(bytes);
+}
+
 inline void add_all(CheckpointWriter& writer, const TinyCheckpoint& tiny) {
   for (const auto& [name, linear] : tiny.linears) writer.add_linear(name, linear);
   for (std::size_t i = 0; i < tiny.infos.size(); ++i) writer.add_tensor(tiny.infos[i], tiny.tensors[i]);
