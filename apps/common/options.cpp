@@ -37,7 +37,8 @@ std::string help_line(const Option& option) {
   std::string right = option.help;
   if (option.required) right += " (required)";
   if (!option.shown_default.empty()) right += " [" + option.shown_default + "]";
-  left += left.size() < kNameColumn ? std::string(kNameColumn - left.size(), ' ') : "\n" + std::string(kNameColumn, ' ');
+  // Two spaces or a line end after the placeholder: apiq-batch reads the options of the other programs from here.
+  left += left.size() + 2 <= kNameColumn ? std::string(kNameColumn - left.size(), ' ') : "\n" + std::string(kNameColumn, ' ');
   return left + wrapped(right) + "\n";
 }
 

@@ -36,6 +36,7 @@ class Program {
   const std::string& name() const { return name_; }
   const std::string& command() const { return command_; }
   std::uint64_t seed() const { return seed_; }
+  const std::string& device_selector() const { return device_options_.selector; }
   bool verbose() const { return verbose_; }
 
   /// The profile report and the budget warning; called once after the body.

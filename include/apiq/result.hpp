@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "apiq/batch.hpp"
 #include "apiq/device.hpp"
 #include "apiq/evaluate.hpp"
 #include "apiq/generate.hpp"
@@ -28,6 +29,8 @@ std::string to_json(const RunInfo& run, const ModelSummary& model, const Generat
 std::string to_json(const RunInfo& run, const FileSummary& summary);
 std::string to_json(const RunInfo& run, const std::vector<DeviceInfo>& devices, const std::vector<SelfTestRow>& self_test,
                     const DeviceBenchmark* benchmark);
+
+std::string to_json(const RunInfo& run, const BatchResult& result);
 
 /// Of apiq::compare: key `differences`.
 std::string to_json(const RunInfo& run, const std::vector<std::string>& differences);

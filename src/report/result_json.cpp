@@ -1,32 +1,10 @@
 // Results as JSON. Keys are those of the command-line contract; numbers that are not finite become null.
-#include <nlohmann/json.hpp>
-
 #include "apiq/result.hpp"
-#include "apiq/version.hpp"
+#include "report/common_json.hpp"
 
 namespace apiq {
 
 namespace {
-
-using Json = nlohmann::ordered_json;  // keys in the order they are written here
-
-Json common(const RunInfo& run) {
-  Json out = {{"program", run.program}, {"version", version()}, {"commit", commit()}, {"command", run.command}};
-  out["device"] = nullptr;
-  if (run.device) {
-    const DeviceInfo& d = run.device->info();
-    out["device"] = {{"name", d.name}, {"vendor", d.vendor}, {"driver", d.driver}, {"platform", d.platform}};
-  }
-  out["seed"] = run.seed;
-  out["seconds"] = run.seconds;
-  out["peak_device_bytes"] = run.device ? run.device->peak_bytes() : 0;
-  out["peak_host_bytes"] = peak_host_bytes();
-  return out;
-}
-
-std::string text_of(const Json& json) {
-  return json.dump(2, ' ', false, Json::error_handler_t::replace);  // a generated text may end inside a character
-}
 
 template <class T>
 Json nullable(const std::optional<T>& value) {
@@ -75,7 +53,7 @@ Json device_json(const DeviceInfo& d) {
 
 std::string to_json(const RunInfo& run, const QuantizeResult& result) {
   const QuantizeOptions& q = result.effective;
-  Json out = common(run);
+  Json out = common_json(run);
   out["model"] = q.model.string();
   out["method"] = q.method;
   out["bits"] = q.bits;
@@ -108,7 +86,7 @@ std::string to_json(const RunInfo& run, const QuantizeResult& result) {
 }
 
 std::string to_json(const RunInfo& run, const ModelSummary& model, const PerplexityResult& result) {
-  Json out = common(run);
+  Json out = common_json(run);
   add_model(out, model);
   out["perplexity"] = result.perplexity;
   out["mean_nll"] = result.mean_nll;
@@ -124,7 +102,7 @@ std::string to_json(const RunInfo& run, const ModelSummary& model, const Perplex
 }
 
 std::string to_json(const RunInfo& run, const ModelSummary& model, const GenerateResult& result) {
-  Json out = common(run);
+  Json out = common_json(run);
   add_model(out, model);
   out["text"] = result.text;
   out["tokens"] = result.tokens;
@@ -136,7 +114,7 @@ std::string to_json(const RunInfo& run, const ModelSummary& model, const Generat
 }
 
 std::string to_json(const RunInfo& run, const FileSummary& summary) {
-  Json out = common(run);
+  Json out = common_json(run);
   out["path"] = summary.path;
   out["kind"] = summary.kind;
   out["method"] = summary.method.empty() ? Json(nullptr) : Json(summary.method);
@@ -168,14 +146,14 @@ std::string to_json(const RunInfo& run, const FileSummary& summary) {
 }
 
 std::string to_json(const RunInfo& run, const std::vector<std::string>& differences) {
-  Json out = common(run);
+  Json out = common_json(run);
   out["differences"] = differences;
   return text_of(out);
 }
 
 std::string to_json(const RunInfo& run, const std::vector<DeviceInfo>& devices, const std::vector<SelfTestRow>& self_test,
                     const DeviceBenchmark* benchmark) {
-  Json out = common(run);
+  Json out = common_json(run);
   out["devices"] = Json::array();
   for (const DeviceInfo& d : devices) out["devices"].push_back(device_json(d));
   out["self_test"] = Json::array();
