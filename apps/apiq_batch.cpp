@@ -64,7 +64,7 @@ int run(Program& program, const Options& options, const Settings& s) {
   if (result.interrupted) throw Interrupted("interrupted; the same command goes on where it was");
   if (result.failed) {
     throw Error(std::to_string(result.failed) + " of " + std::to_string(result.rows.size()) + " jobs failed; their logs are in " +
-                (batch.folder / batch.output).string());
+                (batch.folder / batch.output).lexically_normal().string());
   }
   return kDone;
 }

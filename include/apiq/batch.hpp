@@ -86,7 +86,8 @@ BatchResult run_batch(const Batch& batch, const Callbacks& callbacks = {});
 /// One line a step, as run_batch would act now: "# NAME.quantize: to run", then the command line. A shell script.
 std::vector<std::string> describe_batch(const Batch& batch);
 
-/// The rows with a header line, comma-separated (RFC 4180); empty where a value is not known.
+/// A header and a line for every row, comma-separated (RFC 4180), empty where a value is not known. No line end after the last:
+/// write_result adds it.
 std::string to_csv(const BatchResult& result);
 
 }  // namespace apiq

@@ -24,7 +24,7 @@ std::string cell(const std::optional<double>& value) { return value ? nlohmann::
 std::string to_csv(const BatchResult& result) {
   std::string out =
       "job,model,method,bits,group_size,rank,seed,perplexity,bits_per_weight,adapter_bits_per_weight,relative_error,quantize_seconds,"
-      "eval_seconds,peak_device_bytes,peak_host_bytes,status,error\n";
+      "eval_seconds,peak_device_bytes,peak_host_bytes,status,error";
   for (const BatchRow& r : result.rows) {
     const std::string cells[] = {cell(r.job),
                                  cell(r.model),
@@ -43,8 +43,7 @@ std::string to_csv(const BatchResult& result) {
                                  cell(r.peak_host_bytes),
                                  status_name(r.status),
                                  cell(r.error)};
-    for (const std::string& text : cells) out += (&text == cells ? "" : ",") + text;
-    out += '\n';
+    for (const std::string& text : cells) out += (&text == cells ? "\n" : ",") + text;
   }
   return out;
 }

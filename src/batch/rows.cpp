@@ -46,9 +46,10 @@ void add_quantize(BatchRow& row, const json& result) {
 }
 
 void add_eval(BatchRow& row, const json& result) {
-  row.bits = result.at("bits");
+  // A checkpoint's row has these from its own result, as they were asked for.
+  if (!row.bits) row.bits = result.at("bits");
+  if (const json& method = result.at("method"); method.is_string() && row.method.empty()) row.method = method;
   if (result.contains("perplexity")) row.perplexity = number(result, "perplexity");
-  if (const json& method = result.at("method"); method.is_string()) row.method = method;
   row.eval_seconds = number(result, "seconds");
 }
 

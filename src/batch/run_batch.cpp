@@ -23,7 +23,7 @@ constexpr auto kPollInterval = 20ms;  // far below what a step takes, and no loa
 
 /// Held while a batch runs. Shards share the folder: each holds it as one of many, a whole batch alone.
 FileDescriptor locked_output(const Batch& batch) {
-  const fs::path folder = batch.folder / batch.output;
+  const fs::path folder = (batch.folder / batch.output).lexically_normal();
   std::error_code failed;
   fs::create_directories(folder, failed);
   if (failed) throw IoError(folder.string() + ": cannot be made: " + failed.message());
