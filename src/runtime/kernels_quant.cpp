@@ -10,6 +10,11 @@ std::vector<KernelSpec> quant_kernels() {
        .entries = {"group_range", "mse_range", "quant_grid", "fake_quant_fwd", "fake_quant_bwd", "quantize_codes"},
        .meanings = {{}},
        .tunables = {{"WG", 1, 32}, {"VW", 16, 2}, {"WG_ELEMENTS", 16384, 2048}}},
+      {.name = "moments",
+       .sources = {"cl/shared/types.h", "cl/lib/common.h", "cl/lib/reduce.h", "cl/lib/ragged.h", "cl/shared/moments_args.h", "cl/quant/moments.cl"},
+       .entries = {"damp", "scale_columns"},
+       .meanings = {{}},
+       .tunables = {{"WG", 1, 128}, {"VW", 16, 4}}},
   };
 }
 
