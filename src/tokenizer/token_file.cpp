@@ -3,10 +3,10 @@
 #include <algorithm>
 
 #include "apiq/error.hpp"
+#include "tokenizer/text_encoding.hpp"
 #include "util/atomic_file.hpp"
 #include "util/json.hpp"
 #include "util/text.hpp"
-#include "util/utf8.hpp"
 
 namespace apiq {
 
@@ -28,8 +28,8 @@ std::vector<std::int32_t> read_ids(const std::string& bytes, std::size_t width, 
   return ids;
 }
 
-/// The texts of a .jsonl file, joined by a blank line. Lines of white space are skipped.
-std::string read_jsonl(const std::string& bytes, const std::string& field, const std::string& path) {
+/// The texts of a .jsonl file, joined by a blank line. Lines of white space are skipped. JSON has no way to write what is not UTF-8.
+std::string read_jsonl(std::string_view bytes, const std::string& field, const std::string& path) {
   std::string out;
   std::size_t line_number = 0;
   for (std::size_t begin = 0; begin < bytes.size();) {
@@ -62,9 +62,8 @@ std::vector<std::int32_t> load_tokens(const std::filesystem::path& path, const T
   if (extension == ".u32") return read_ids(bytes, 4, vocab_size, where);
 
   if (tokenizer == nullptr) throw Unsupported(where + ": the model has no tokenizer that is supported; give token ids as a .u16 or .u32 file");
-  const std::string text = extension == ".jsonl" ? read_jsonl(bytes, text_field, where) : bytes;
-  if (const std::size_t at = find_invalid_utf8(text); at != std::string::npos)
-    throw FormatError(where + ": not UTF-8 at byte " + std::to_string(at) + "; convert the text, or use the extension .u16 or .u32 for token ids");
+  const std::string_view content = checked_utf8(bytes, where);  // of the whole file, so that the offset is one in the file
+  const std::string text = extension == ".jsonl" ? read_jsonl(content, text_field, where) : std::string(content);
   if (text.empty()) throw FormatError(where + ": expected text, found none");
   return tokenizer->encode(text);
 }

@@ -128,19 +128,29 @@ Outcome calibrate_on(const Folder& folder, const std::string& name, const std::s
   return run("apiq-quantize", arguments);
 }
 
+/// ASCII as a Windows program saves it: UTF-16, little-endian, with a byte order mark.
+std::string utf16(const std::string& ascii) {
+  std::string out = "\xff\xfe";
+  for (char c : ascii) out += {c, '\0'};
+  return out;
+}
+
 TEST(BadText, EmptyTooShortMissingOrBroken) {
   struct Case {
     std::string name, bytes;
     int status;
     std::vector<std::string> texts;
   };
-  const std::vector<Case> cases = {{"empty.txt", "", 1, {"empty.txt"}},
-                                   {"short.txt", "A few words.", 2, {"32"}},
-                                   {"latin1.txt", std::string(200, '\xe9'), 1, {"latin1.txt", "UTF-8"}},
-                                   {"bad.jsonl", "{\"text\": \"fine\"}\n{\"text\": \n", 1, {"bad.jsonl", "2"}},
-                                   {"field.jsonl", "{\"body\": \"no text field\"}\n", 1, {"field.jsonl", "text"}},
-                                   {"odd.u16", "123", 1, {"odd.u16"}},
-                                   {"large.u16", std::string(400, '\xff'), 1, {"large.u16", "65535"}}};
+  const std::vector<Case> cases = {
+      {"utf16.txt", utf16("It was the best of times, it was the worst of times. "), 1, {"utf16.txt", "byte 0", "iconv -f UTF-16"}},
+      {"nomark.txt", utf16("It was the best of times.").substr(2), 1, {"nomark.txt", "byte 1", "iconv -f UTF-16LE"}},
+      {"empty.txt", "", 1, {"empty.txt"}},
+      {"short.txt", "A few words.", 2, {"32"}},
+      {"latin1.txt", std::string(200, '\xe9'), 1, {"latin1.txt", "UTF-8", "byte 0", "iconv -f ISO-8859-1"}},
+      {"bad.jsonl", "{\"text\": \"fine\"}\n{\"text\": \n", 1, {"bad.jsonl", "2"}},
+      {"field.jsonl", "{\"body\": \"no text field\"}\n", 1, {"field.jsonl", "text"}},
+      {"odd.u16", "123", 1, {"odd.u16"}},
+      {"large.u16", std::string(400, '\xff'), 1, {"large.u16", "65535"}}};
   for (const Case& c : cases) {
     const Folder folder;
     expect_failure(calibrate_on(folder, c.name, c.bytes), c.status, c.texts);

@@ -74,6 +74,47 @@ TEST_F(TokenFile, EmptyMissingAndBinaryFiles) {
   EXPECT_THROW(load_tokens(folder_.write("b.txt", "x"), nullptr, 4096), Unsupported);
 }
 
+// A text in the wrong encoding costs hours of calibration before anybody sees that the model speaks rubbish.
+TEST_F(TokenFile, OtherEncodingsAreNamedWithOffsetAndWayOut) {
+  using namespace std::string_view_literals;
+  struct Case {
+    std::string_view bytes;
+    const char *offset, *way_out;
+  };
+  const Case cases[] = {
+      {"Caf\xe9, caf\xe9."sv, "\\xe9 at byte 3;", "iconv -f ISO-8859-1 -t UTF-8"},
+      {"He said \x93no\x94."sv, "\\x93 at byte 8;", "iconv -f WINDOWS-1252 -t UTF-8"},
+      {"\xff\xfe"
+       "C\0a\0f\0\xe9\0"sv,
+       "UTF-16 at byte 0;", "iconv -f UTF-16 -t UTF-8"},
+      {"\xfe\xff\0C\0a\0f\0\xe9"sv, "UTF-16 at byte 0;", "iconv -f UTF-16 -t UTF-8"},
+      {"\xff\xfe\0\0C\0\0\0a\0\0\0"sv, "UTF-32 at byte 0;", "iconv -f UTF-32 -t UTF-8"},
+      {"C\0a\0f\0e\0"sv, "zero byte at byte 1;", "iconv -f UTF-16LE -t UTF-8"},  // without a mark, it is valid UTF-8
+      {"\0C\0a\0f\0e"sv, "zero byte at byte 0;", "iconv -f UTF-16BE -t UTF-8"},
+      {"C\0\0\0a\0\0\0f\0\0\0"sv, "zero byte at byte 1;", "iconv -f UTF-32LE -t UTF-8"},
+      {"\0\0\0C\0\0\0a\0\0\0f"sv, "zero byte at byte 0;", "iconv -f UTF-32BE -t UTF-8"},
+      {"A text of many words with one byte that is \0 in it, as a broken disk leaves it behind."sv, "zero byte at byte 43;", "iconv -f ENCODING"},
+      {"It was caf\xc3"sv, "begins at byte 10;", "cut short"},
+  };
+  for (const Case& c : cases) {
+    for (const char* name : {"a.txt", "a.jsonl"})
+      EXPECT_THAT(refusal(name, c.bytes), AllOf(HasSubstr(std::string(name) + ": expected UTF-8"), HasSubstr(c.offset), HasSubstr(c.way_out)));
+  }
+  EXPECT_THAT(refusal("a.jsonl", "{\"text\": \"fine\"}\n{\"text\": \"caf\xe9\"}\n"), HasSubstr("at byte 30;")) << "of the file, not of the line";
+}
+
+TEST_F(TokenFile, AByteOrderMarkOfUtf8IsPassedOver) {
+  EXPECT_EQ(load("a.txt", "\xef\xbb\xbfIt was"), tokenizer_.encode("It was"));
+  EXPECT_EQ(load("a.jsonl", "\xef\xbb\xbf{\"text\": \"It was\"}"), tokenizer_.encode("It was"));
+  EXPECT_NE(load("a.txt", "It \xef\xbb\xbfwas"), tokenizer_.encode("It was")) << "elsewhere it is a character";
+  EXPECT_THAT(refusal("a.txt", "\xef\xbb\xbf"), HasSubstr("found none"));
+}
+
+TEST_F(TokenFile, TextOfManyKindsIsLeftAlone) {
+  const std::string text = "\xe4\xb8\xad\xe6\x96\x87 \xd0\xb4\xd0\xb0 caf\xc3\xa9 \xf0\x9f\x98\x80 \xef\xbf\xbd\t\r\n\x01";
+  EXPECT_EQ(load("a.txt", text), tokenizer_.encode(text));
+}
+
 // Ids that the reference implementation's calibration and evaluation files hold, made by the Python library from these texts.
 TEST(ReferenceTokenFiles, AreWhatWeMakeOfTheirTexts) {
   const fs::path shared = fs::path(APIQ_SOURCE_DIR) / "../shared";
