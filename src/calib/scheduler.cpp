@@ -178,7 +178,7 @@ void Schedule::solve(std::uint32_t block, std::uint32_t linear, BlockReport& rep
   if (method_.traits().needs_inputs) {
     problem.num_samples = static_cast<std::uint32_t>(set_.samples.size());
     problem.tokens_per_sample = set_.sequence_length;
-    targets = ActivationStore(queue_, problem.num_samples, set_.sequence_length, weight.shape[0], reserve_, "full-precision outputs");
+    targets = make_store(queue_, {problem.num_samples, set_.sequence_length, weight.shape[0]}, reserve_, "full-precision outputs");
     for (std::uint32_t i = 0; i < problem.num_samples; ++i) {
       throw_if_stopped(callbacks_);
       ops::matmul_nt(queue_, full_->inputs().open(i), weight, targets.create(i));

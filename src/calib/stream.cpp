@@ -7,6 +7,12 @@ namespace apiq::calib {
 
 using runtime::Workspace;
 
+ActivationStore make_store(Queue& queue, const ActivationLayout& layout, std::uint64_t reserve_bytes, std::string_view what) {
+  const std::uint64_t bytes = ActivationStore::device_bytes(layout, Placement::device);
+  const bool fits = bytes + reserve_bytes <= queue.device().budget().available_bytes();
+  return {queue, layout, {.placement = fits ? Placement::device : Placement::host, .saves = false, .scratch_folder = {}, .trace = nullptr}, what};
+}
+
 Stream::Stream(Queue& queue, const ModelConfig& config, const model::RopeTables& rope, const CalibrationSet& set, const TensorView& embedding,
                std::uint64_t reserve_bytes, const Callbacks& callbacks)
     : queue_(queue),
@@ -16,7 +22,7 @@ Stream::Stream(Queue& queue, const ModelConfig& config, const model::RopeTables&
       num_samples_(static_cast<std::uint32_t>(set.samples.size())),
       tokens_(set.sequence_length),
       reserve_bytes_(reserve_bytes),
-      residuals_(queue, num_samples_, tokens_, config.hidden_size, reserve_bytes, "residual stream") {
+      residuals_(make_store(queue, {num_samples_, tokens_, config.hidden_size}, reserve_bytes, "residual stream")) {
   for (std::uint32_t i = 0; i < num_samples_; ++i) {
     throw_if_stopped(callbacks_);
     Workspace::Scope scope(queue.workspace());
@@ -28,7 +34,7 @@ Stream::Stream(Queue& queue, const ModelConfig& config, const model::RopeTables&
 }
 
 ActivationStore Stream::make_inputs(std::uint64_t features) const {
-  return {queue_, num_samples_, tokens_, features, reserve_bytes_, "stage inputs"};
+  return make_store(queue_, {num_samples_, tokens_, features}, reserve_bytes_, "stage inputs");
 }
 
 void Stream::begin_block(const TensorView& input_norm) {

@@ -14,6 +14,9 @@ namespace apiq::calib {
 /// y = linear l of the current block applied to x.
 using ApplyLinear = std::function<void(std::uint32_t linear, const TensorView& x, const TensorView& y)>;
 
+/// A store on the device if that leaves reserve_bytes of the budget free, else in host memory.
+ActivationStore make_store(Queue& queue, const ActivationLayout& layout, std::uint64_t reserve_bytes, std::string_view what);
+
 class Stream {
  public:
   /// Residuals start as the embeddings of the samples.

@@ -5,7 +5,6 @@
 
 #include "apiq/error.hpp"
 #include "apiq/quantize.hpp"
-#include "calib/activation_store.hpp"
 #include "calib/calibration_set.hpp"
 #include "cases/public_device.hpp"
 #include "io/checkpoint.hpp"
@@ -32,26 +31,6 @@ TEST(CalibrationSet, WindowsAreThoseOfThePaper) {
 TEST(CalibrationSet, NeedsOneTokenMoreThanAWindow) {
   EXPECT_EQ(calib::sample_windows({1, 2, 3, 4}, 2, 3, 0).samples.size(), 2u);
   EXPECT_THROW(calib::sample_windows({1, 2, 3}, 2, 3, 0), InvalidArgument);
-}
-
-TEST(ActivationStore, KeepsSamplesOnTheDeviceOrInHostMemoryAlike) {
-  const auto device = runtime::Device::open({.selector = "cpu", .memory_bytes = 1 << 20, .profile = false});
-  auto& queue = device->queue();
-  for (const std::uint64_t reserve : {std::uint64_t{0}, std::uint64_t{1} << 19}) {
-    calib::ActivationStore store(queue, 5, 32, 1024, reserve, "test");
-    EXPECT_EQ(store.on_device(), reserve == 0);
-    for (std::uint32_t i = 0; i < 5; ++i) {
-      queue.write(store.create(i), testing::random_floats(32 * 1024, i).data());
-      store.commit(i);
-    }
-    queue.fill_zero(store.open(3).rows(0, 1));
-    store.commit(3);
-    for (std::uint32_t i = 0; i < 5; ++i) {
-      auto expected = testing::random_floats(32 * 1024, i);
-      if (i == 3) std::fill_n(expected.begin(), 1024, 0.0f);
-      EXPECT_EQ(runtime::read_floats(queue, store.open(i)), expected) << i;
-    }
-  }
 }
 
 class QuantizeTest : public ::testing::Test {
