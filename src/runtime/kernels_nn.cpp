@@ -68,7 +68,7 @@ std::vector<KernelSpec> nn_kernels() {
        .entries = {"attention_bwd", "attention_bwd_sum"},
        .meanings = attention_meanings(),
        .tunables =
-           {{"VW", 16, 4}, {"TR", 1, 8}, {"TD", 1, 8}, {"BK", 32, 16}, {"KC", 8, 2}, {"DC", 8, 8}, {"KEYS", 4, 2}, {"DV", 2, 1}, {"SPAN", 64, 1}}},
+           {{"VW", 16, 4}, {"TR", 1, 8}, {"TD", 1, 8}, {"BK", 16, 16}, {"KC", 8, 2}, {"DC", 8, 8}, {"KEYS", 4, 2}, {"DV", 2, 1}, {"SPAN", 64, 1}}},
       {.name = "attention_decode",
        .sources = {"cl/shared/types.h", "cl/lib/common.h", "cl/shared/attention_args.h", "cl/nn/attention_decode.cl"},
        .entries = {"attention_decode", "attention_combine"},
