@@ -8,12 +8,12 @@
 // d_q stays in registers; the sums of d_k and d_v are in global memory, where an item always meets the same elements. They belong to one
 // chunk only, so nothing is atomic and the order is fixed; attention_bwd_sum adds the chunks up.
 // Meaning:   HEAD_DIM, HALF 0|1 (storage of all tensors but lse and the sums)
-// Tunables:  VW (1) rows per item, TR (8), TD (8): TR * TD items; BK (16) keys per tile, divisible by TD * KC and by KEYS;
-//            KC (2) keys, DC (8) dimensions an item keeps in registers; KEYS (2) x DV (1) keys by vectors of the d_k, d_v products;
-//            SPAN (1) vectors per item of attention_bwd_sum
+// Tunables:  VW (1) rows in a vector, RB (1) vectors an item works on at once, TR (8), TD (8): TR * TD items; BK (16) keys per tile,
+//            divisible by TD * KC and by KEYS; in registers: RB x KC (2) scores, RB x DC (8) elements of d_q, KEYS (2) x DV (1) vectors of
+//            d_k or d_v; SPAN (1) vectors per item of attention_bwd_sum
 // Needs:     OpenCL C 1.2; local memory as tile_bytes computes.   Launcher: src/ops/attention_bwd.cpp
 #define WG (TR * TD)
-#define BQ (TR * VW)
+#define BQ (TR * VW * RB)
 #define DIMS (((HEAD_DIM + TD - 1) / TD + DC - 1) / DC * DC)  // dimensions of d_q of one item, padded
 #define VECTORS ((HEAD_DIM + VW - 1) / VW)
 #define BLOCK_VECTORS (VECTORS % DV == 0 ? DV : 1)
@@ -42,6 +42,20 @@ FLOATV gather_rows(local const float* tile, uint d, uint row) {
   return LOADV(lanes, 0);
 }
 #endif
+
+#define ROW0(r) (((r)*TR + tr) * VW)  // first row of the item's r-th vector of rows
+
+// sums[r * KC + i] = dot products of the item's rows with its keys key0 + i * TD + td, over all dimensions.
+#define SCORE_TILE(sums, rows, keys)                                                                           \
+  UNROLL for (uint i = 0; i < RB * KC; ++i) sums[i] = 0.0f;                                                    \
+  for (uint d = 0; d < HEAD_DIM; ++d) {                                                                        \
+    FLOATV row[RB];                                                                                            \
+    UNROLL for (uint r = 0; r < RB; ++r) row[r] = ROWS(rows, d, ROW0(r));                                      \
+    UNROLL for (uint i = 0; i < KC; ++i) {                                                                     \
+      const float of_key = keys[(key0 + i * TD + td) * KV_STRIDE + d];                                         \
+      UNROLL for (uint r = 0; r < RB; ++r) sums[r * KC + i] = FMA(row[r], (FLOATV)(of_key), sums[r * KC + i]); \
+    }                                                                                                          \
+  }
 
 // Dimensions at .. at + VW - 1 of a row in global memory; zeros past HEAD_DIM.
 FLOATV load_dims(global const STORED(HALF)* row, uint at) {
@@ -104,7 +118,7 @@ void attention_bwd(const AttentionBwdArgs args, global const STORED(HALF)* q, gl
   local float row_lse[BQ], row_delta[BQ];
   local uint row_limit[BQ];  // how many keys the row sees
   local ulong row_begin[BQ];
-  const uint lid = get_local_id(0), tr = lid % TR, td = lid / TR, row0 = tr * VW;
+  const uint lid = get_local_id(0), tr = lid % TR, td = lid / TR;
   const uint shared_by = args.heads / args.kv_heads, rows = args.num_tokens * shared_by;
   const uint chunk = get_group_id(0);
   const uint last_tile = (rows + BQ - 1) / BQ - 1 - chunk;
@@ -146,58 +160,59 @@ void attention_bwd(const AttentionBwdArgs args, global const STORED(HALF)* q, gl
 #endif
     SYNC();
 
-    const UINTV limit = LOADV_UINT(row_limit, row0);
-    const FLOATV lane_lse = LOADV(row_lse, row0), delta = LOADV(row_delta, row0);
     const bool fresh = tile == last_tile;
     const uint keys_for_all = min(row_limit[0], row_limit[BQ - 1]);
     // The first tile also gives the sums of keys that no row of this chunk sees their zeros.
     const uint keys_for_any = fresh ? args.num_tokens : (tile * BQ + BQ - 1) / shared_by + 1;
-    FLOATV acc[DIMS];
-    for (uint i = 0; i < DIMS; ++i) acc[i] = 0.0f;
+    FLOATV acc[RB * DIMS];
+    for (uint i = 0; i < RB * DIMS; ++i) acc[i] = 0.0f;
 
     for (uint first = 0; first < keys_for_any; first += BK) {
       stage(args, k + args.k_offset, first, k_tile);
       stage(args, v + args.v_offset, first, v_tile);
       SYNC();
       for (uint key0 = 0; key0 < BK; key0 += TD * KC) {
-        FLOATV score[KC], dp[KC];
-        UNROLL for (uint i = 0; i < KC; ++i) score[i] = dp[i] = 0.0f;
-        for (uint d = 0; d < HEAD_DIM; ++d) {
-          const FLOATV qd = ROWS(q_tile, d, row0), od = ROWS(o_tile, d, row0);
+        FLOATV score[RB * KC], dp[RB * KC];
+        SCORE_TILE(score, q_tile, k_tile);
+        SCORE_TILE(dp, o_tile, v_tile);
+        UNROLL for (uint r = 0; r < RB; ++r) {
+          const uint row0 = ROW0(r);
+          const UINTV limit = LOADV_UINT(row_limit, row0);
+          const FLOATV lane_lse = LOADV(row_lse, row0), delta = LOADV(row_delta, row0);
           UNROLL for (uint i = 0; i < KC; ++i) {
-            const uint at = (key0 + i * TD + td) * KV_STRIDE + d;
-            score[i] = FMA(qd, (FLOATV)(k_tile[at]), score[i]);
-            dp[i] = FMA(od, (FLOATV)(v_tile[at]), dp[i]);
+            const uint key = key0 + i * TD + td;
+            FLOATV p = exp(score[r * KC + i] - lane_lse);
+            if (first + key >= keys_for_all) p = (UINTV)(first + key) < limit ? p : (FLOATV)(0.0f);
+            STOREV(p_tile, key * BQ + row0, p);
+            STOREV(s_tile, key * BQ + row0, p * (dp[r * KC + i] - delta));
           }
-        }
-        UNROLL for (uint i = 0; i < KC; ++i) {
-          const uint key = key0 + i * TD + td;
-          FLOATV p = exp(score[i] - lane_lse);
-          if (first + key >= keys_for_all) p = (UINTV)(first + key) < limit ? p : (FLOATV)(0.0f);
-          STOREV(p_tile, key * BQ + row0, p);
-          STOREV(s_tile, key * BQ + row0, p * (dp[i] - delta));
         }
       }
       SYNC();
       UNROLL_OUTER for (uint d0 = 0; d0 < DIMS; d0 += DC) {
-        FLOATV sum[DC];
-        UNROLL for (uint i = 0; i < DC; ++i) sum[i] = acc[d0 + i];
+        FLOATV sum[DC * RB];
+        UNROLL for (uint i = 0; i < DC * RB; ++i) sum[i] = acc[d0 * RB + i];
         for (uint key = 0; key < BK; ++key) {
-          const FLOATV ds = LOADV(s_tile, key * BQ + row0);
-          UNROLL for (uint i = 0; i < DC; ++i) sum[i] = FMA(ds, (FLOATV)(k_tile[key * KV_STRIDE + (d0 + i) * TD + td]), sum[i]);
+          FLOATV ds[RB];
+          UNROLL for (uint r = 0; r < RB; ++r) ds[r] = LOADV(s_tile, key * BQ + ROW0(r));
+          UNROLL for (uint i = 0; i < DC; ++i) {
+            const float kd = k_tile[key * KV_STRIDE + (d0 + i) * TD + td];
+            UNROLL for (uint r = 0; r < RB; ++r) sum[i * RB + r] = FMA(ds[r], (FLOATV)(kd), sum[i * RB + r]);
+          }
         }
-        UNROLL for (uint i = 0; i < DC; ++i) acc[d0 + i] = sum[i];
+        UNROLL for (uint i = 0; i < DC * RB; ++i) acc[d0 * RB + i] = sum[i];
       }
       add_rows(args, p_tile, o_tile, first, fresh, v_sums + args.v_sums_offset + sums_begin);
       add_rows(args, s_tile, q_tile, first, fresh, k_sums + args.k_sums_offset + sums_begin);
       SYNC();
     }
 
-    UNROLL_OUTER for (uint i = 0; i < DIMS; ++i) {
-      if (i * TD + td >= HEAD_DIM) continue;
+    UNROLL_OUTER for (uint i = 0; i < RB * DIMS; ++i) {
+      const uint row0 = ROW0(i % RB), d = i / RB * TD + td;
+      if (d >= HEAD_DIM) continue;
       float lanes[VW];
       STOREV(lanes, 0, acc[i] * args.scale);
-      UNROLL for (uint lane = 0; lane < VW; ++lane) q_tile[(row0 + lane) * ROW_STRIDE + i * TD + td] = lanes[lane];
+      UNROLL for (uint lane = 0; lane < VW; ++lane) q_tile[(row0 + lane) * ROW_STRIDE + d] = lanes[lane];
     }
     SYNC_GLOBAL();  // d_q may lie where the rows came from
     for (uint i = lid; i < BQ * VECTORS; i += WG) {

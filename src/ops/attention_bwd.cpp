@@ -1,6 +1,7 @@
 // Gradients of attention: chooses the chunks of rows that work-groups take, each with its own sums of d_k and d_v, and adds those up.
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <type_traits>
 
 #include "ops/checks.hpp"
@@ -63,19 +64,25 @@ AttentionBwdArgs arguments(const Operands& t) {
 }
 
 /// Bytes of local memory of cl/nn/attention_bwd.cl for these tunables.
-std::uint64_t tile_bytes(const Macros& tuned, int head_dim, int tr) {
-  const int vw = value_of(tuned, "VW"), td = value_of(tuned, "TD"), bk = value_of(tuned, "BK"), dc = value_of(tuned, "DC");
-  const int rows = tr * vw, vector_dims = (head_dim + vw - 1) / vw * vw, item_dims = ((head_dim + td - 1) / td + dc - 1) / dc * dc;
+std::uint64_t tile_bytes(const Macros& tuned, int head_dim) {
+  const int vw = value_of(tuned, "VW"), tr = value_of(tuned, "TR"), td = value_of(tuned, "TD"), bk = value_of(tuned, "BK"),
+            dc = value_of(tuned, "DC");
+  const int rows = tr * vw * value_of(tuned, "RB"), vector_dims = (head_dim + vw - 1) / vw * vw,
+            item_dims = ((head_dim + td - 1) / td + dc - 1) / dc * dc;
   const int kv_stride = std::max(td * item_dims, vector_dims) + 1;
   const int transposed = tr * td == 1 ? 2 * head_dim * rows : 0;
   return 4ull * static_cast<std::uint64_t>(2 * rows * (vector_dims + 1) + transposed + 2 * bk * (kv_stride + rows) + 5 * rows);
 }
 
-/// Large heads do not leave room for the preset's tile: fewer rows then.
+/// Large heads do not leave room for the preset's tile: fewer rows then, fewer keys if that is not enough, and narrower vectors at last.
 void shrink_to_local_memory(Macros& tuned, int head_dim, std::uint64_t limit) {
-  const auto tr = std::find_if(tuned.begin(), tuned.end(), [](const auto& macro) { return macro.first == "TR"; });
-  while (tile_bytes(tuned, head_dim, tr->second) > limit && tr->second > 1) tr->second /= 2;
-  const std::uint64_t bytes = tile_bytes(tuned, head_dim, tr->second);
+  const int key_unit = std::lcm(value_of(tuned, "TD") * value_of(tuned, "KC"), value_of(tuned, "KEYS"));
+  for (const std::string_view name : {"TR", "RB", "BK", "VW"}) {
+    int& value = std::find_if(tuned.begin(), tuned.end(), [&](const auto& macro) { return macro.first == name; })->second;
+    const int smallest = name == "BK" ? key_unit : 1;
+    while (tile_bytes(tuned, head_dim) > limit && value % (2 * smallest) == 0) value /= 2;
+  }
+  const std::uint64_t bytes = tile_bytes(tuned, head_dim);
   if (bytes > limit)
     throw Unsupported("[attention_bwd] head_dim " + std::to_string(head_dim) + " needs " + std::to_string(bytes) +
                       " bytes of local memory, the device has " + std::to_string(limit) + "; choose another device");
@@ -101,7 +108,8 @@ void attention_bwd(Queue& queue, const TensorView& q, const TensorView& k, const
   shrink_to_local_memory(tuned, head_dim, queue.device().info().local_bytes);
   const Macros macros = Macros{{"HEAD_DIM", head_dim}, {"HALF", half}} + tuned;
   const std::size_t group = static_cast<std::size_t>(value_of(tuned, "TR") * value_of(tuned, "TD"));
-  const auto vw = static_cast<std::uint64_t>(value_of(tuned, "VW")), tile_rows = static_cast<std::uint64_t>(value_of(tuned, "TR")) * vw;
+  const auto vw = static_cast<std::uint64_t>(value_of(tuned, "VW")),
+             tile_rows = static_cast<std::uint64_t>(value_of(tuned, "TR") * value_of(tuned, "RB")) * vw;
   const std::uint64_t tiles = (std::uint64_t{args.num_tokens} * (args.heads / args.kv_heads) + tile_rows - 1) / tile_rows;
   if (tiles == 0) return;
 
