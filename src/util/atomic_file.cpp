@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
+#include <csignal>
 #include <cstring>
 #include <fstream>
 #include <string>
@@ -19,6 +21,32 @@ fs::path temporary_name(const fs::path& path) {
   fs::path out = path;
   out += "." + std::to_string(::getpid()) + ".tmp";
   return out;
+}
+
+namespace {
+
+/// Process id in "<name>.<pid>.tmp"; 0 if `file` is not called so.
+long writer_of(const std::string& file, const std::string& name) {
+  static constexpr std::string_view kEnd = ".tmp";
+  if (!file.starts_with(name + ".") || !file.ends_with(kEnd) || file.size() < name.size() + 1 + kEnd.size()) return 0;
+  const std::string_view digits(file.data() + name.size() + 1, file.size() - name.size() - 1 - kEnd.size());
+  long pid = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), pid);
+  return error == std::errc() && end == digits.data() + digits.size() ? pid : 0;
+}
+
+}  // namespace
+
+void remove_stale_temporaries(const fs::path& path) noexcept {
+  try {
+    const std::string name = path.filename().string();
+    for (const auto& file : fs::directory_iterator(fs::absolute(path).parent_path())) {
+      const long pid = writer_of(file.path().filename().string(), name);
+      if (pid > 0 && ::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH) fs::remove(file.path());
+    }
+  } catch (const std::exception&) {
+    // What cannot be listed or removed is in nobody's way.
+  }
 }
 
 void commit_file(const fs::path& temporary, const fs::path& path) {

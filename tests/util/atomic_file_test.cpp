@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "apiq/error.hpp"
@@ -31,6 +32,22 @@ TEST(AtomicFile, WritesAndReplaces) {
 }
 
 TEST(AtomicFile, TemporaryIsInTheSameFolder) { EXPECT_EQ(temporary_name("/a/b/c.h5").parent_path(), "/a/b"); }
+
+TEST(AtomicFile, OnlyTemporariesOfDeadWritersAreRemoved) {
+  const test::TemporaryFolder folder;
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(0);
+  ::waitpid(child, nullptr, 0);  // its id is free now
+  const std::string dead = std::to_string(child), alive = std::to_string(::getpid());
+  folder.write("out.h5." + dead + ".tmp", "half");
+  for (const std::string& name : {"out.h5." + alive + ".tmp", "other.h5." + dead + ".tmp", std::string("out.h5"), "out.h5." + dead,
+                                  "out.h5.x" + dead + ".tmp", std::string("out.h5.tmp"), std::string("out.h5..tmp")})
+    folder.write(name, "kept");
+  remove_stale_temporaries(folder.path() / "out.h5");
+  EXPECT_EQ(entries(folder.path()), 7u);
+  EXPECT_FALSE(fs::exists(folder.path() / ("out.h5." + dead + ".tmp")));
+  remove_stale_temporaries(folder.path() / "absent" / "out.h5");
+}
 
 TEST(AtomicFile, FolderThatDoesNotExist) {
   const test::TemporaryFolder folder;
