@@ -1,4 +1,6 @@
 // Losses over rows of logits, and the sums that compare activations.
+#include <cmath>
+
 #include "ops/nn.hpp"
 #include "ops/reference/loss.hpp"
 #include "ops/self_test/cases.hpp"
@@ -68,6 +70,19 @@ Measure run_relative_error(Queue& queue, DType dtype) {
   return {difference(queue, sums, reference::relative_error_sums(a, b)), (kCount / 16.0 + 16) * kF32Unit};
 }
 
+Measure run_dot(Queue& queue, DType dtype) {
+  constexpr std::uint64_t kCount = 5003;
+  std::vector<float> a = random_values(kCount, 1), b = random_values(kCount, 2, 0, 1);
+  const DeviceTensor da = put(queue, a, {kCount}, dtype), db = put(queue, b, {kCount}, dtype), sum = space(queue, {1});
+  ops::dot(queue, da, db, sum);
+  double want = 0, magnitude = 0;
+  for (std::size_t i = 0; i < kCount; ++i) {
+    want += static_cast<double>(a[i]) * b[i];
+    magnitude += std::fabs(static_cast<double>(a[i]) * b[i]);
+  }
+  return {difference(queue, sum, {want}), 4 * kF32Unit * magnitude / std::fabs(want)};  // terms cancel: in units of their magnitudes
+}
+
 }  // namespace
 
 std::vector<Case> loss_cases() {
@@ -78,6 +93,7 @@ std::vector<Case> loss_cases() {
     out.push_back({"cross_entropy_bwd", type, [=](Queue& queue) { return run_cross_entropy_bwd(queue, dtype); }});
     out.push_back({"kl_divergence_fwd", type, [=](Queue& queue) { return run_kl(queue, dtype); }});
     out.push_back({"squared_error", type, [=](Queue& queue) { return run_squared_error(queue, dtype); }});
+    out.push_back({"dot", type, [=](Queue& queue) { return run_dot(queue, dtype); }});
     out.push_back({"relative_error_sums", type, [=](Queue& queue) { return run_relative_error(queue, dtype); }});
   }
   return out;

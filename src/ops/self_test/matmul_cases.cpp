@@ -27,6 +27,16 @@ Measure run_product(Queue& queue, const Form& form, std::size_t M, DType dtype) 
   return {difference(queue, dc, form.reference(a, b, c, M, kN, kK, 0.5, 0.25)), (kK + 4) * kF32Unit + unit_of(dtype)};
 }
 
+/// Some columns of a wider a, against the product with all of them.
+Measure run_columns(Queue& queue) {
+  constexpr std::uint64_t kAll = 150, kBegin = 13, kCount = 77;
+  std::vector<float> a = random_values(kAll * kK, 1), b = random_values(kN * kK, 2);
+  const DeviceTensor da = put(queue, a, {kK, kAll}), db = put(queue, b, {kK, kN}), dc = space(queue, {kCount, kN});
+  ops::matmul_tn(queue, Columns{da, kBegin, kCount}, db, dc);
+  const std::vector<double> all = reference::matmul_tn(a, b, {}, kAll, kN, kK);
+  return {difference(queue, dc, {all.begin() + kBegin * kN, all.begin() + (kBegin + kCount) * kN}), kK * kF32Unit};
+}
+
 }  // namespace
 
 std::vector<Case> matmul_cases() {
@@ -42,6 +52,7 @@ std::vector<Case> matmul_cases() {
       }
     }
   }
+  out.push_back({"matmul_tn", "columns of a wider matrix", run_columns});
   return out;
 }
 

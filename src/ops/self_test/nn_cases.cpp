@@ -1,5 +1,6 @@
-// The parts of a block that are not matrix products: norm, rotation, attention, swiglu, embedding, addition.
+// The parts of a block that are not matrix products: norm, rotation, attention, swiglu, embedding, sums, conversion.
 #include <algorithm>
+#include <bit>
 
 #include "ops/nn.hpp"
 #include "ops/reference/attention.hpp"
@@ -7,6 +8,7 @@
 #include "ops/reference/rope.hpp"
 #include "ops/reference/swiglu.hpp"
 #include "ops/self_test/cases.hpp"
+#include "util/half.hpp"
 
 namespace apiq::ops::self_test {
 
@@ -114,10 +116,38 @@ Measure run_add(Queue& queue, DType dtype) {
   return {difference(queue, y, want), kF32Unit + unit_of(dtype)};
 }
 
+Measure run_scaled_add(Queue& queue, DType dtype) {
+  constexpr std::uint64_t kCount = 1003;
+  std::vector<float> a = random_values(kCount, 1), b = random_values(kCount, 2);
+  const DeviceTensor da = put(queue, a, {kCount}, dtype), db = put(queue, b, {kCount}, dtype), y = space(queue, {kCount}, dtype);
+  ops::scaled_add(queue, 0.75f, da, -1.5f, db, y);
+  std::vector<double> want;
+  for (std::size_t i = 0; i < kCount; ++i) want.push_back(0.75 * a[i] - 1.5 * b[i]);
+  return {difference(queue, y, want), 2 * kF32Unit + unit_of(dtype)};
+}
+
+Measure run_to_f32(Queue& queue, DType dtype) {
+  constexpr std::uint64_t kCount = 1003;
+  const std::vector<float> values = random_values(kCount, 1);
+  std::vector<std::uint16_t> words;
+  std::vector<float> want;
+  for (const float x : values) {
+    const auto upper = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(x) >> 16);  // bf16 by truncation: any word will do
+    words.push_back(dtype == DType::f16 ? float_to_half(x) : upper);
+    want.push_back(dtype == DType::f16 ? half_to_float(words.back()) : std::bit_cast<float>(std::uint32_t{upper} << 16));
+  }
+  const DeviceTensor x = space(queue, {kCount}, dtype), y = space(queue, {kCount});
+  queue.write(x, words.data());
+  ops::to_f32(queue, x, y);
+  return {exactly(runtime::read_floats(queue, y), want), 0};
+}
+
 }  // namespace
 
 std::vector<Case> nn_cases() {
   std::vector<Case> out;
+  for (const DType dtype : {DType::f16, DType::bf16})
+    out.push_back({"to_f32", std::string(name_of(dtype)), [=](Queue& queue) { return run_to_f32(queue, dtype); }});
   for (const DType dtype : {DType::f32, DType::f16}) {
     const std::string type(name_of(dtype));
     out.push_back({"rmsnorm_fwd", type, [=](Queue& queue) { return run_rmsnorm(queue, dtype, false); }});
@@ -134,6 +164,7 @@ std::vector<Case> nn_cases() {
     out.push_back({"swiglu_bwd", type, [=](Queue& queue) { return run_swiglu(queue, dtype, true); }});
     out.push_back({"embedding_fwd", type, [=](Queue& queue) { return run_embedding(queue, dtype); }});
     out.push_back({"add", type, [=](Queue& queue) { return run_add(queue, dtype); }});
+    out.push_back({"scaled_add", type, [=](Queue& queue) { return run_scaled_add(queue, dtype); }});
   }
   return out;
 }

@@ -1,8 +1,12 @@
-// Fake quantization, forward, backward and codes, on asymmetric and symmetric grids; and the optimizer.
+// Fake quantization, forward, backward and codes, on asymmetric and symmetric grids; second moments; and the optimizer.
+#include <algorithm>
 #include <cmath>
+#include <limits>
+#include <span>
 
 #include "ops/adamw.hpp"
 #include "ops/fake_quant.hpp"
+#include "ops/moments.hpp"
 #include "ops/reference/adamw.hpp"
 #include "ops/reference/fake_quant.hpp"
 #include "ops/self_test/cases.hpp"
@@ -80,8 +84,9 @@ Measure run_codes(Queue& queue, const QuantSpec& spec) {
 Measure run_backward(Queue& queue, const QuantSpec& spec) {
   const OnDevice d(queue, spec);
   std::vector<float> gradient = random_values(kRows * kIn, 4);
-  const DeviceTensor d_what = put(queue, gradient, {kRows, kIn}), d_up = space(queue, d.grid), d_low = space(queue, d.grid);
-  ops::fake_quant_bwd(queue, spec, d.w, d.scale, d.zero, d.xmin, d.xmax, d.up, d.low, d_what, d_up, d_low);
+  const DeviceTensor d_what = put(queue, gradient, {kRows, kIn}), d_up = space(queue, d.grid), d_low = space(queue, d.grid),
+                     d_w = space(queue, {kRows, kIn});
+  ops::fake_quant_bwd(queue, spec, d.w, d.scale, d.zero, d.xmin, d.xmax, d.up, d.low, d_what, d_up, d_low, d_w);
   const auto want =
       reference::fake_quant_bwd(spec, d.w_host, d.host(d.scale), d.host(d.zero), d.host(d.xmin), d.host(d.xmax), d.up_host, d.low_host, gradient);
   double largest = 0, magnitude = 0;
@@ -89,9 +94,54 @@ Measure run_backward(Queue& queue, const QuantSpec& spec) {
     largest = std::max({largest, std::fabs(want.d_upbound[i]), std::fabs(want.d_lowbound[i])});
     magnitude = std::max(magnitude, want.magnitude[i]);
   }
-  // A sum per group of terms that cancel: roundings count in units of the sum of magnitudes.
-  return {std::max(difference(queue, d_up, want.d_upbound), difference(queue, d_low, want.d_lowbound)),
+  // A sum per group of terms that cancel: roundings count in units of the sum of magnitudes. The weights' gradient is passed on or not.
+  const double weights = exactly(d.host(d_w), std::vector<float>(want.d_w.begin(), want.d_w.end()));
+  return {std::max(difference(queue, d_up, want.d_upbound), difference(queue, d_low, want.d_lowbound)) + weights,
           (spec.group_size + 32) * kF32Unit * magnitude / largest};
+}
+
+/// What the chosen factors cost beyond the best ones, over all groups; 4 times what rounding explains where division is correct.
+Measure run_mse_range(Queue& queue, const QuantSpec& spec) {
+  const OnDevice d(queue, spec);
+  const DeviceTensor up = space(queue, d.grid), low = space(queue, d.grid);
+  ops::mse_range(queue, spec, d.w, d.xmin, d.xmax, up, low);
+  const auto logits = d.host(up), xmin = d.host(d.xmin), xmax = d.host(d.xmax);
+  double excess = 0, roundings = 0, least = 0;
+  for (std::size_t group = 0; group < logits.size(); ++group) {
+    const std::span<const float> weights(d.w_host);
+    const auto all = reference::mse_range(spec, weights.subspan(group * spec.group_size, spec.group_size), xmin[group], xmax[group]);
+    const auto logit_of = [](double f) { return std::log(std::min(f, 0.99) / (1 - std::min(f, 0.99))); };
+    std::size_t chosen = 0;
+    while (chosen < all.factors.size() && std::fabs(logits[group] - logit_of(all.factors[chosen])) > 1e-5) ++chosen;
+    if (chosen == all.factors.size()) return {std::numeric_limits<double>::infinity(), 0};
+    const auto best = std::min_element(all.errors.begin(), all.errors.end());
+    excess += all.errors[chosen] - *best;
+    roundings += all.roundings[chosen] + all.roundings[static_cast<std::size_t>(best - all.errors.begin())];
+    least += *best;
+  }
+  return {excess / least + exactly(d.host(low), logits), 4 * roundings / least};
+}
+
+Measure run_damp(Queue& queue) {
+  constexpr std::uint64_t n = 77;
+  std::vector<float> moments = random_values(n * n, 1, 0, 4);
+  const DeviceTensor d = put(queue, moments, {n, n});
+  ops::damp(queue, d, 0.5f);
+  std::vector<double> want = doubles(moments);
+  double mean = 0;
+  for (std::size_t i = 0; i < n; ++i) mean += want[i * (n + 1)] / n;
+  for (std::size_t i = 0; i < n; ++i) want[i * (n + 1)] += 0.5 * mean;
+  return {difference(queue, d, want), 8 * kF32Unit};
+}
+
+Measure run_scale_columns(Queue& queue) {
+  constexpr std::uint64_t rows = 3, n = 301;
+  std::vector<float> x = random_values(rows * n, 1), diagonal = random_values(n, 2);
+  const DeviceTensor y = space(queue, {rows, n});
+  ops::scale_columns(queue, put(queue, x, {rows, n}), put(queue, diagonal, {n}), y);
+  std::vector<double> want = doubles(x);
+  for (std::size_t i = 0; i < want.size(); ++i) want[i] *= diagonal[i % n];
+  return {difference(queue, y, want), kF32Unit};
 }
 
 Measure run_adamw(Queue& queue) {
@@ -121,10 +171,13 @@ std::vector<Case> quant_cases() {
         out.push_back({"quant_grid", detail, [=](Queue& queue) { return run_grid(queue, spec); }});
         out.push_back({"fake_quant_fwd", detail, [=](Queue& queue) { return run_forward(queue, spec); }});
         out.push_back({"fake_quant_bwd", detail, [=](Queue& queue) { return run_backward(queue, spec); }});
+        out.push_back({"mse_range", detail, [=](Queue& queue) { return run_mse_range(queue, spec); }});
         out.push_back({"quantize_codes", detail, [=](Queue& queue) { return run_codes(queue, spec); }});
       }
     }
   }
+  out.push_back({"damp", "77 x 77", run_damp});
+  out.push_back({"scale_columns", "3 x 301", run_scale_columns});
   out.push_back({"adamw_step", "3 steps", run_adamw});
   return out;
 }
