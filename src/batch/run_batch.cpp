@@ -6,7 +6,6 @@
 #include <thread>
 
 #include "apiq/error.hpp"
-#include "apiq/version.hpp"
 #include "batch/job_run.hpp"
 #include "batch/manifest.hpp"
 #include "batch/rows.hpp"
@@ -70,7 +69,8 @@ class Scheduler {
     if (!run->advance()) return false;
     run.reset();
     ++ended_;
-    if (callbacks_.progress) callbacks_.progress({"jobs", ended_, batch_.jobs.size(), 0});
+    if (callbacks_.progress)
+      callbacks_.progress({"job " + std::to_string(ended_) + "/" + std::to_string(batch_.jobs.size()) + " has ended", ended_, batch_.jobs.size(), 0});
     return true;
   }
 
