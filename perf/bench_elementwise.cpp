@@ -53,6 +53,13 @@ std::vector<Case> all_cases(Operands& o) {
       {"fake_quant_fwd", 2 * matrix + 2 * grid, [&, spec] { ops::fake_quant_fwd(o.queue, spec, o.w, o.scale, o.zero, o.what); }},
       {"fake_quant_bwd", 2 * matrix + 8 * grid,
        [&, spec] { ops::fake_quant_bwd(o.queue, spec, o.w, o.scale, o.zero, o.xmin, o.xmax, o.upbound, o.upbound, o.other, o.d_up, o.d_low); }},
+      {"fake_quant_bwd with d_w", 3 * matrix + 8 * grid,
+       [&, spec] {
+         ops::fake_quant_bwd(o.queue, spec, o.w, o.scale, o.zero, o.xmin, o.xmax, o.upbound, o.upbound, o.other, o.d_up, o.d_low, o.what);
+       }},
+      {"mse_range", matrix + 4 * grid, [&, spec] { ops::mse_range(o.queue, spec, o.w, o.xmin, o.xmax, o.d_up, o.d_low); }},
+      {"scaled_add", 3 * matrix, [&] { ops::scaled_add(o.queue, 0.5f, o.w, 0.5f, o.other, o.what); }},
+      {"dot", 2 * matrix, [&] { ops::dot(o.queue, o.w, o.other, o.loss); }},
       {"adamw_step", 7 * matrix, [&] { ops::adamw_step(o.queue, {}, 1, o.loss, o.w, o.other, o.what, o.state); }},
       {"squared_error", 3 * matrix, [&] { ops::squared_error(o.queue, o.w, o.other, 1.0f, o.what, o.loss); }},
       {"cross_entropy_fwd", logits, [&] { ops::cross_entropy_fwd(o.queue, o.logits, o.targets, o.row_loss, o.argmax); }},
