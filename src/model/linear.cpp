@@ -1,5 +1,8 @@
 #include "model/linear.hpp"
 
+#include <string>
+
+#include "apiq/error.hpp"
 #include "ops/gemm.hpp"
 
 namespace apiq::model {
@@ -15,6 +18,39 @@ DeviceTensor upload_tensor(Queue& queue, const TensorInfo& info, std::span<const
   DeviceTensor tensor(queue.device(), DType::f16, info.shape, info.name);
   queue.write(tensor, bytes.data());
   return tensor;
+}
+
+namespace {
+
+/// A tensor of the source as `dtype`, which is its own or f32.
+DeviceTensor upload_chunks(Queue& queue, const TensorSource& source, std::string_view name, DType dtype) {
+  const TensorInfo* info = source.find(name);
+  if (info == nullptr) throw FormatError("[model] tensor '" + std::string(name) + "' is not in the model");
+  DeviceTensor tensor(queue.device(), dtype, info->shape, name);
+  for_each_chunk(source, name, kStreamChunkBytes, [&](std::uint64_t offset, std::span<const std::byte> chunk) {
+    const std::uint64_t first = offset / size_of(info->dtype), count = chunk.size() / size_of(info->dtype);
+    const TensorView part{tensor.view().memory, first, dtype, {count}};
+    if (dtype == info->dtype) queue.write(part, chunk.data());
+    else queue.write(part, to_f32(info->dtype, chunk, name).data());
+  });
+  return tensor;
+}
+
+}  // namespace
+
+DeviceTensor upload_f32(Queue& queue, const TensorSource& source, std::string_view name) { return upload_chunks(queue, source, name, DType::f32); }
+
+DeviceTensor upload_tensor(Queue& queue, const TensorSource& source, std::string_view name) {
+  const TensorInfo* info = source.find(name);
+  return upload_chunks(queue, source, name, info != nullptr && info->dtype == DType::f16 ? DType::f16 : DType::f32);
+}
+
+Linear Linear::dense(Queue& queue, const TensorSource& source, std::string_view name) {
+  Linear out;
+  out.dense_ = upload_tensor(queue, source, name);
+  out.out_features_ = static_cast<std::uint32_t>(out.dense_.shape()[0]);
+  out.in_features_ = static_cast<std::uint32_t>(out.dense_.shape()[1]);
+  return out;
 }
 
 Linear Linear::dense(Queue& queue, const TensorInfo& info, std::span<const std::byte> bytes) {

@@ -18,6 +18,7 @@ class Linear {
   Linear() = default;
   /// W [out, in]: f16 stays f16 (exact), f32 and bf16 become f32.
   static Linear dense(Queue& queue, const TensorInfo& info, std::span<const std::byte> bytes);
+  static Linear dense(Queue& queue, const TensorSource& source, std::string_view name);
   /// Packed codes as stored; the LoRA branch only if use_lora.
   static Linear packed(Queue& queue, const QuantizedLinear& stored, bool use_lora = true);
 
@@ -43,5 +44,9 @@ DeviceTensor upload_tensor(Queue& queue, const TensorInfo& info, std::span<const
 
 /// Always f32: norms, and weights about to be quantized.
 DeviceTensor upload_f32(Queue& queue, const TensorInfo& info, std::span<const std::byte> bytes);
+
+/// The same tensors read from their source a few MiB at a time: host memory does not grow with the tensor. Throw as TensorSource::read.
+DeviceTensor upload_tensor(Queue& queue, const TensorSource& source, std::string_view name);
+DeviceTensor upload_f32(Queue& queue, const TensorSource& source, std::string_view name);
 
 }  // namespace apiq::model

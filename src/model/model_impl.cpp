@@ -50,7 +50,7 @@ void ModelImpl::load_directory(const ModelDirectory& directory) {
       [&](const std::string& name) {
         const TensorInfo& info = *source.find(name + ".weight");
         weights[bits_of(info)] += info.shape.elements();
-        return Linear::dense(queue_, info, source.bytes(info.name));
+        return Linear::dense(queue_, source, info.name);
       });
   set_bits(weights);
 }

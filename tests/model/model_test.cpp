@@ -7,8 +7,11 @@
 
 #include "apiq/error.hpp"
 #include "cases/public_device.hpp"
+#include "io/safetensors.hpp"
 #include "model/model_impl.hpp"
 #include "ops/qmatmul.hpp"
+#include "support/safetensors_file.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace apiq {
 namespace {
@@ -60,6 +63,32 @@ TEST(Model, RefusesMorePositionsThanItHas) {
   const DeviceTensor hidden(model.impl().queue().device(), DType::f32, {513, 256}, "hidden");
   EXPECT_THROW(model.impl().forward(ids, nullptr, 0, hidden), InvalidArgument);
   EXPECT_THROW(Model::load(testing::public_device(), "/no/such/model"), IoError);
+}
+
+TEST(Linear, WeightsUploadedInPiecesAreThoseUploadedWhole) {
+  // 3 Mi + 5 elements of each type: 6 and 12 MiB, more than one piece, and a ragged end.
+  const std::uint64_t count = (3u << 20) + 5;
+  std::string data;
+  for (std::uint64_t i = 0; i < 8 * count; ++i) data += static_cast<char>((i * 2654435761u >> 11) & 0x3f);  // no NaN, so equal means equal
+  const auto entry = [&](const char* name, const char* type, std::uint64_t begin, std::uint64_t end) {
+    return "\"" + std::string(name) + R"(":{"dtype":")" + type + R"(","shape":[)" + std::to_string(count) + R"(],"data_offsets":[)" +
+           std::to_string(begin) + "," + std::to_string(end) + "]}";
+  };
+  const test::TemporaryFolder folder;
+  const SafetensorsFile file(
+      folder.write("m.safetensors", test::safetensors_bytes("{" + entry("h", "F16", 0, 2 * count) + "," + entry("b", "BF16", 2 * count, 4 * count) +
+                                                                "," + entry("f", "F32", 4 * count, 8 * count) + "}",
+                                                            data)));
+  auto& queue = testing::public_device().impl().queue();
+  for (const TensorInfo& info : file.tensors()) {
+    const DeviceTensor whole = model::upload_tensor(queue, info, file.bytes(info.name)), pieces = model::upload_tensor(queue, file, info.name);
+    EXPECT_EQ(pieces.dtype(), info.dtype == DType::f16 ? DType::f16 : DType::f32);
+    EXPECT_TRUE(runtime::read_floats(queue, pieces) == runtime::read_floats(queue, whole)) << info.name;
+    const DeviceTensor wide = model::upload_f32(queue, file, info.name);
+    EXPECT_EQ(wide.dtype(), DType::f32);
+    EXPECT_TRUE(runtime::read_floats(queue, wide) == to_f32(info.dtype, file.bytes(info.name), info.name)) << info.name;
+  }
+  EXPECT_THROW(model::upload_f32(queue, file, "absent"), FormatError);
 }
 
 TEST(Linear, PackedForwardIsTheDequantizedWeightPlusLora) {
