@@ -67,6 +67,21 @@ TEST(PartFile, SamePartGivesSameBytesAtAnotherTime) {
   EXPECT_EQ(std::distance(fs::directory_iterator(folder.path), {}), 3);
 }
 
+TEST(PartFile, ACheckpointThroughPartsHasTheSameBytes) {
+  const TemporaryFolder folder;
+  const TinyCheckpoint tiny = make_tiny();
+  const BlockPart direct = make_part();
+  write_part(folder / "p.h5", direct);
+  const BlockPart through = read_part(folder / "p.h5");
+  for (const auto& [name, part] : {std::pair("direct.h5", &direct), std::pair("through.h5", &through)}) {
+    CheckpointWriter writer(folder / name, tiny.meta);
+    for (const auto& [linear, values] : part->linears) writer.add_linear(linear, values);
+    for (std::size_t i = 0; i < tiny.infos.size(); ++i) writer.add_tensor(tiny.infos[i], tiny.tensors[i]);
+    writer.finish();
+  }
+  EXPECT_TRUE(read_file(folder / "direct.h5") == read_file(folder / "through.h5"));
+}
+
 TEST(PartFile, AnyFlippedByteIsFoundOrHarmless) {
   const TemporaryFolder folder;
   const BlockPart part = make_part();
