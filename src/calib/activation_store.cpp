@@ -7,13 +7,13 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "apiq/error.hpp"
 #include "calib/activation_generation.hpp"
+#include "calib/idle_wait.hpp"
 #include "runtime/pinned_buffer.hpp"
 #include "runtime/transfer_queue.hpp"
 #include "runtime/upload_ring.hpp"
@@ -141,10 +141,8 @@ void ActivationStore::Impl::check_sample(std::uint32_t sample) const {
 }
 
 void ActivationStore::Impl::wait_for_disk(const std::shared_future<void>& done, const char* what) {
-  const auto begin = std::chrono::steady_clock::now();
   const Trace::Scope scope(place.trace, Trace::Lane::host, what);
-  done.wait();
-  wait_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  wait_seconds += wait_while_idle(queue, done);
 }
 
 /// Begins to bring the sample into the slot, whose old contents nobody needs after the computation enqueued so far.
