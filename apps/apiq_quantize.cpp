@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <sstream>
 
+#include "apiq/option_names.hpp"
 #include "apiq/quantize.hpp"
 #include "common/program.hpp"
 #include "common/table.hpp"
@@ -14,7 +16,7 @@ using namespace apiq::apps;
 
 struct Settings {
   QuantizeOptions quantize;
-  bool list_methods = false;
+  bool list_methods = false, dry_run = false;
 };
 
 void add_input_options(Options& options, Settings& s) {
@@ -24,7 +26,7 @@ void add_input_options(Options& options, Settings& s) {
   options.value("output", "FILE.h5", q.output, "checkpoint to write; appears only when complete");
   options.list("calibration", "FILE", q.calibration, "text, .jsonl, or raw token ids .u16 / .u32; for methods that calibrate");
   options.value("text-field", "KEY", q.text_field, "field of a .jsonl line that holds the text");
-  options.value("samples", "N", q.samples, "calibration sequences");
+  options.value("samples", "N", q.samples, "calibration sequences", "the recipe's");
   options.value("sequence-length", "N", q.sequence_length, "tokens per sequence", "2048, or what the model takes if less");
 }
 
@@ -48,16 +50,64 @@ void add_method_options(Options& options, Settings& s) {
   options.value("alpha", "X", q.alpha, "LoRA scaling is alpha / rank");
 }
 
+/// An option whose value is one of a few names.
+template <class T>
+void add_choice(Options& options, const std::string& name, std::initializer_list<T> values, std::optional<T>& target, const std::string& help) {
+  std::string names;
+  for (const T value : values) names += (names.empty() ? "" : "|") + std::string(name_of(value));
+  options.custom(
+      name, names,
+      [&target, names, known = std::vector<T>(values)](const std::string& text) {
+        for (const T value : known)
+          if (name_of(value) == text) return void(target = value);
+        throw UsageError("expected " + names + ", found '" + text + "'");
+      },
+      help, "the recipe's");
+}
+
 void add_training_options(Options& options, Settings& s) {
   QuantizeOptions& q = s.quantize;
-  const std::string own = "the method's";
+  const std::string own = "the recipe's";
   options.group("Calibration training");
-  options.value("epochs", "N", q.epochs, "passes over the samples, per layer", own);
+  options.value("recipe", "NAME", q.recipe, "defaults of what is left open: paper or best");
+  options.value("epochs", "N", q.epochs, "passes over the samples, per linear or block; 0 = only the start values", own);
   options.value("batch-size", "N", q.batch_size, "sequences per step");
   options.value("lora-learning-rate", "X", q.lora_learning_rate, "AdamW learning rate of lora_A and lora_B", own);
   options.value("clip-learning-rate", "X", q.clip_learning_rate, "AdamW learning rate of the clipping factors", own);
   options.value("lora-weight-decay", "X", q.lora_weight_decay, "decoupled weight decay of lora_A and lora_B", own);
   options.value("clip-weight-decay", "X", q.clip_weight_decay, "decoupled weight decay of the clipping factors", own);
+  options.value("train-weights", "RATE", q.weight_learning_rate, "learning rate of latent weights, thrown away at the end; 0 = none", own);
+  add_choice(options, "range-init", {RangeInit::minmax, RangeInit::mse}, q.range_init, "where clipping starts");
+  add_choice(options, "lora-init", {LoraInit::kaiming, LoraInit::svd, LoraInit::svd_saliency, LoraInit::cloq}, q.lora_init, "where LoRA starts");
+  add_choice(options, "schedule", {Schedule::constant, Schedule::cosine}, q.schedule, "of all learning rates");
+  options.flag("aug-loss", q.aug_loss, "apiq-bw: also match the block's own output on the quantized stream");
+  options.flag("gram", q.gram, "apiq-lw: full-batch steps on second moments of the inputs");
+  options.value("early-stop", "SHARE", q.early_stop, "end a block when an epoch lowers its loss by less than this share; 0 = never");
+}
+
+void add_module_options(Options& options, Settings& s) {
+  QuantizeOptions& q = s.quantize;
+  options.group("Settings of single linears");
+  options.custom(
+      "modules", "LIST",
+      [&q](const std::string& text) {
+        std::stringstream parts(text);
+        for (std::string part; std::getline(parts, part, ',');) q.modules.push_back(part);
+      },
+      "linears to quantize, as names or patterns with commas between: q_proj,v_proj or mlp.*", "all");
+  options.custom(
+      "override", "PATTERN=KEY:N,...", [&q](const std::string& text) { q.overrides.push_back(parse_override(text)); },
+      "other bits, group-size or rank for some linears; the last that matches wins");
+  options.repeatable();
+}
+
+void add_run_options(Options& options, Settings& s) {
+  QuantizeOptions& q = s.quantize;
+  options.group("The run");
+  options.value("work-dir", "DIR", q.work_dir, "state of an unfinished run; the same command goes on from it", "FILE.h5.work");
+  options.flag("restart", q.restart, "ignore that state and start over");
+  options.flag("dry-run", s.dry_run, "time, memory and disk the run would need, from a short probe of the device");
+  options.value("trace", "FILE", q.trace, "timeline of computation, transfers and files as a Chrome trace");
 }
 
 void print_methods() {
@@ -72,10 +122,8 @@ void check_usage(const Options& options, const Settings& s) {
     if (!options.given(name)) throw UsageError(std::string("--") + name + " is missing; see apiq-quantize --help");
   }
   if (s.quantize.bits < 2 || s.quantize.bits > 4) throw UsageError("--bits: expected 2, 3 or 4, found " + std::to_string(s.quantize.bits));
-  if (s.quantize.samples == 0) throw UsageError("--samples: expected 1 or more, found 0");
+  if (s.quantize.samples == 0u) throw UsageError("--samples: expected 1 or more, found 0");
   if (s.quantize.batch_size == 0) throw UsageError("--batch-size: expected 1 or more, found 0");
-  if (options.given("epochs") && s.quantize.epochs == 0)
-    throw UsageError("--epochs: expected 1 or more, found 0; for plain rounding use --method rtn");
   if (options.given("sequence-length") && s.quantize.sequence_length == 0) throw UsageError("--sequence-length: expected 2 or more, found 0");
   const auto methods = list_methods();
   const auto it = std::find_if(methods.begin(), methods.end(), [&](const MethodInfo& m) { return m.name == s.quantize.method; });
@@ -112,6 +160,20 @@ void print_result(Program& program, const QuantizeResult& result) {
   print_pairs(rows);
 }
 
+void print_dry_run(const DryRunResult& result) {
+  Table table({"stage", "seconds", "peak device memory"});
+  for (const DryRunStage& stage : result.stages)
+    table.row({stage.name, decimals(stage.seconds, 1), stage.device_bytes ? size_text(stage.device_bytes) : ""});
+  table.print();
+  std::printf("\n");
+  print_pairs({{"time", duration_text(result.seconds)},
+               {"peak memory", "device " + size_text(result.device_bytes) + ", host " + size_text(result.host_bytes)},
+               {"activations", result.activations},
+               {"next block", result.prefetch ? "loaded while one is solved" : "loaded when one is done"},
+               {"disk", size_text(result.work_bytes) + " while it runs, output " + size_text(result.output_bytes) + ", free " +
+                            size_text(result.free_disk_bytes)}});
+}
+
 int run(Program& program, const Options& options, Settings& s) {
   if (s.list_methods) {
     print_methods();
@@ -120,7 +182,16 @@ int run(Program& program, const Options& options, Settings& s) {
   check_usage(options, s);
   s.quantize.seed = program.seed();
   s.quantize.command = program.command();
+  s.quantize.host_memory_bytes = program.host_memory();
+  if (!s.quantize.trace.empty()) program.profile();
   const Callbacks callbacks = program.callbacks();  // first: Ctrl-C is obeyed from here on
+  if (s.dry_run) {
+    const DryRunResult result = dry_run(program.device(), s.quantize, callbacks);
+    program.end_progress();
+    if (program.prints_tables()) print_dry_run(result);
+    if (program.wants_json()) program.write_json(to_json(program.run_info(), result));
+    return kDone;
+  }
   const QuantizeResult result = quantize(program.device(), s.quantize, callbacks);
   program.end_progress();
   if (program.prints_tables()) print_result(program, result);
@@ -137,5 +208,7 @@ int main(int argc, char** argv) {
   add_input_options(options, settings);
   add_method_options(options, settings);
   add_training_options(options, settings);
+  add_module_options(options, settings);
+  add_run_options(options, settings);
   return run_program(argc, argv, options, [&](Program& program) { return run(program, options, settings); });
 }

@@ -104,6 +104,11 @@ Options& Options::required() {
   return *this;
 }
 
+Options& Options::repeatable() {
+  options_.back().is_list = true;
+  return *this;
+}
+
 Option* Options::find(const std::string& name) {
   const auto it = std::find_if(options_.begin(), options_.end(), [&](const Option& option) { return option.name == name; });
   return it == options_.end() ? nullptr : &*it;

@@ -40,8 +40,9 @@ class Options {
   Options& list(const std::string& name, const std::string& placeholder, std::vector<std::filesystem::path>& target, const std::string& help);
   /// The single argument without a name; required.
   Options& positional(const std::string& placeholder, std::filesystem::path& target, const std::string& help);
-  /// The option added last must be given.
+  /// The option added last must be given; may be given several times.
   Options& required();
+  Options& repeatable();
 
   /// Sets the targets. Throws UsageError.
   void parse(int argc, const char* const* argv);

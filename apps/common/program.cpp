@@ -33,7 +33,7 @@ void Program::add_common(Options& options) {
 
 Device& Program::device() {
   if (!device_) {
-    device_options_.profile = verbose_;
+    device_options_.profile = verbose_ || profile_;
     device_ = std::make_unique<Device>(Device::open(device_options_));
     log("device: " + device_->info().name + ", budget " + size_text(device_->budget_bytes()));
   }

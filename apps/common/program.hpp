@@ -38,6 +38,10 @@ class Program {
   std::uint64_t seed() const { return seed_; }
   const std::string& device_selector() const { return device_options_.selector; }
   bool verbose() const { return verbose_; }
+  /// --host-memory; 0 if not given.
+  std::uint64_t host_memory() const { return host_memory_; }
+  /// Device time per kernel is recorded even without --verbose. Before the device is opened.
+  void profile() { profile_ = true; }
 
   /// The profile report and the budget warning; called once after the body.
   void finish();
@@ -52,7 +56,7 @@ class Program {
   DeviceOptions device_options_;
   std::uint64_t host_memory_ = 0, seed_ = 0;
   std::string json_;
-  bool quiet_ = false, verbose_ = false;
+  bool quiet_ = false, verbose_ = false, profile_ = false;
   std::unique_ptr<Device> device_;
   std::unique_ptr<ProgressDisplay> display_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();

@@ -24,6 +24,7 @@ struct RunInfo {
 };
 
 std::string to_json(const RunInfo& run, const QuantizeResult& result);
+std::string to_json(const RunInfo& run, const DryRunResult& result);
 std::string to_json(const RunInfo& run, const ModelSummary& model, const PerplexityResult& result);
 std::string to_json(const RunInfo& run, const ModelSummary& model, const GenerateResult& result);
 std::string to_json(const RunInfo& run, const FileSummary& summary);
@@ -35,8 +36,9 @@ std::string to_json(const RunInfo& run, const BatchResult& result);
 /// Of apiq::compare: key `differences`.
 std::string to_json(const RunInfo& run, const std::vector<std::string>& differences);
 
-/// Peak resident size of this process, bytes.
+/// Peak resident size of this process, and the present one, bytes.
 std::uint64_t peak_host_bytes();
+std::uint64_t current_host_bytes();
 
 /// "OpenCL headers 3.0, HDF5 1.10.8": what this build stands on, for --version.
 std::string library_versions();

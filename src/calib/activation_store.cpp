@@ -7,13 +7,13 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "apiq/error.hpp"
 #include "calib/activation_generation.hpp"
-#include "calib/idle_wait.hpp"
 #include "runtime/pinned_buffer.hpp"
 #include "runtime/transfer_queue.hpp"
 #include "runtime/upload_ring.hpp"
@@ -141,8 +141,10 @@ void ActivationStore::Impl::check_sample(std::uint32_t sample) const {
 }
 
 void ActivationStore::Impl::wait_for_disk(const std::shared_future<void>& done, const char* what) {
+  const auto begin = std::chrono::steady_clock::now();
   const Trace::Scope scope(place.trace, Trace::Lane::host, what);
-  wait_seconds += wait_while_idle(queue, done);
+  done.wait();
+  wait_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
 /// Begins to bring the sample into the slot, whose old contents nobody needs after the computation enqueued so far.
@@ -338,7 +340,7 @@ void ActivationStore::commit(std::uint32_t sample) { impl_->commit(sample); }
 void ActivationStore::begin_pass(const std::filesystem::path& save_to) { impl_->begin_pass(save_to); }
 SavedStream ActivationStore::end_pass() { return impl_->end_pass(); }
 bool ActivationStore::on_device() const { return impl_->place.placement == Placement::device; }
-double ActivationStore::wait_seconds() const { return impl_->wait_seconds; }
+double ActivationStore::wait_seconds() const { return impl_ ? impl_->wait_seconds : 0; }
 
 std::uint64_t ActivationStore::device_bytes(const ActivationLayout& layout, Placement placement) {
   return (placement == Placement::device ? layout.num_samples : kDeviceSlots) * layout.sample_bytes();

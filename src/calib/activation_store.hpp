@@ -67,7 +67,7 @@ class ActivationStore {
   SavedStream end_pass();
 
   bool on_device() const;
-  /// How long the device has had nothing to do so far because calls waited for the disk.
+  /// How long calls have waited for the disk so far.
   double wait_seconds() const;
 
   /// What a store takes from the device budget and from the host budget, exactly; and the size of one generation in a file: a store with

@@ -1,10 +1,10 @@
 #include "calib/layer_stream.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 
 #include "apiq/error.hpp"
-#include "calib/idle_wait.hpp"
 
 namespace apiq::calib {
 
@@ -74,6 +74,7 @@ LayerStream::~LayerStream() = default;
 const BlockWeights& LayerStream::open(std::uint32_t block) {
   if (block >= model_.config().num_hidden_layers)
     throw InvalidArgument("[layer stream] block " + std::to_string(block) + " of a model of " + std::to_string(model_.config().num_hidden_layers));
+  const auto begin = std::chrono::steady_clock::now();
   const bool open_already = sets_[current_].block == block;
   if (!open_already) {
     current_ = (current_ + 1) % sets_.size();
@@ -81,7 +82,6 @@ const BlockWeights& LayerStream::open(std::uint32_t block) {
     if (set.block != block) start(set, block);
     try {
       const Trace::Scope scope(trace_, Trace::Lane::host, "wait for weights");
-      wait_seconds_ += wait_while_idle(queue_, set.loaded);
       set.loaded.get();
     } catch (...) {
       set.block = -1;
@@ -89,6 +89,7 @@ const BlockWeights& LayerStream::open(std::uint32_t block) {
     }
     queue_.wait_for(set.uploaded);
   }
+  wait_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   BufferSet& other = sets_[(current_ + 1) % sets_.size()];
   if (!open_already && sets_.size() > 1 && block + 1 < model_.config().num_hidden_layers && other.block != block + 1) start(other, block + 1);
   return sets_[current_].weights;

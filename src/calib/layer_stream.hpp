@@ -37,7 +37,7 @@ class LayerStream {
   /// is prefetched. Throws IoError (the model's files cannot be read or were cut short meanwhile), DeviceError; may be called again then.
   const BlockWeights& open(std::uint32_t block);
 
-  /// How long the device has had nothing to do so far because open() waited for the disk.
+  /// How long open() has kept its caller waiting so far.
   double wait_seconds() const { return wait_seconds_; }
 
   /// What a stream of this model takes from the device budget and from the host budget, exactly.

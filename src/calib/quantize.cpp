@@ -1,9 +1,7 @@
 // apiq::quantize: options checked against the model, calibration windows drawn, the schedule run, the checkpoint written.
 #include "apiq/quantize.hpp"
 
-#include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -11,10 +9,15 @@
 #include "apiq/error.hpp"
 #include "apiq/result.hpp"
 #include "apiq/version.hpp"
+#include "calib/block_report.hpp"
+#include "calib/estimate.hpp"
+#include "calib/options.hpp"
 #include "calib/scheduler.hpp"
 #include "calib/stop.hpp"
 #include "io/checkpoint.hpp"
+#include "io/part_file.hpp"
 #include "tokenizer/token_file.hpp"
+#include "util/atomic_file.hpp"
 #include "util/sha256.hpp"
 
 namespace apiq {
@@ -22,62 +25,6 @@ namespace apiq {
 namespace {
 
 using nlohmann::json;
-
-constexpr std::uint32_t kDefaultSequenceLength = 2048;
-
-/// Zeros and unset values become the values that will be used.
-QuantizeOptions resolve(QuantizeOptions options, const quant::MethodTraits& traits, const ModelConfig& config) {
-  if (options.sequence_length == 0) options.sequence_length = std::min(kDefaultSequenceLength, config.max_position_embeddings);
-  if (!traits.uses_lora) options.rank = 0;
-  if (!traits.needs_inputs && options.calibration.empty()) options.samples = options.sequence_length = 0;  // nothing is sampled
-  if (!traits.needs_inputs) {
-    options.epochs = 0;
-    return options;
-  }
-  if (options.epochs == 0) options.epochs = traits.defaults.epochs;
-  options.lora_learning_rate = options.lora_learning_rate.value_or(traits.defaults.lora_learning_rate);
-  options.clip_learning_rate = options.clip_learning_rate.value_or(traits.defaults.clip_learning_rate);
-  options.lora_weight_decay = options.lora_weight_decay.value_or(traits.defaults.lora_weight_decay);
-  options.clip_weight_decay = options.clip_weight_decay.value_or(traits.defaults.clip_weight_decay);
-  return options;
-}
-
-void check_positive(float value, const char* option, bool zero_allowed) {
-  if (!std::isfinite(value) || value < 0 || (value == 0 && !zero_allowed))
-    throw InvalidArgument("[" + std::string(option) + "] expected a " + (zero_allowed ? "non-negative" : "positive") + " number, found " +
-                          std::to_string(value));
-}
-
-void check_options(const QuantizeOptions& options, const quant::MethodTraits& traits, const ModelConfig& config, const TensorSource& tensors) {
-  if (options.bits < 2 || options.bits > 4) throw InvalidArgument("[--bits] expected 2, 3 or 4, found " + std::to_string(options.bits));
-  for (const char* linear : kBlockLinears) {
-    const std::string name = linear_tensor_name(0, linear);
-    const Shape& shape = tensors.find(name)->shape;
-    const auto out = static_cast<std::uint32_t>(shape[0]), in = static_cast<std::uint32_t>(shape[1]);
-    check_layout({out, in, options.bits, options.group_size != 0 ? options.group_size : in}, name.c_str());
-    if (options.rank > std::min(out, in))
-      throw InvalidArgument("[--rank] " + std::to_string(options.rank) + " is above the smaller side of " + name + " " + shape.text() +
-                            "; use at most " + std::to_string(std::min(out, in)));
-  }
-  check_positive(options.alpha, "--alpha", false);
-  if (!traits.needs_inputs && options.calibration.empty()) return;
-  if (options.calibration.empty()) throw InvalidArgument("[--calibration] method " + options.method + " learns from text; name at least one file");
-  if (options.samples == 0) throw InvalidArgument("[--samples] expected at least 1, found 0");
-  if (options.batch_size == 0 || options.batch_size > options.samples)
-    throw InvalidArgument("[--batch-size] expected 1 to " + std::to_string(options.samples) + " (--samples), found " +
-                          std::to_string(options.batch_size));
-  if (options.samples % options.batch_size != 0)
-    throw InvalidArgument("[--batch-size] " + std::to_string(options.batch_size) + " does not divide --samples " + std::to_string(options.samples) +
-                          "; the last samples would never be used");
-  if (options.sequence_length < 2 || options.sequence_length > config.max_position_embeddings)
-    throw InvalidArgument("[--sequence-length] expected 2 to " + std::to_string(config.max_position_embeddings) +
-                          " (the model's max_position_embeddings), found " + std::to_string(options.sequence_length));
-  if (!traits.needs_inputs) return;
-  check_positive(*options.lora_learning_rate, "--lora-learning-rate", true);
-  check_positive(*options.clip_learning_rate, "--clip-learning-rate", true);
-  check_positive(*options.lora_weight_decay, "--lora-weight-decay", true);
-  check_positive(*options.clip_weight_decay, "--clip-weight-decay", true);
-}
 
 calib::CalibrationSet load_calibration(const QuantizeOptions& options, const ModelDirectory& model) {
   if (options.calibration.empty()) return {};
@@ -89,27 +36,14 @@ calib::CalibrationSet load_calibration(const QuantizeOptions& options, const Mod
     const auto part = load_tokens(path, tokenizer ? &*tokenizer : nullptr, model.config().vocab_size, options.text_field);
     tokens.insert(tokens.end(), part.begin(), part.end());
   }
-  return calib::sample_windows(tokens, options.samples, options.sequence_length, options.seed);
-}
-
-json options_to_json(const QuantizeOptions& o) {
-  json out = {{"method", o.method}, {"bits", o.bits}, {"group_size", o.group_size}, {"symmetric", o.symmetric}, {"rank", o.rank},
-              {"alpha", o.alpha},   {"seed", o.seed}};
-  if (!o.calibration.empty()) out.update({{"samples", o.samples}, {"sequence_length", o.sequence_length}, {"text_field", o.text_field}});
-  if (o.epochs != 0)
-    out.update({{"epochs", o.epochs},
-                {"batch_size", o.batch_size},
-                {"lora_learning_rate", *o.lora_learning_rate},
-                {"clip_learning_rate", *o.clip_learning_rate},
-                {"lora_weight_decay", *o.lora_weight_decay},
-                {"clip_weight_decay", *o.clip_weight_decay}});
-  return out;
+  return calib::sample_windows(tokens, *options.samples, options.sequence_length, options.seed);
 }
 
 /// JSON text with sorted keys; bytes of a path that are not UTF-8 are replaced, not refused.
 std::string canonical(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 
-CheckpointMeta make_meta(const QuantizeOptions& options, const ModelDirectory& model, const DeviceInfo& device) {
+/// Everything but the options that determines the bytes of a result.
+json provenance_of(const QuantizeOptions& options, const ModelDirectory& model, const DeviceInfo& device) {
   json inputs = json::object(), environment = json::object();
   for (const auto& [name, hash] : model.hashes()) inputs["model/" + name] = hash;
   for (std::size_t i = 0; i < options.calibration.size(); ++i)
@@ -123,82 +57,212 @@ CheckpointMeta make_meta(const QuantizeOptions& options, const ModelDirectory& m
                             {"platform", device.platform},
                             {"platform_version", device.platform_version},
                             {"device_version", device.device_version}};
-  const json provenance = {{"program", "apiq-quantize"}, {"version", version()},  {"commit", commit()},   {"libraries", library_versions()},
-                           {"command", options.command}, {"device", device_json}, {"seed", options.seed}, {"inputs", inputs},
-                           {"environment", environment}};
-  return {options.method, canonical(options_to_json(options)), canonical(provenance), model.side_files()};
+  return {{"program", "apiq-quantize"}, {"version", version()}, {"commit", commit()}, {"libraries", library_versions()},
+          {"device", device_json},      {"seed", options.seed}, {"inputs", inputs},   {"environment", environment}};
 }
 
-json number_or_null(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
+/// One run from options to checkpoint.
+class Run {
+ public:
+  Run(Device& device, const QuantizeOptions& asked, const Callbacks& callbacks);
+  QuantizeResult quantize();
+  DryRunResult dry_run();
 
-/// Kept in the checkpoint: what the run measured, without times, so that equal runs give equal bytes.
-std::string report_to_json(const calib::ScheduleResult& schedule) {
-  json blocks = json::array();
-  for (const auto& b : schedule.blocks)
-    blocks.push_back({{"index", b.index},
-                      {"loss_first", number_or_null(b.loss_first)},
-                      {"loss_last", number_or_null(b.loss_last)},
-                      {"relative_error", number_or_null(b.relative_error)}});
-  return json{{"blocks", blocks}, {"skipped_steps", schedule.skipped_steps}}.dump();
+ private:
+  calib::MemoryPlan make_plan() const;
+  void check_weights() const;
+  calib::RunContext context(Trace* trace);
+  void check_disk() const;
+  double file_seconds() const;
+  void write_checkpoint(const calib::Journal& journal, const std::vector<BlockReport>& blocks, QuantizeResult& result) const;
+
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  Device& device_;
+  const Callbacks& callbacks_;
+  std::unique_ptr<quant::Method> method_;
+  quant::MethodTraits traits_;
+  ModelDirectory model_;
+  QuantizeOptions options_;
+  quant::TrainOptions train_;
+  calib::CalibrationSet set_;
+  calib::MemoryPlan plan_;
+};
+
+Run::Run(Device& device, const QuantizeOptions& asked, const Callbacks& callbacks)
+    : device_(device),
+      callbacks_(callbacks),
+      method_(quant::find_method(asked.method).make()),
+      traits_(method_->traits()),
+      model_(ModelDirectory::open(asked.model)),
+      options_(calib::resolve_options(asked, traits_, model_.config())) {
+  calib::check_options(options_, traits_, model_);
+  train_ = calib::train_options(options_, traits_);
+  plan_ = make_plan();
 }
 
-/// Everything the method does not quantize, as it is stored in the model.
-void copy_other_tensors(const ModelDirectory& model, CheckpointWriter& writer) {
-  for (const TensorInfo& info : expected_tensors(model.config())) {
-    const bool is_linear = std::any_of(std::begin(kBlockLinears), std::end(kBlockLinears),
-                                       [&](const char* linear) { return info.name.ends_with(std::string(".") + linear + ".weight"); });
-    if (!is_linear) writer.add_tensor(*model.tensors().find(info.name), model.tensors());
+calib::MemoryPlan Run::make_plan() const {
+  return calib::make_plan({.model = model_,
+                           .options = options_,
+                           .train = train_,
+                           .traits = traits_,
+                           .num_samples = options_.calibration.empty() ? 0 : *options_.samples,
+                           .device_budget = device_.budget_bytes(),
+                           .host_budget = options_.host_memory_bytes,
+                           .process_bytes = current_host_bytes(),
+                           .shares_host_memory = device_.info().shares_host_memory});
+}
+
+void Run::check_weights() const {
+  for (const TensorInfo& info : model_.tensors().tensors()) {
+    throw_if_stopped(callbacks_);
+    check_finite(model_.tensors(), info);
   }
+}
+
+calib::RunContext Run::context(Trace* trace) {
+  runtime::Queue& queue = device_.impl().queue();
+  queue.workspace().reserve(plan_.scratch_bytes);
+  return {queue, model_, *method_, options_, train_, set_, plan_, callbacks_, trace};
+}
+
+/// Kernels of a run in the trace's compute lane as long as it lives.
+class TracedQueue {
+ public:
+  TracedQueue(runtime::Queue& queue, Trace* trace) : queue_(trace != nullptr ? &queue : nullptr) {
+    if (queue_ != nullptr) queue_->trace(trace);
+  }
+  ~TracedQueue() {
+    if (queue_ != nullptr) queue_->trace(nullptr);
+  }
+  TracedQueue(const TracedQueue&) = delete;
+  TracedQueue& operator=(const TracedQueue&) = delete;
+
+ private:
+  runtime::Queue* queue_;
+};
+
+void Run::check_disk() const {
+  const auto folder = std::filesystem::absolute(options_.output).parent_path();
+  std::error_code code;
+  const auto space = std::filesystem::space(folder, code);
+  const std::uint64_t needed = plan_.work_bytes + plan_.output_bytes;
+  if (!code && space.available < needed)
+    throw IoError(folder.string() + ": the run needs up to " + size_text(needed) + " of disk (" + size_text(plan_.work_bytes) +
+                  " of it while it runs), " + size_text(space.available) + " are free; free some or choose another --output and --work-dir");
+}
+
+void Run::write_checkpoint(const calib::Journal& journal, const std::vector<BlockReport>& blocks, QuantizeResult& result) const {
+  json provenance = provenance_of(options_, model_, device_.info());
+  provenance["command"] = options_.command;
+  CheckpointWriter writer(options_.output,
+                          {options_.method, canonical(calib::options_json(options_, traits_)), canonical(provenance), model_.side_files()});
+  std::uint64_t weights = 0, packed_bytes = 0, adapter_bytes = 0;
+  for (const auto& [index, entry] : journal.finished()) {
+    for (const auto& [name, linear] : read_part(journal.folder() / entry.part.name).linears) {
+      const PackedLayout& layout = linear.weight.layout;
+      weights += std::uint64_t{layout.out_features} * layout.in_features;
+      packed_bytes += layout.bytes();
+      adapter_bytes += linear.adapter_bytes();
+      writer.add_linear(name, linear);
+    }
+  }
+  for (const TensorInfo& info : expected_tensors(model_.config()))
+    if (!calib::is_quantized(options_, info)) writer.add_tensor(*model_.tensors().find(info.name), model_.tensors());
+  json reports = json::array();
+  for (const BlockReport& block : blocks) reports.push_back(calib::block_report_json(block));
+  writer.add_report(json{{"blocks", reports}, {"skipped_steps", result.skipped_steps}}.dump());
+  writer.finish();
+  result.bits_per_weight = 8.0 * static_cast<double>(packed_bytes) / static_cast<double>(weights);
+  result.adapter_bits_per_weight = 8.0 * static_cast<double>(adapter_bytes) / static_cast<double>(weights);
+  result.output_bytes = std::filesystem::file_size(options_.output);
+}
+
+QuantizeResult Run::quantize() {
+  check_disk();
+  check_weights();
+  set_ = load_calibration(options_, model_);
+  throw_if_stopped(callbacks_);
+  json identity = provenance_of(options_, model_, device_.info());
+  identity["options"] = calib::options_json(options_, traits_);
+  calib::Journal journal = calib::Journal::open(options_.work_dir, identity, options_.restart);
+  remove_stale_temporaries(options_.output);
+  for (const std::string& message : journal.messages())
+    if (callbacks_.message) callbacks_.message(message);
+  std::optional<Trace> trace;
+  if (!options_.trace.empty()) trace.emplace();
+  Trace* const traced = trace ? &*trace : nullptr;
+  QuantizeResult result;
+  result.effective = options_;
+  try {
+    const calib::RunContext run = context(traced);
+    const TracedQueue lane(run.queue, traced);
+    result.blocks = calib::run_schedule(run, journal);
+  } catch (...) {
+    if (journal.finished().empty()) journal.remove_all();  // nothing worth going on from
+    throw;
+  }
+  if (trace) trace->write(options_.trace);
+  for (const BlockReport& block : result.blocks) {
+    result.skipped_steps += block.skipped_steps;
+    result.wait_seconds += block.wait_seconds;
+  }
+  write_checkpoint(journal, result.blocks, result);
+  journal.remove_all();
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+  return result;
+}
+
+/// Reading and checking the model, hashing it, and writing the checkpoint: at the rates of one block.
+double Run::file_seconds() const {
+  const auto begin = std::chrono::steady_clock::now();
+  std::uint64_t bytes = 0, all = 0;
+  for (const TensorInfo& info : model_.tensors().tensors()) {
+    const std::uint64_t size = info.shape.elements() * size_of(info.dtype);
+    all += size;
+    if (!info.name.starts_with("model.layers.0.")) continue;
+    check_finite(model_.tensors(), info);
+    Sha256 hash;
+    for_each_chunk(model_.tensors(), info.name, kStreamChunkBytes, [&](std::uint64_t, std::span<const std::byte> chunk) {
+      hash.update(std::string_view(reinterpret_cast<const char*>(chunk.data()), chunk.size()));
+    });
+    bytes += size;
+  }
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  // The checkpoint is written, read and written again (parts, then the whole), at about the same rate.
+  return seconds / static_cast<double>(bytes) * (static_cast<double>(all) + 2.0 * static_cast<double>(plan_.output_bytes));
+}
+
+DryRunResult Run::dry_run() {
+  set_ = load_calibration(options_, model_);
+  DryRunResult result;
+  result.effective = options_;
+  result.device_bytes = plan_.device_bytes;
+  result.host_bytes = plan_.host_bytes;
+  result.work_bytes = plan_.work_bytes;
+  result.output_bytes = plan_.output_bytes;
+  result.activations = calib::name_of(plan_.choice.residuals);
+  result.prefetch = plan_.choice.prefetch;
+  std::error_code code;
+  result.free_disk_bytes = std::filesystem::space(std::filesystem::absolute(options_.output).parent_path(), code).available;
+  for (const calib::StageEstimate& stage : calib::estimate_time(context(nullptr))) {
+    std::uint64_t bytes = 0;
+    for (const calib::PlanRow& row : plan_.rows)
+      if (row.stage == stage.stage) bytes = row.device_bytes;
+    result.stages.push_back({stage.stage, stage.seconds, bytes});
+  }
+  result.stages.push_back({"files", file_seconds(), 0});
+  for (const DryRunStage& stage : result.stages) result.seconds += stage.seconds;
+  check_disk();
+  return result;
 }
 
 }  // namespace
 
-QuantizeResult quantize(Device& device, const QuantizeOptions& asked, const Callbacks& callbacks) {
-  const auto begin = std::chrono::steady_clock::now();
-  const auto method = quant::find_method(asked.method).make();
-  const quant::MethodTraits traits = method->traits();
-  const ModelDirectory model = ModelDirectory::open(asked.model);
-  const QuantizeOptions options = resolve(asked, traits, model.config());
-  check_options(options, traits, model.config(), model.tensors());
-  for (const TensorInfo& info : model.tensors().tensors()) {
-    throw_if_stopped(callbacks);
-    check_finite(model.tensors(), info);
-  }
-  const calib::CalibrationSet set = load_calibration(options, model);
-  CheckpointWriter writer(options.output, make_meta(options, model, device.info()));
-  throw_if_stopped(callbacks);
-  copy_other_tensors(model, writer);
-
-  QuantizeResult result;
-  result.effective = options;
-  std::uint64_t weights = 0, packed_bytes = 0, adapter_bytes = 0;
-  const auto sink = [&](const std::string& name, const QuantizedLinear& linear) {
-    const PackedLayout& layout = linear.weight.layout;
-    weights += std::uint64_t{layout.out_features} * layout.in_features;
-    packed_bytes += layout.bytes();
-    adapter_bytes += linear.adapter_bytes();
-    writer.add_linear(name, linear);
-  };
-  quant::TrainOptions train;
-  if (traits.needs_inputs)
-    train = {options.epochs,
-             options.batch_size,
-             *options.lora_learning_rate,
-             *options.clip_learning_rate,
-             *options.lora_weight_decay,
-             *options.clip_weight_decay};
-  const calib::ScheduleResult schedule = calib::run_schedule(device.impl().queue(), model, *method, options, train, set, sink, callbacks);
-  writer.add_report(report_to_json(schedule));
-  writer.finish();
-
-  result.blocks = schedule.blocks;
-  result.skipped_steps = schedule.skipped_steps;
-  result.bits_per_weight = 8.0 * static_cast<double>(packed_bytes) / static_cast<double>(weights);
-  result.adapter_bits_per_weight = 8.0 * static_cast<double>(adapter_bytes) / static_cast<double>(weights);
-  result.output_bytes = std::filesystem::file_size(options.output);
-  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  return result;
+QuantizeResult quantize(Device& device, const QuantizeOptions& options, const Callbacks& callbacks) {
+  return Run(device, options, callbacks).quantize();
 }
+
+DryRunResult dry_run(Device& device, const QuantizeOptions& options, const Callbacks& callbacks) { return Run(device, options, callbacks).dry_run(); }
 
 std::vector<MethodInfo> list_methods() {
   std::vector<MethodInfo> out;

@@ -1,47 +1,61 @@
-// One of the two activation streams of sequential calibration: all samples' residuals at the current block, and the inputs of the
-// current stage's linears. The full-precision and the quantized stream differ only in the linears they run through.
+// One of the two activation streams of sequential calibration: all samples' residuals at the current block, and, for methods that solve
+// linears one by one, the inputs of the current stage. The full-precision and the quantized stream differ only in the linears they run through.
 #pragma once
 #include <cstdint>
+#include <filesystem>
 #include <functional>
+#include <string>
 
-#include "apiq/progress.hpp"
 #include "calib/activation_store.hpp"
-#include "calib/calibration_set.hpp"
-#include "model/block.hpp"
+#include "calib/decoder_block.hpp"
+#include "calib/run_context.hpp"
 
 namespace apiq::calib {
 
-/// y = linear l of the current block applied to x.
-using ApplyLinear = std::function<void(std::uint32_t linear, const TensorView& x, const TensorView& y)>;
+/// Called with each sample's new residuals, f32 [tokens, hidden], before the next sample is touched.
+using SampleSeen = std::function<void(std::uint32_t sample, const TensorView& residuals)>;
 
 /// A store on the device if that leaves reserve_bytes of the budget free, else in host memory.
 ActivationStore make_store(Queue& queue, const ActivationLayout& layout, std::uint64_t reserve_bytes, std::string_view what);
 
 class Stream {
  public:
-  /// Residuals start as the embeddings of the samples.
-  Stream(Queue& queue, const ModelConfig& config, const model::RopeTables& rope, const CalibrationSet& set, const TensorView& embedding,
-         std::uint64_t reserve_bytes, const Callbacks& callbacks);
+  using Linears = quant::BlockFunction::Forward;
 
-  /// Inputs of stage 0 of a block.
-  void begin_block(const TensorView& input_norm);
+  /// name: "fp" or "q", part of file names in the work directory.
+  Stream(const RunContext& run, const model::RopeTables& rope, std::string name);
+
+  /// Residuals are the embeddings of the samples.
+  void start();
+  /// Residuals are those saved by an earlier run.
+  void load(const std::filesystem::path& saved);
+
+  /// All samples through a whole block in one pass; saves them if path is not empty.
+  void run_block(DecoderBlock& block, const Linears& linears, const std::filesystem::path& save_to, const SampleSeen& seen = {});
+
+  /// The same in stages. Inputs of stage 0:
+  void begin_stages(const TensorView& input_norm);
   /// From the outputs of stage 0, 1 or 2 to the inputs of the next one.
-  void advance(std::uint32_t stage, const ApplyLinear& apply, const TensorView& post_attention_norm);
+  void advance(std::uint32_t stage, const Linears& linears, const TensorView& post_attention_norm);
   /// From the outputs of stage 3 to the next block's residuals.
-  void end_block(const ApplyLinear& apply);
+  void end_stages(const Linears& linears, const std::filesystem::path& save_to, const SampleSeen& seen = {});
 
   ActivationStore& inputs() { return inputs_; }
   ActivationStore& residuals() { return residuals_; }
+  /// How long the stream has kept its caller waiting for the disk so far.
+  double wait_seconds() const { return earlier_wait_seconds_ + residuals_.wait_seconds() + inputs_.wait_seconds(); }
+  /// What the last pass that saved is writing.
+  SavedStream& saved() { return saved_; }
 
  private:
   ActivationStore make_inputs(std::uint64_t features) const;
-  Queue& queue_;
-  const ModelConfig& config_;
+  void replace_inputs(ActivationStore next);
+  const RunContext& run_;
   const model::RopeTables& rope_;
-  const Callbacks& callbacks_;  // asked before every sample whether to stop
-  std::uint32_t num_samples_;
-  std::uint64_t tokens_, reserve_bytes_;
+  std::string name_;
   ActivationStore residuals_, inputs_;
+  double earlier_wait_seconds_ = 0;  // of stage inputs there are no more
+  SavedStream saved_;
 };
 
 }  // namespace apiq::calib

@@ -19,14 +19,14 @@ std::uint64_t Block::weight_bytes() const {
 }
 
 void attention_stage(Queue& queue, const ModelConfig& config, const RopeTables& rope, const TensorView& q, const KvView& kv,
-                     std::uint32_t first_position, const TensorView& a) {
+                     std::uint32_t first_position, const TensorView& a, const TensorView& lse) {
   const std::uint64_t tokens = q.shape[0], heads = config.num_attention_heads, kv_heads = config.num_key_value_heads, dim = config.head_dim;
   const TensorView q3 = q.reshaped({tokens, heads, dim});
   ops::rope_fwd(queue, q3, rope.cos, rope.sin, first_position);
   ops::rope_fwd(queue, kv.k.rows(first_position, tokens).reshaped({tokens, kv_heads, dim}), rope.cos, rope.sin, first_position);
   const std::uint64_t keys = first_position + tokens;
   ops::attention_fwd(queue, q3, kv.k.rows(0, keys).reshaped({keys, kv_heads, dim}), kv.v.rows(0, keys).reshaped({keys, kv_heads, dim}),
-                     a.reshaped({tokens, heads, dim}));
+                     a.reshaped({tokens, heads, dim}), lse);
 }
 
 void block_forward(Queue& queue, const ModelConfig& config, const RopeTables& rope, const Block& block, const TensorView& x, const KvView& kv,

@@ -40,9 +40,9 @@ struct Block {
 };
 
 /// a [num_tokens, q_features] = attention of q over keys and values 0 .. first_position + num_tokens; rotates q and the last
-/// num_tokens rows of kv.k in place.   q [num_tokens, q_features]
+/// num_tokens rows of kv.k in place.   q [num_tokens, q_features];  lse as in ops::attention_fwd
 void attention_stage(Queue& queue, const ModelConfig& config, const RopeTables& rope, const TensorView& q, const KvView& kv,
-                     std::uint32_t first_position, const TensorView& a);
+                     std::uint32_t first_position, const TensorView& a, const TensorView& lse = {});
 
 /// x [num_tokens, hidden_size] in place through the block; tokens at first_position .. Keys and values go into kv.
 void block_forward(Queue& queue, const ModelConfig& config, const RopeTables& rope, const Block& block, const TensorView& x, const KvView& kv,

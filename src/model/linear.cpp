@@ -114,6 +114,11 @@ void Linear::forward(Queue& queue, const TensorView& x, const TensorView& y) con
   ops::qmatmul(queue, {layout_, qweight_, scales_, qzeros_}, lora, x, y);
 }
 
+void Linear::effective_weight(Queue& queue, const TensorView& out) const {
+  ops::dequantize(queue, {layout_, qweight_, scales_, qzeros_}, out);
+  if (rank_ != 0) ops::matmul_tn(queue, ops::Columns{lora_B_t_, 0, out_features_}, lora_A_, out, scaling_, 1.0f);
+}
+
 std::uint64_t Linear::weight_bytes() const {
   if (!is_packed()) return dense_.view().bytes();
   return layout_.bytes() + (rank_ != 0 ? lora_A_.view().bytes() + lora_B_t_.view().bytes() : 0);

@@ -25,6 +25,9 @@ class Linear {
   /// x [num_tokens, in_features], y [num_tokens, out_features], f32 or f16. Enqueued.
   void forward(Queue& queue, const TensorView& x, const TensorView& y) const;
 
+  /// out f32 [out_features, in_features] = dequantized weight + scaling * lora_B lora_A, of a packed linear.
+  void effective_weight(Queue& queue, const TensorView& out) const;
+
   bool is_packed() const { return dense_.empty(); }
   /// Bytes of weights and adapter read by one forward.
   std::uint64_t weight_bytes() const;

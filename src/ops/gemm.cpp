@@ -205,6 +205,15 @@ void matmul_tn(Queue& queue, const Columns& a, const TensorView& b, const Tensor
   run(queue, product);
 }
 
+std::uint64_t matmul_scratch_bytes(std::uint64_t M, std::uint64_t N, std::uint64_t K) {
+  constexpr std::uint64_t kWidestTile = 64;  // lines that panels are padded to
+  const auto panels = [&](std::uint64_t lines) {
+    const std::uint64_t line = K * sizeof(float);
+    return std::min(std::max(kPanelBytes, kWidestTile * line), runtime::round_up(lines, kWidestTile) * line);
+  };
+  return panels(M) + panels(N);
+}
+
 std::string gemm_engine(Queue& queue) {
   std::string engine;
   if (const char* forced = std::getenv("APIQ_GEMM"); forced != nullptr && *forced != '\0') engine = forced;

@@ -1,7 +1,6 @@
 // What a block-wise method sees: the linears of one decoder block, and the block as a function whose linears are left open.
 #pragma once
 #include <array>
-#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -41,9 +40,37 @@ struct BlockLinear {
   ops::QuantSpec spec;
   std::uint32_t rank = 0;
   float alpha = 0;
+};
 
-  std::uint32_t out_features() const { return static_cast<std::uint32_t>(weight.shape[0]); }
-  std::uint32_t in_features() const { return static_cast<std::uint32_t>(weight.shape[1]); }
+/// One decoder block to quantize against outputs it should give.
+struct BlockProblem {
+  Queue& queue;
+  std::string name;  // "model.layers.0"
+  BlockFunction& block;
+  std::vector<BlockLinear> linears;
+  TrainOptions train;
+  bool keep_effective_weights = true;  // of all linears between forward and backward; else each is computed again
+
+  std::uint32_t num_samples = 0;
+  std::uint32_t tokens_per_sample = 0;
+  std::uint64_t hidden_size = 0;
+  /// Block input of sample i in the quantized stream, f32 [tokens_per_sample, hidden]; valid until the next call.
+  std::function<TensorView(std::uint32_t)> input;
+  /// What the block should give for it, of the same shape; valid until the next call.
+  std::function<TensorView(std::uint32_t)> target;
+  /// loss = target_weight * mean (y - target)^2 + loss_offset: two targets are one, their mean, with weight 2 (specification, 3.1).
+  float target_weight = 1;
+  double loss_offset = 0;
+  /// Called once, when everything has its start value.
+  std::function<void()> training_begins;
+  /// Called after every step with steps done; throws Interrupted when the run should stop.
+  std::function<void(std::uint64_t)> step_done;
+};
+
+struct BlockResult {
+  std::vector<QuantizedLinear> linears;  // exactly what is stored, in the problem's order; default-constructed for those left dense
+  std::vector<double> epoch_losses;
+  std::uint64_t skipped_steps = 0;
 };
 
 }  // namespace apiq::quant

@@ -23,13 +23,19 @@ TensorView ClippedGrid::half(const TensorView& pair, std::uint64_t index) const 
   return pair.rows(index, 1).reshaped({pair.shape[1], pair.shape[2]});
 }
 
+void ClippedGrid::search_range() {
+  ops::mse_range(queue_, spec_, weight_, xmin_, xmax_, half(logits_, 0), half(logits_, 1));
+  update();
+}
+
 void ClippedGrid::update() { ops::quant_grid(queue_, spec_, xmin_, xmax_, half(logits_, 0), half(logits_, 1), scale_, zero_); }
 
 void ClippedGrid::fake_quantize(const TensorView& what) { ops::fake_quant_fwd(queue_, spec_, weight_, scale_, zero_, what); }
 
-void ClippedGrid::backward(const TensorView& d_what, const TensorView& d_logits) {
-  ops::fake_quant_bwd(queue_, spec_, weight_, scale_, zero_, xmin_, xmax_, half(logits_, 0), half(logits_, 1), d_what, half(d_logits, 0),
-                      half(d_logits, 1));
+void ClippedGrid::backward(std::uint64_t begin, std::uint64_t count, const TensorView& d_what, const TensorView& d_logits, const TensorView& d_w) {
+  const auto part = [&](const TensorView& all) { return all.rows(begin, count); };
+  ops::fake_quant_bwd(queue_, spec_, part(weight_), part(scale_), part(zero_), part(xmin_), part(xmax_), part(half(logits_, 0)),
+                      part(half(logits_, 1)), d_what, part(half(d_logits, 0)), part(half(d_logits, 1)), d_w);
 }
 
 PackedMatrix ClippedGrid::pack() {

@@ -1,10 +1,11 @@
 // What a method sees of one linear layer: its weight, the inputs it will get in the quantized model, the outputs it should give.
 #pragma once
-#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
+#include "apiq/quantize.hpp"
 #include "ops/fake_quant.hpp"
 #include "runtime/queue.hpp"
 #include "tensor/quantized_linear.hpp"
@@ -14,12 +15,18 @@ namespace apiq::quant {
 using runtime::Queue;
 using runtime::TensorView;
 
-/// Settings of the gradient methods.
+/// How a linear (or a block of them) starts and is trained.
 struct TrainOptions {
   std::uint32_t epochs = 0;
   std::uint32_t batch_size = 1;  // samples per step
   float lora_learning_rate = 0, clip_learning_rate = 0;
   float lora_weight_decay = 0, clip_weight_decay = 0;
+  float weight_learning_rate = 0;  // of latent weights, trained straight-through and thrown away; 0: weights stay as they are
+  Schedule schedule = Schedule::constant;
+  RangeInit range_init = RangeInit::minmax;
+  LoraInit lora_init = LoraInit::kaiming;
+  bool gram = false;     // apiq-lw: full-batch steps on second moments
+  float early_stop = 0;  // stop when an epoch lowers the loss by less than this share; 0: never
 };
 
 /// One linear layer to quantize. Samples are calibration windows of tokens_per_sample tokens each.
@@ -39,6 +46,8 @@ struct LinearProblem {
   std::function<TensorView(std::uint32_t)> input;
   /// Outputs of sample i in the full-precision stream, f32 [tokens_per_sample, out_features]; valid until the next call.
   std::function<TensorView(std::uint32_t)> target;
+  /// Called once, when everything has its start value.
+  std::function<void()> training_begins;
   /// Called after every step with steps done; throws Interrupted when the run should stop.
   std::function<void(std::uint64_t)> step_done;
 
@@ -48,8 +57,8 @@ struct LinearProblem {
 };
 
 struct LinearResult {
-  QuantizedLinear linear;                    // exactly what is stored
-  double loss_first = NAN, loss_last = NAN;  // mean squared error over the first and the last epoch; NaN if nothing was trained
+  QuantizedLinear linear;            // exactly what is stored
+  std::vector<double> epoch_losses;  // mean squared error over each epoch; empty if nothing was trained
   std::uint64_t skipped_steps = 0;
 };
 

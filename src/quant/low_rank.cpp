@@ -233,4 +233,10 @@ LowRank low_rank_correction(Queue& queue, const TensorView& error, const TensorV
   return balanced(read_matrix(queue, vectors), read_matrix(queue, seen), ritz.values * norm, scaling);
 }
 
+std::uint64_t low_rank_device_bytes(std::uint64_t out_features, std::uint64_t in_features, std::uint32_t rank) {
+  const std::uint64_t width = std::min(out_features, rank + kOversample), basis = width * blocks_of(width), vectors = rank;
+  // Basis and its images, products with E and H, the Gram matrix, and the pair at the end.
+  return sizeof(float) * (2 * basis * out_features + 2 * width * in_features + basis * basis + vectors * (basis + out_features + in_features));
+}
+
 }  // namespace apiq::quant

@@ -27,4 +27,7 @@ struct LowRank {
 /// Throws ShapeError, InvalidArgument (rank, scaling, values that are not finite), DeviceError.
 LowRank low_rank_correction(Queue& queue, const TensorView& error, const TensorView& moments, std::uint32_t rank, float scaling, std::uint64_t seed);
 
+/// What it allocates on the device, at most.
+std::uint64_t low_rank_device_bytes(std::uint64_t out_features, std::uint64_t in_features, std::uint32_t rank);
+
 }  // namespace apiq::quant

@@ -4,11 +4,15 @@
 #include <string_view>
 #include <vector>
 
-#include "quant/linear_problem.hpp"
+#include "quant/block_problem.hpp"
 
 namespace apiq::quant {
 
+/// What a method solves at a time.
+enum class Scope { linear, block };
+
 struct MethodTraits {
+  Scope scope = Scope::linear;
   bool needs_inputs = false;  // calibration samples: input() and target() of the problem
   bool uses_lora = false;     // false: rank is taken as 0
   TrainOptions defaults;      // of options the user left open
@@ -18,7 +22,9 @@ class Method {
  public:
   virtual ~Method() = default;
   virtual MethodTraits traits() const = 0;
-  virtual LinearResult quantize_linear(const LinearProblem& problem) = 0;
+  /// The one of the method's scope; the other throws Unsupported.
+  virtual LinearResult quantize_linear(const LinearProblem& problem);
+  virtual BlockResult quantize_block(const BlockProblem& problem);
 };
 
 struct MethodRow {

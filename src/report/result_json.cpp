@@ -1,4 +1,5 @@
 // Results as JSON. Keys are those of the command-line contract; numbers that are not finite become null.
+#include "apiq/option_names.hpp"
 #include "apiq/result.hpp"
 #include "report/common_json.hpp"
 
@@ -51,9 +52,9 @@ Json device_json(const DeviceInfo& d) {
 
 }  // namespace
 
-std::string to_json(const RunInfo& run, const QuantizeResult& result) {
-  const QuantizeOptions& q = result.effective;
-  Json out = common_json(run);
+namespace {
+
+void add_options(Json& out, const QuantizeOptions& q) {
   out["model"] = q.model.string();
   out["method"] = q.method;
   out["bits"] = q.bits;
@@ -63,25 +64,79 @@ std::string to_json(const RunInfo& run, const QuantizeResult& result) {
   out["alpha"] = q.alpha;
   out["calibration"] = Json::array();
   for (const auto& path : q.calibration) out["calibration"].push_back(path.string());
-  out["samples"] = q.samples;
+  out["samples"] = nullable(q.samples);
   out["sequence_length"] = q.sequence_length;
-  out["epochs"] = q.epochs;
+  out["epochs"] = nullable(q.epochs);
   out["batch_size"] = q.batch_size;
   out["lora_learning_rate"] = nullable(q.lora_learning_rate);
   out["clip_learning_rate"] = nullable(q.clip_learning_rate);
   out["lora_weight_decay"] = nullable(q.lora_weight_decay);
   out["clip_weight_decay"] = nullable(q.clip_weight_decay);
+  out["recipe"] = q.recipe;
+  out["range_init"] = q.range_init ? Json(name_of(*q.range_init)) : Json(nullptr);
+  out["lora_init"] = q.lora_init ? Json(name_of(*q.lora_init)) : Json(nullptr);
+  out["schedule"] = q.schedule ? Json(name_of(*q.schedule)) : Json(nullptr);
+  out["train_weights"] = nullable(q.weight_learning_rate);
+  out["aug_loss"] = q.aug_loss;
+  out["gram"] = q.gram;
+  out["early_stop"] = q.early_stop;
+  out["modules"] = q.modules;
+  out["overrides"] = Json::array();
+  for (const ModuleOverride& v : q.overrides) out["overrides"].push_back(override_text(v));
+}
+
+Json block_json(const BlockReport& b) {
+  Json linears = Json::array(), phases = Json::object();
+  for (const LinearReport& linear : b.linears) linears.push_back({{"name", linear.name}, {"weight_error", linear.weight_error}});
+  for (const auto& [name, seconds] : b.phases) phases[name] = seconds;
+  return {{"index", b.index},
+          {"loss_first", b.loss_first},
+          {"loss_last", b.loss_last},
+          {"losses", b.losses},
+          {"relative_error", b.relative_error},
+          {"skipped_steps", b.skipped_steps},
+          {"linears", linears},
+          {"resumed", b.resumed},
+          {"seconds", b.seconds},
+          {"phases", phases},
+          {"wait_seconds", b.wait_seconds},
+          {"peak_device_bytes", b.device_bytes},
+          {"peak_host_bytes", b.host_bytes}};
+}
+
+}  // namespace
+
+std::string to_json(const RunInfo& run, const QuantizeResult& result) {
+  const QuantizeOptions& q = result.effective;
+  Json out = common_json(run);
+  add_options(out, q);
   out["bits_per_weight"] = result.bits_per_weight;
   out["adapter_bits_per_weight"] = result.adapter_bits_per_weight;
   out["output"] = q.output.string();
   out["output_bytes"] = result.output_bytes;
   out["skipped_steps"] = result.skipped_steps;
   out["quantize_seconds"] = result.seconds;
+  out["wait_seconds"] = result.wait_seconds;
   out["blocks"] = Json::array();
-  for (const BlockReport& b : result.blocks) {
-    out["blocks"].push_back(
-        {{"index", b.index}, {"loss_first", b.loss_first}, {"loss_last", b.loss_last}, {"relative_error", b.relative_error}, {"seconds", b.seconds}});
-  }
+  for (const BlockReport& b : result.blocks) out["blocks"].push_back(block_json(b));
+  return text_of(out);
+}
+
+std::string to_json(const RunInfo& run, const DryRunResult& result) {
+  Json out = common_json(run);
+  add_options(out, result.effective);
+  out["dry_run"] = true;
+  out["stages"] = Json::array();
+  for (const DryRunStage& stage : result.stages)
+    out["stages"].push_back({{"name", stage.name}, {"seconds", stage.seconds}, {"device_bytes", stage.device_bytes}});
+  out["estimated_seconds"] = result.seconds;
+  out["estimated_device_bytes"] = result.device_bytes;
+  out["estimated_host_bytes"] = result.host_bytes;
+  out["estimated_work_bytes"] = result.work_bytes;
+  out["estimated_output_bytes"] = result.output_bytes;
+  out["free_disk_bytes"] = result.free_disk_bytes;
+  out["activations"] = result.activations;
+  out["prefetch"] = result.prefetch;
   return text_of(out);
 }
 

@@ -11,6 +11,19 @@ constexpr std::uint64_t kAlignment = 256;
 constexpr std::uint64_t kSmallestChunk = 4 << 20;
 }  // namespace
 
+void Workspace::reserve(std::uint64_t bytes) {
+  if (chunk_ != 0 || used_ != 0) return;
+  std::uint64_t have = 0;
+  for (const Buffer& chunk : chunks_) have = std::max(have, chunk.bytes());
+  if (have >= bytes) return;
+  chunks_.clear();
+  for (std::uint64_t left = bytes; left != 0;) {
+    const std::uint64_t size = std::min(left, device_.info().max_buffer_bytes);
+    chunks_.emplace_back(device_, size, "scratch memory");
+    left -= size;
+  }
+}
+
 TensorView Workspace::allocate(DType dtype, const Shape& shape) {
   const std::uint64_t bytes = (shape.elements() * size_of(dtype) + kAlignment - 1) / kAlignment * kAlignment;
   while (chunk_ < chunks_.size() && used_ + bytes > chunks_[chunk_].bytes()) {

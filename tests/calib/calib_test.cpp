@@ -54,7 +54,7 @@ TEST_F(QuantizeTest, WritesEveryTensorAndReportsWhatItStored) {
   const auto reader = CheckpointReader::open(folder_.path() / "out.h5");
   reader.verify();
   EXPECT_EQ(reader.linears().size(), 6u * 7);
-  EXPECT_EQ(reader.meta().method, "apiq-lw");
+  EXPECT_EQ(reader.meta().method, "apiq-bw");
   EXPECT_EQ(result.blocks.size(), 6u);
   for (const auto& block : result.blocks) {
     EXPECT_GT(block.relative_error, 0.0);

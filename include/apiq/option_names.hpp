@@ -1,0 +1,21 @@
+// Names of enumerated options, as programs take them and files record them.
+#pragma once
+#include <string_view>
+
+#include "apiq/quantize.hpp"
+
+namespace apiq {
+
+constexpr std::string_view name_of(RangeInit value) { return value == RangeInit::mse ? "mse" : "minmax"; }
+constexpr std::string_view name_of(Schedule value) { return value == Schedule::cosine ? "cosine" : "constant"; }
+constexpr std::string_view name_of(LoraInit value) {
+  switch (value) {
+    case LoraInit::kaiming: return "kaiming";
+    case LoraInit::svd: return "svd";
+    case LoraInit::svd_saliency: return "svd-saliency";
+    case LoraInit::cloq: return "cloq";
+  }
+  return "?";
+}
+
+}  // namespace apiq

@@ -1,0 +1,28 @@
+#include "calib/block_solver.hpp"
+
+#include "ops/nn.hpp"
+
+namespace apiq::calib {
+
+Streams make_streams(const RunContext& run) {
+  Streams out;
+  out.rope = std::make_unique<model::RopeTables>(run.queue, run.config(), run.set.sequence_length);
+  out.block = std::make_unique<DecoderBlock>(run.queue, run.config(), *out.rope, run.set.sequence_length, run.plan.choice.keep);
+  out.full = std::make_unique<Stream>(run, *out.rope, "full");
+  out.quantized = std::make_unique<Stream>(run, *out.rope, "quantized");
+  return out;
+}
+
+std::unique_ptr<BlockSolver> make_solver(const RunContext& run, StepDone step_done) {
+  return run.method.traits().scope == quant::Scope::block ? make_block_solver(run, std::move(step_done))
+                                                          : make_linear_solver(run, std::move(step_done));
+}
+
+void OutputError::add(const TensorView& found, const TensorView& wanted) {
+  ops::relative_error_sums(queue_, found, wanted, sums_);
+  const auto values = runtime::read_floats(queue_, sums_);
+  difference_ += values[0];
+  size_ += values[1];
+}
+
+}  // namespace apiq::calib

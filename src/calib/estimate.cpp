@@ -1,0 +1,83 @@
+#include "calib/estimate.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+
+#include "calib/block_solver.hpp"
+#include "calib/layer_stream.hpp"
+#include "quant/samples.hpp"
+
+namespace apiq::calib {
+
+namespace {
+
+using Seconds = std::map<std::string, double>;
+
+/// The parts of the first block with so many batches of samples, one epoch.
+Seconds probe(const RunContext& run, LayerStream& layers, std::uint32_t batches) {
+  CalibrationSet few = run.set;
+  few.samples.resize(std::min<std::size_t>(few.samples.size(), std::size_t{batches} * run.options.batch_size));
+  quant::TrainOptions train = run.train;
+  train.epochs = std::min(train.epochs, 1u);
+  const RunContext small{run.queue, run.model, run.method, run.options, train, few, run.plan, run.callbacks, nullptr};
+  PhaseClock clock(run.queue);
+  Streams streams;
+  if (!few.samples.empty()) {
+    clock.begin("embed");
+    streams = make_streams(small);
+    streams.full->start();
+    streams.quantized->start();
+  }
+  clock.begin("load");
+  WorkingBlock block(small, 0, layers.open(0));
+  if (streams) streams.block->set_norms(block.input_norm(), block.post_attention_norm());
+  const auto solver = make_solver(small, [](std::uint32_t, std::uint64_t) {});
+  solver->solve(block, streams, {}, clock);
+  clock.end();
+  return {clock.phases().begin(), clock.phases().end()};
+}
+
+/// A part's seconds as a + b * samples, from two probes.
+struct Line {
+  double fixed = 0, per_sample = 0;
+  double at(double samples) const { return fixed + per_sample * samples; }
+};
+
+Line line_through(double few_samples, double few_seconds, double more_samples, double more_seconds) {
+  const double slope = std::max((more_seconds - few_seconds) / (more_samples - few_samples), 0.0);
+  return {std::max(few_seconds - slope * few_samples, 0.0), slope};
+}
+
+/// Batches of the second probe: enough to be timed, without taking long.
+std::uint32_t more_batches(const RunContext& run, double step_seconds) {
+  const std::uint32_t available = run.num_samples() / std::max(run.options.batch_size, 1u);
+  const auto wanted = static_cast<std::uint32_t>(std::clamp(1.5 / std::max(step_seconds, 1e-3), 3.0, 32.0));
+  return std::min(available, wanted);
+}
+
+}  // namespace
+
+std::vector<StageEstimate> estimate_time(const RunContext& run) {
+  LayerStream layers(run.queue.device(), run.model, {.prefetch = false, .ring_bytes = kUploadRingBytes, .trace = nullptr});
+  probe(run, layers, 1);  // compiles kernels
+  const Seconds few = probe(run, layers, 1);
+  const double blocks = run.config().num_hidden_layers, batch = run.options.batch_size, samples = run.num_samples();
+  std::vector<StageEstimate> out;
+  if (samples == 0) {
+    for (const auto& [stage, seconds] : few) out.push_back({stage, blocks * seconds});
+    return out;
+  }
+  const std::uint32_t batches = more_batches(run, few.contains("train") ? few.at("train") : 0.05);
+  const Seconds more = batches > 1 ? probe(run, layers, batches) : few;
+  for (const auto& [stage, seconds] : few) {
+    const Line line = batches > 1 ? line_through(batch, seconds, batch * batches, more.at(stage)) : Line{0, seconds / batch};
+    if (stage == "train") out.push_back({stage, blocks * line.at(samples * std::max(run.train.epochs, 1u))});
+    else if (stage == "start") out.push_back({stage, blocks * line.at(std::min<double>(samples, quant::kMomentSamples))});
+    else if (stage == "embed") out.push_back({stage, line.at(samples)});
+    else out.push_back({stage, blocks * line.at(samples)});
+  }
+  return out;
+}
+
+}  // namespace apiq::calib

@@ -1,0 +1,261 @@
+// The formulas follow the code that allocates, stage by stage; tests hold them against the accounting of real runs. Scratch memory is
+// reserved as planned, so its prediction is exact unless it is too small.
+#include "calib/memory_plan.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "apiq/error.hpp"
+#include "apiq/result.hpp"
+#include "calib/layer_stream.hpp"
+#include "calib/linear_settings.hpp"
+#include "calib/options.hpp"
+#include "io/checkpoint.hpp"
+#include "ops/gemm.hpp"
+#include "quant/gram.hpp"
+#include "quant/low_rank.hpp"
+#include "quant/trained_linear.hpp"
+
+namespace apiq::calib {
+
+namespace {
+
+constexpr std::uint64_t kFloat = sizeof(float);
+/// Losses, sums, argument-sized buffers; alignment of scratch memory.
+constexpr std::uint64_t kSmallDeviceBytes = 256 << 10;
+/// What the process still allocates while it runs: kernel compilation, HDF5, texts and tokens.
+constexpr std::uint64_t kProcessGrowthBytes = std::uint64_t{48} << 20;
+
+struct LinearSize {
+  std::uint64_t out = 0, in = 0;
+  LinearSettings settings;
+  std::uint64_t weights() const { return out * in; }
+  std::uint64_t packed_bytes() const {
+    if (!settings.quantize) return 0;
+    return PackedLayout{static_cast<std::uint32_t>(out), static_cast<std::uint32_t>(in), settings.bits, settings.group_size}.bytes() +
+           2 * std::uint64_t{settings.rank} * (in + runtime::round_up(out, kRowBlock));
+  }
+};
+
+using BlockSizes = std::array<LinearSize, model::kLinearCount>;
+
+class Planner {
+ public:
+  Planner(const PlanInput& input, const PlanChoice& choice)
+      : in_(input), choice_(choice), config_(input.model.config()), tokens_(input.num_samples ? input.options.sequence_length : 0) {
+    for (std::uint32_t block = 0; block < config_.num_hidden_layers; ++block) blocks_.push_back(sizes_of(block));
+  }
+
+  MemoryPlan plan();
+
+ private:
+  BlockSizes sizes_of(std::uint32_t block) const;
+  ActivationLayout layout(std::uint64_t features) const { return {in_.num_samples, tokens_, features}; }
+  std::uint64_t store(std::uint64_t features, Placement placement) const { return ActivationStore::device_bytes(layout(features), placement); }
+  std::uint64_t packed_bytes(const BlockSizes& sizes, std::uint32_t first, std::uint32_t end) const;
+  std::uint64_t train_bytes(const LinearSize& size, bool keep) const;
+  std::uint64_t pack_scratch(const LinearSize& size) const;
+
+  // Each adds rows and raises scratch_.
+  void add_block_wise(const BlockSizes& sizes);
+  void add_linear_wise(const BlockSizes& sizes);
+  void add_stage(const BlockSizes& sizes, std::uint32_t stage);
+  void row(const std::string& stage, std::uint64_t bytes);
+  void scratch(std::uint64_t bytes) { scratch_ = std::max(scratch_, bytes); }
+
+  const PlanInput& in_;
+  const PlanChoice& choice_;
+  const ModelConfig& config_;
+  std::uint64_t tokens_, scratch_ = 0;
+  std::vector<BlockSizes> blocks_;
+  std::vector<PlanRow> rows_;
+};
+
+BlockSizes Planner::sizes_of(std::uint32_t block) const {
+  BlockSizes sizes;
+  for (std::uint32_t l = 0; l < model::kLinearCount; ++l) {
+    const std::string name = linear_tensor_name(block, kBlockLinears[l]);
+    const Shape& shape = in_.model.tensors().find(name)->shape;
+    sizes[l] = {shape[0], shape[1],
+                settings_of(in_.options, name.substr(0, name.size() - std::string_view(".weight").size()), static_cast<std::uint32_t>(shape[1]))};
+  }
+  return sizes;
+}
+
+void Planner::row(const std::string& stage, std::uint64_t bytes) {
+  for (PlanRow& known : rows_) {
+    if (known.stage != stage) continue;
+    known.device_bytes = std::max(known.device_bytes, bytes);
+    return;
+  }
+  rows_.push_back({stage, bytes});
+}
+
+std::uint64_t Planner::packed_bytes(const BlockSizes& sizes, std::uint32_t first, std::uint32_t end) const {
+  std::uint64_t bytes = 0;
+  for (std::uint32_t l = first; l < end; ++l) bytes += sizes[l].packed_bytes();
+  return bytes;
+}
+
+std::uint64_t Planner::train_bytes(const LinearSize& size, bool keep) const {
+  if (!size.settings.quantize) return 0;
+  if (!in_.traits.needs_inputs) return quant::ClippedGrid::device_bytes(size.out, size.in / size.settings.group_size);
+  return quant::TrainedLinear::device_bytes(size.out, size.in, size.settings.group_size, size.settings.rank, in_.train, keep);
+}
+
+/// Codes, zero points and scales row by row, and the packed form.
+std::uint64_t Planner::pack_scratch(const LinearSize& size) const {
+  if (!size.settings.quantize) return 0;
+  return size.weights() + 3 * size.out * (size.in / size.settings.group_size) + size.packed_bytes();
+}
+
+void Planner::add_block_wise(const BlockSizes& sizes) {
+  const std::uint64_t rows = tokens_ * in_.options.batch_size, hidden = config_.hidden_size;
+  const bool lora_start = in_.train.lora_init == LoraInit::cloq || in_.train.lora_init == LoraInit::svd_saliency;
+  std::uint64_t dense = 0, left_dense = 0, train = 0, linear_scratch = 0, start_scratch = 0, widest = 0;
+  for (const LinearSize& s : sizes) {
+    dense += kFloat * s.weights();
+    if (!s.settings.quantize) left_dense += kFloat * s.weights();
+    train += train_bytes(s, choice_.keep_effective_weights);
+    const std::uint64_t products = std::max(ops::matmul_scratch_bytes(rows, std::max(s.out, s.in), s.in),
+                                            ops::matmul_scratch_bytes(std::max(s.out, s.in), std::max(s.in, rows), rows));
+    linear_scratch = std::max(linear_scratch, quant::TrainedLinear::scratch_bytes(s.out, s.in, choice_.keep_effective_weights) + products);
+    if (s.settings.quantize && s.settings.rank != 0)
+      start_scratch = std::max(start_scratch, kFloat * s.weights() + quant::low_rank_device_bytes(s.out, s.in, s.settings.rank));
+    widest = std::max(widest, s.in);
+    scratch(pack_scratch(s));
+    scratch(kFloat * s.weights() + ops::matmul_scratch_bytes(s.out, s.in, std::max<std::uint64_t>(s.settings.rank, 1)));  // weight error
+  }
+  const std::uint64_t block = DecoderBlock::scratch_bytes(config_, rows, choice_.keep);
+  const std::uint64_t batch = (in_.options.batch_size > 1 ? 3 : 1) * kFloat * rows * hidden;
+  scratch(batch + block + linear_scratch);
+  if (in_.train.lora_init != LoraInit::kaiming) scratch(start_scratch);
+  const std::uint64_t moments = lora_start ? kFloat * widest * widest : 0;
+  const std::uint64_t targets = in_.options.aug_loss ? store(hidden, choice_.inner) : 0;
+  row("targets", dense + targets);
+  row("train", dense + train + targets + moments);
+  row("advance", std::max(dense, left_dense + packed_bytes(sizes, 0, model::kLinearCount)) + packed_bytes(sizes, 0, model::kLinearCount));
+}
+
+void Planner::add_stage(const BlockSizes& sizes, std::uint32_t stage) {
+  const auto [first, end] = model::kStages[stage];
+  const std::uint64_t rows = tokens_ * std::max(in_.options.batch_size, 1u);
+  const std::uint64_t features[] = {config_.hidden_size, config_.q_features(), config_.hidden_size, config_.intermediate_size, 0};
+  std::uint64_t dense = 0;
+  for (std::uint32_t l = first; l < end; ++l) dense += kFloat * sizes[l].weights();
+  const std::uint64_t inputs = tokens_ ? 2 * store(features[stage], choice_.inner) : 0;
+  for (std::uint32_t l = first; l < end; ++l) {
+    const LinearSize& s = sizes[l];
+    const std::uint64_t packed_before = packed_bytes(sizes, first, l);
+    std::uint64_t state = train_bytes(s, true), work = 0;
+    if (in_.traits.needs_inputs) {
+      state += store(s.out, choice_.inner);
+      if (in_.options.gram) state += quant::GramObjective::device_bytes(s.out, s.in), work += quant::GramObjective::scratch_bytes(s.out, s.in);
+      work += kFloat * rows * (s.out + (in_.options.batch_size > 1 ? s.out + s.in : 0)) + quant::TrainedLinear::scratch_bytes(s.out, s.in, true) +
+              std::max(ops::matmul_scratch_bytes(rows, s.out, s.in), ops::matmul_scratch_bytes(s.out, s.in, std::max(rows, s.in)));
+      if (in_.train.lora_init == LoraInit::cloq || in_.train.lora_init == LoraInit::svd_saliency) state += kFloat * s.in * s.in;
+      if (in_.train.lora_init != LoraInit::kaiming && s.settings.rank != 0)
+        scratch(kFloat * s.weights() + quant::low_rank_device_bytes(s.out, s.in, s.settings.rank));
+    }
+    scratch(work);
+    scratch(pack_scratch(s));
+    scratch(kFloat * s.weights() + ops::matmul_scratch_bytes(s.out, s.in, std::max<std::uint64_t>(s.settings.rank, 1)));
+    row("train", dense + packed_before + inputs + state);
+  }
+  if (!tokens_) return;
+  const std::uint64_t next = features[stage + 1] != 0 ? store(features[stage + 1], choice_.inner) : 0;
+  row("advance", dense + packed_bytes(sizes, first, end) + inputs + next);
+  std::uint64_t widths = 0, widest = 0;
+  for (std::uint32_t l = first; l < end; ++l) widths += sizes[l].out, widest = std::max(widest, sizes[l].weights());
+  scratch(kFloat * tokens_ * widths + ops::matmul_scratch_bytes(tokens_, widest / sizes[first].in, sizes[first].in));
+}
+
+void Planner::add_linear_wise(const BlockSizes& sizes) {
+  for (std::uint32_t stage = 0; stage < model::kStages.size(); ++stage) add_stage(sizes, stage);
+}
+
+MemoryPlan Planner::plan() {
+  for (const BlockSizes& sizes : blocks_) {
+    if (in_.traits.scope == quant::Scope::block) add_block_wise(sizes);
+    else add_linear_wise(sizes);
+  }
+  const std::uint64_t rope = 2 * kFloat * tokens_ * (config_.head_dim / 2), norms = 2 * kFloat * config_.hidden_size;
+  std::uint64_t always = LayerStream::device_bytes(config_, in_.model.tensors(), choice_.prefetch) + rope + norms + kSmallDeviceBytes + scratch_;
+  std::uint64_t host = in_.process_bytes + kProcessGrowthBytes + LayerStream::host_bytes(kUploadRingBytes);
+  if (tokens_) {
+    always += 2 * store(config_.hidden_size, choice_.residuals);
+    host += 2 * ActivationStore::host_bytes(layout(config_.hidden_size), choice_.residuals, true);
+    // Stage inputs of both streams, the next ones and targets at the widest; a block-wise method has at most one store of targets.
+    const std::uint64_t width = in_.traits.scope == quant::Scope::block ? config_.hidden_size : config_.intermediate_size;
+    const std::uint64_t stores = in_.traits.scope == quant::Scope::block ? (in_.options.aug_loss ? 1 : 0) : 3;
+    host += stores * ActivationStore::host_bytes(layout(width), choice_.inner, false);
+  }
+  MemoryPlan plan;
+  plan.choice = choice_;
+  std::uint64_t result_bytes = 0, largest_block = 0;
+  for (const BlockSizes& sizes : blocks_) {
+    const std::uint64_t bytes = packed_bytes(sizes, 0, model::kLinearCount);
+    result_bytes += bytes;
+    largest_block = std::max(largest_block, bytes);
+  }
+  std::uint64_t other = 0, largest_other = 0;
+  for (const TensorInfo& info : in_.model.tensors().tensors()) {
+    const std::uint64_t bytes = info.shape.elements() * size_of(info.dtype);
+    if (!is_quantized(in_.options, info)) other += bytes, largest_other = std::max(largest_other, bytes);
+  }
+  // A block's result on the host while the next one is solved; and the same on its way to the device.
+  host += 2 * largest_block;
+  plan.scratch_bytes = scratch_;
+  for (PlanRow& r : rows_) {
+    r.device_bytes += always;
+    plan.device_bytes = std::max(plan.device_bytes, r.device_bytes);
+  }
+  plan.rows = rows_;
+  plan.host_bytes = host + (in_.shares_host_memory ? plan.device_bytes : 0);
+  plan.output_bytes = result_bytes + other;
+  plan.work_bytes = result_bytes;
+  if (tokens_) {
+    plan.work_bytes += 4 * ActivationStore::file_bytes(layout(config_.hidden_size));  // both streams, saved and being saved
+    if (choice_.inner == Placement::file) plan.work_bytes += 4 * ActivationStore::file_bytes(layout(config_.intermediate_size));
+  }
+  return plan;
+}
+
+/// Every choice, best first: what is given up costs time in this order of magnitude.
+std::vector<PlanChoice> all_choices() {
+  std::vector<std::pair<int, PlanChoice>> scored;
+  for (const Placement residuals : {Placement::device, Placement::host, Placement::file})
+    for (const Placement inner : {Placement::device, Placement::host, Placement::file})
+      for (const bool prefetch : {true, false})
+        for (const Keep keep : {Keep::all, Keep::attention})
+          for (const bool effective : {true, false})
+            scored.push_back(
+                {2 * static_cast<int>(residuals) + 4 * static_cast<int>(inner) + 5 * !prefetch + 8 * (keep == Keep::attention) + 3 * !effective,
+                 PlanChoice{prefetch, residuals, inner, keep, effective}});
+  std::stable_sort(scored.begin(), scored.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<PlanChoice> out;
+  for (const auto& [score, choice] : scored) out.push_back(choice);
+  return out;
+}
+
+}  // namespace
+
+MemoryPlan plan_for(const PlanInput& input, const PlanChoice& choice) { return Planner(input, choice).plan(); }
+
+MemoryPlan make_plan(const PlanInput& input) {
+  const std::uint64_t host_budget = input.host_budget != 0 ? input.host_budget : UINT64_MAX;
+  std::uint64_t least_device = UINT64_MAX, least_host = UINT64_MAX;
+  for (const PlanChoice& choice : all_choices()) {
+    MemoryPlan plan = plan_for(input, choice);
+    if (plan.device_bytes <= input.device_budget && plan.host_bytes <= host_budget) return plan;
+    least_device = std::min(least_device, plan.device_bytes);
+    least_host = std::min(least_host, plan.host_bytes);
+  }
+  std::string text = "[plan] " + input.options.model.string() + " with method " + input.options.method +
+                     " does not fit: it needs at least --device-memory " + size_text(least_device) + " (found " + size_text(input.device_budget) +
+                     ")";
+  if (input.host_budget != 0) text += " and --host-memory " + size_text(least_host) + " (found " + size_text(input.host_budget) + ")";
+  throw InvalidArgument(text + "; a smaller --sequence-length, --batch-size or --rank needs less");
+}
+
+}  // namespace apiq::calib

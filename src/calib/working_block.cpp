@@ -1,0 +1,63 @@
+#include "calib/working_block.hpp"
+
+#include "ops/gemm.hpp"
+#include "ops/nn.hpp"
+#include "util/random.hpp"
+
+namespace apiq::calib {
+
+namespace {
+
+DeviceTensor as_f32(Queue& queue, const TensorView& stored, const char* what) {
+  DeviceTensor out(queue.device(), DType::f32, stored.shape, what);
+  ops::to_f32(queue, stored, out);
+  return out;
+}
+
+}  // namespace
+
+WorkingBlock::WorkingBlock(const RunContext& run, std::uint32_t block, const BlockWeights& stored)
+    : run_(run),
+      block_(block),
+      stored_(stored),
+      input_norm_(as_f32(run.queue, stored.input_norm, "norm")),
+      post_norm_(as_f32(run.queue, stored.post_attention_norm, "norm")) {
+  for (std::uint32_t l = 0; l < model::kLinearCount; ++l)
+    settings_[l] = settings_of(run.options, name(l), static_cast<std::uint32_t>(stored.linears[l].shape[1]));
+}
+
+std::string WorkingBlock::name(std::uint32_t linear) const { return "model.layers." + std::to_string(block_) + "." + kBlockLinears[linear]; }
+
+std::uint64_t WorkingBlock::seed(std::uint32_t linear) const {
+  return CounterRandom(run_.options.seed, std::uint64_t{block_} * model::kLinearCount + linear).bits(0);
+}
+
+void WorkingBlock::make_dense(std::uint32_t linear) {
+  if (dense_[linear].empty()) dense_[linear] = as_f32(run_.queue, stored_.linears[linear], "dense weight");
+  else ops::to_f32(run_.queue, stored_.linears[linear], dense_[linear]);
+}
+
+void WorkingBlock::set_packed(std::uint32_t linear, const QuantizedLinear& result) { packed_[linear] = model::Linear::packed(run_.queue, result); }
+
+quant::BlockFunction::Forward WorkingBlock::full() const {
+  return [this](std::uint32_t l, const TensorView& x, const TensorView& y) { ops::matmul_nt(run_.queue, x, dense_[l], y); };
+}
+
+quant::BlockFunction::Forward WorkingBlock::quantized() const {
+  return [this](std::uint32_t l, const TensorView& x, const TensorView& y) {
+    if (settings_[l].quantize) packed_[l].forward(run_.queue, x, y);
+    else ops::matmul_nt(run_.queue, x, dense_[l], y);
+  };
+}
+
+double WorkingBlock::weight_error(std::uint32_t linear) const {
+  runtime::Workspace::Scope scope(run_.queue.workspace());
+  const TensorView effective = run_.queue.workspace().allocate(DType::f32, dense_[linear].shape());
+  const TensorView sums = run_.queue.workspace().allocate(DType::f32, {2});
+  packed_[linear].effective_weight(run_.queue, effective);
+  ops::relative_error_sums(run_.queue, effective, dense_[linear], sums);
+  const auto values = runtime::read_floats(run_.queue, sums);
+  return static_cast<double>(values[0]) / static_cast<double>(values[1]);
+}
+
+}  // namespace apiq::calib

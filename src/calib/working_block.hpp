@@ -1,0 +1,53 @@
+// The weights of the block being solved: dense f32 for the method and the full-precision stream, packed for the quantized stream.
+#pragma once
+#include <array>
+
+#include "calib/layer_stream.hpp"
+#include "calib/linear_settings.hpp"
+#include "calib/run_context.hpp"
+#include "model/linear.hpp"
+#include "quant/block_problem.hpp"
+#include "tensor/quantized_linear.hpp"
+
+namespace apiq::calib {
+
+class WorkingBlock {
+ public:
+  /// stored: the block's tensors on the device as the model has them; must outlive this object.
+  WorkingBlock(const RunContext& run, std::uint32_t block, const BlockWeights& stored);
+
+  std::uint32_t block() const { return block_; }
+  /// "model.layers.3.mlp.up_proj"
+  std::string name(std::uint32_t linear) const;
+  const LinearSettings& settings(std::uint32_t linear) const { return settings_[linear]; }
+  std::uint64_t seed(std::uint32_t linear) const;
+  const TensorView& input_norm() const { return input_norm_; }
+  const TensorView& post_attention_norm() const { return post_norm_; }
+
+  /// f32 [out, in] from what is stored; replaces a dense copy there is.
+  void make_dense(std::uint32_t linear);
+  const TensorView& dense(std::uint32_t linear) const { return dense_[linear]; }
+  void drop_dense(std::uint32_t linear) { dense_[linear] = {}; }
+
+  /// The result on the device, to compute with.
+  void set_packed(std::uint32_t linear, const QuantizedLinear& result);
+  void drop_packed(std::uint32_t linear) { packed_[linear] = {}; }
+
+  /// y = x W^T in the model's own precision, or through exactly what will be stored. A linear that stays dense is the same in both.
+  quant::BlockFunction::Forward full() const;
+  quant::BlockFunction::Forward quantized() const;
+
+  /// |W - M|^2 / |W|^2 of a linear that has its dense copy and its result.
+  double weight_error(std::uint32_t linear) const;
+
+ private:
+  const RunContext& run_;
+  std::uint32_t block_;
+  const BlockWeights& stored_;
+  std::array<LinearSettings, model::kLinearCount> settings_;
+  std::array<DeviceTensor, model::kLinearCount> dense_;
+  std::array<model::Linear, model::kLinearCount> packed_;
+  DeviceTensor input_norm_, post_norm_;
+};
+
+}  // namespace apiq::calib
