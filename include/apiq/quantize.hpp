@@ -99,9 +99,9 @@ struct QuantizeResult {
 
 /// Runs the method over all blocks and writes the checkpoint atomically. Finished blocks are kept in the work directory until then: the same call
 /// after an interruption, or a killed process, goes on where it stopped and gives the same bytes. Throws InvalidArgument (options that do not fit the
-/// model), FormatError / IoError (inputs, output), OutOfDeviceMemory, DeviceError, Interrupted. On any of them no output file appears.
-/// InvalidArgument also for budgets that are too small (before anything starts, with the smallest that work) and for a work directory of another run
-/// (with the difference).
+/// model; a work directory of another run, with the difference), FormatError / IoError (inputs, output, disk too small), OutOfDeviceMemory or
+/// OutOfHostMemory (budgets too small, before anything starts, with the smallest that work), DeviceError, Interrupted (says what was kept). On any of
+/// them no output file appears.
 QuantizeResult quantize(Device& device, const QuantizeOptions& options, const Callbacks& callbacks = {});
 
 /// What a run will need, per stage of a block and in total; found without running it, but for a short probe of the device.

@@ -238,24 +238,41 @@ std::vector<PlanChoice> all_choices() {
   return out;
 }
 
+/// As the options take it, rounded up: the size that is named has to work.
+std::string enough_text(std::uint64_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20) + "MiB"; }
+
+/// Names the smallest change of one budget that helps; of both if either is below what every choice needs.
+[[noreturn]] void refuse(const PlanInput& input, const std::vector<MemoryPlan>& plans, std::uint64_t host_budget) {
+  const MemoryPlan *device = nullptr, *host = nullptr, *both = nullptr;  // least of one where the other fits; least device memory of all
+  for (const MemoryPlan& plan : plans) {
+    if (plan.host_bytes <= host_budget && (device == nullptr || plan.device_bytes < device->device_bytes)) device = &plan;
+    if (plan.device_bytes <= input.device_budget && (host == nullptr || plan.host_bytes < host->host_bytes)) host = &plan;
+    if (both == nullptr || plan.device_bytes < both->device_bytes) both = &plan;
+  }
+  const std::string found_device = " (found " + size_text(input.device_budget) + ")", found_host = " (found " + size_text(host_budget) + ")";
+  std::string needs;
+  if (device != nullptr) needs = "--device-memory " + enough_text(device->device_bytes) + found_device;
+  if (host != nullptr) needs += (device ? " or --host-memory " : "--host-memory ") + enough_text(host->host_bytes) + found_host;
+  if (needs.empty())
+    needs = "--device-memory " + enough_text(both->device_bytes) + found_device + " and --host-memory " + enough_text(both->host_bytes) + found_host;
+  const std::string text = "[plan] " + input.options.model.string() + " with method " + input.options.method + " does not fit: it needs at least " +
+                           needs + "; a smaller --sequence-length, --batch-size or --rank needs less";
+  if (device != nullptr || host == nullptr) throw OutOfDeviceMemory(text);
+  throw OutOfHostMemory(text);
+}
+
 }  // namespace
 
 MemoryPlan plan_for(const PlanInput& input, const PlanChoice& choice) { return Planner(input, choice).plan(); }
 
 MemoryPlan make_plan(const PlanInput& input) {
   const std::uint64_t host_budget = input.host_budget != 0 ? input.host_budget : UINT64_MAX;
-  std::uint64_t least_device = UINT64_MAX, least_host = UINT64_MAX;
+  std::vector<MemoryPlan> plans;
   for (const PlanChoice& choice : all_choices()) {
-    MemoryPlan plan = plan_for(input, choice);
-    if (plan.device_bytes <= input.device_budget && plan.host_bytes <= host_budget) return plan;
-    least_device = std::min(least_device, plan.device_bytes);
-    least_host = std::min(least_host, plan.host_bytes);
+    plans.push_back(plan_for(input, choice));
+    if (plans.back().device_bytes <= input.device_budget && plans.back().host_bytes <= host_budget) return plans.back();
   }
-  std::string text = "[plan] " + input.options.model.string() + " with method " + input.options.method +
-                     " does not fit: it needs at least --device-memory " + size_text(least_device) + " (found " + size_text(input.device_budget) +
-                     ")";
-  if (input.host_budget != 0) text += " and --host-memory " + size_text(least_host) + " (found " + size_text(input.host_budget) + ")";
-  throw InvalidArgument(text + "; a smaller --sequence-length, --batch-size or --rank needs less");
+  refuse(input, plans, host_budget);
 }
 
 }  // namespace apiq::calib

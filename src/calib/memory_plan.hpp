@@ -58,7 +58,7 @@ constexpr std::string_view name_of(Placement placement) {
 /// The plan of one choice, whether it fits or not.
 MemoryPlan plan_for(const PlanInput& input, const PlanChoice& choice);
 
-/// The fastest choice that fits both budgets. Throws OutOfDeviceMemory or InvalidArgument naming the smallest budgets that work.
+/// The fastest choice that fits both budgets. Throws OutOfDeviceMemory or OutOfHostMemory naming the smallest budgets that work.
 MemoryPlan make_plan(const PlanInput& input);
 
 }  // namespace apiq::calib

@@ -10,6 +10,7 @@
 #include "apiq/result.hpp"
 #include "apiq/version.hpp"
 #include "calib/block_report.hpp"
+#include "calib/disk_space.hpp"
 #include "calib/estimate.hpp"
 #include "calib/options.hpp"
 #include "calib/scheduler.hpp"
@@ -72,7 +73,7 @@ class Run {
   calib::MemoryPlan make_plan() const;
   void check_weights() const;
   calib::RunContext context(Trace* trace);
-  void check_disk() const;
+  void check_files() const;
   double file_seconds() const;
   void write_checkpoint(const calib::Journal& journal, const std::vector<BlockReport>& blocks, QuantizeResult& result) const;
 
@@ -141,14 +142,10 @@ class TracedQueue {
   runtime::Queue* queue_;
 };
 
-void Run::check_disk() const {
-  const auto folder = std::filesystem::absolute(options_.output).parent_path();
-  std::error_code code;
-  const auto space = std::filesystem::space(folder, code);
-  const std::uint64_t needed = plan_.work_bytes + plan_.output_bytes;
-  if (!code && space.available < needed)
-    throw IoError(folder.string() + ": the run needs up to " + size_text(needed) + " of disk (" + size_text(plan_.work_bytes) +
-                  " of it while it runs), " + size_text(space.available) + " are free; free some or choose another --output and --work-dir");
+/// What fails because of files should fail now.
+void Run::check_files() const {
+  calib::check_output(options_.output);
+  calib::check_disk(options_.output, plan_.output_bytes, options_.work_dir, plan_.work_bytes);
 }
 
 void Run::write_checkpoint(const calib::Journal& journal, const std::vector<BlockReport>& blocks, QuantizeResult& result) const {
@@ -177,8 +174,15 @@ void Run::write_checkpoint(const calib::Journal& journal, const std::vector<Bloc
   result.output_bytes = std::filesystem::file_size(options_.output);
 }
 
+/// Removes state that is not worth going on from; true if so.
+bool drop_empty(calib::Journal& journal) {
+  if (!journal.finished().empty()) return false;
+  journal.remove_all();
+  return true;
+}
+
 QuantizeResult Run::quantize() {
-  check_disk();
+  check_files();
   check_weights();
   set_ = load_calibration(options_, model_);
   throw_if_stopped(callbacks_);
@@ -197,8 +201,12 @@ QuantizeResult Run::quantize() {
     const calib::RunContext run = context(traced);
     const TracedQueue lane(run.queue, traced);
     result.blocks = calib::run_schedule(run, journal);
+  } catch (const Interrupted&) {
+    if (drop_empty(journal)) throw;
+    throw Interrupted("interrupted; " + std::to_string(journal.finished().size()) + " of " + std::to_string(model_.config().num_hidden_layers) +
+                      " blocks are finished and kept in " + options_.work_dir.string() + "; the same command goes on from there");
   } catch (...) {
-    if (journal.finished().empty()) journal.remove_all();  // nothing worth going on from
+    drop_empty(journal);
     throw;
   }
   if (trace) trace->write(options_.trace);
@@ -233,6 +241,7 @@ double Run::file_seconds() const {
 }
 
 DryRunResult Run::dry_run() {
+  check_files();
   set_ = load_calibration(options_, model_);
   DryRunResult result;
   result.effective = options_;
@@ -242,8 +251,7 @@ DryRunResult Run::dry_run() {
   result.output_bytes = plan_.output_bytes;
   result.activations = calib::name_of(plan_.choice.residuals);
   result.prefetch = plan_.choice.prefetch;
-  std::error_code code;
-  result.free_disk_bytes = std::filesystem::space(std::filesystem::absolute(options_.output).parent_path(), code).available;
+  result.free_disk_bytes = calib::free_disk_bytes(options_.output);
   for (const calib::StageEstimate& stage : calib::estimate_time(context(nullptr))) {
     std::uint64_t bytes = 0;
     for (const calib::PlanRow& row : plan_.rows)
@@ -252,7 +260,6 @@ DryRunResult Run::dry_run() {
   }
   result.stages.push_back({"files", file_seconds(), 0});
   for (const DryRunStage& stage : result.stages) result.seconds += stage.seconds;
-  check_disk();
   return result;
 }
 

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <future>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "apiq/result.hpp"
 #include "calib/block_report.hpp"
@@ -132,9 +133,12 @@ std::vector<BlockReport> Schedule::run() {
     run_.callbacks.message("continuing: " + std::to_string(first) + " of " + std::to_string(num_blocks_) + " blocks are in " +
                            journal_.folder().string());
   start_streams(first);
+  // Read here: once blocks are being saved the journal belongs to the saver's thread.
+  std::set<std::uint32_t> known;
+  for (const auto& [index, entry] : journal_.finished()) known.insert(index);
   for (std::uint32_t i = first; i < num_blocks_; ++i) {
     current_block_ = i;
-    reports.push_back(journal_.finished().contains(i) ? replay_block(i) : run_block(i));
+    reports.push_back(known.contains(i) ? replay_block(i) : run_block(i));
     if (run_.callbacks.message) run_.callbacks.message(block_line(reports.back(), num_blocks_));
   }
   saver_.finish();

@@ -5,9 +5,9 @@
 
 namespace apiq {
 
-/// Throws Interrupted if the caller asked to stop.
+/// Throws Interrupted if the caller asked to stop. Where finished blocks are kept, quantize() says so instead.
 inline void throw_if_stopped(const Callbacks& callbacks) {
-  if (callbacks.stop != nullptr && callbacks.stop->load()) throw Interrupted("interrupted; no output was written");
+  if (callbacks.stop != nullptr && callbacks.stop->load()) throw Interrupted("interrupted; nothing was finished, so nothing was kept");
 }
 
 }  // namespace apiq

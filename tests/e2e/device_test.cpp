@@ -81,9 +81,31 @@ TEST(Devices, BenchmarkMeasuresEverything) {
   EXPECT_EQ(json["benchmark"].size(), 5u);
 }
 
-TEST(Devices, BudgetTooSmallFailsAndSaysWhatWasAsked) {
+/// The budget that a refusal names: "... --device-memory 7MiB ...".
+std::string named_budget(const std::string& text, const std::string& option) {
+  const auto begin = text.find(option + " ");
+  if (begin == std::string::npos) return {};
+  const auto value = begin + option.size() + 1;
+  return text.substr(value, text.find(' ', value) - value);
+}
+
+TEST(Devices, BudgetTooSmallIsRefusedBeforeTheStartAndTheOneItNamesWorks) {
   const Folder folder;
-  expect_failure(run("apiq-quantize", tiny_quantize(kModel, folder / "out.h5", {"--device-memory", "256KiB"})), 1, {"256.00 KiB"});
+  const auto arguments = tiny_quantize(kModel, folder / "out.h5", {"--device-memory", "256KiB"});
+  const Outcome outcome = run("apiq-quantize", arguments);
+  expect_failure(outcome, 1, {"found 256.00 KiB", "at least --device-memory "});
+  EXPECT_THAT(folder.names(), IsEmpty());
+  auto dry = arguments;
+  dry.push_back("--dry-run");
+  expect_failure(run("apiq-quantize", dry), 1, {"at least --device-memory "});
+  const std::string enough = named_budget(outcome.err, "--device-memory");
+  const Outcome fits = run("apiq-quantize", with(arguments, "--device-memory", enough));
+  EXPECT_EQ(fits.status, 0) << enough << ": " << fits.err;
+}
+
+TEST(Devices, HostBudgetTooSmallIsRefusedBeforeTheStart) {
+  const Folder folder;
+  expect_failure(run("apiq-quantize", tiny_quantize(kModel, folder / "out.h5", {"--host-memory", "1MiB"})), 1, {"found 1.00 MiB", "--host-memory "});
   EXPECT_THAT(folder.names(), IsEmpty());
 }
 

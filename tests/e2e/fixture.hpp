@@ -95,7 +95,7 @@ inline fs::path copy_model(const Folder& folder) {
   return copy;
 }
 
-/// A checkpoint made once per test program (apiq-lw, 2 bits, rank 4).
+/// A checkpoint made once per test program (apiq-bw, 2 bits, rank 4).
 inline const fs::path& tiny_checkpoint() {
   static const Folder folder;
   static const fs::path path = [] {

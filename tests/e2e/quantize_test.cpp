@@ -97,42 +97,79 @@ TEST(Quantize, SmallAndLargeDeviceMemoryGiveTheSamePayload) {
   EXPECT_THAT(json["differences"], IsEmpty());
 }
 
-/// Ctrl-C when `moment` appears on standard error.
-void expect_clean_interrupt(const std::string& moment) {
-  const Folder folder;
-  auto arguments = with(with(tiny_quantize(kModel, folder / "out.h5"), "--samples", "8"), "--epochs", "8");
+/// Ctrl-C when `moment` appears on standard error of a run that takes a few seconds.
+Outcome interrupted_run(const fs::path& output, const std::string& moment) {
+  auto arguments = with(with(tiny_quantize(kModel, output), "--samples", "8"), "--epochs", "8");
   std::erase(arguments, "--quiet");
   RunOptions options;
   options.interrupt_at = moment;
   const Outcome outcome = run("apiq-quantize", arguments, options);
   EXPECT_EQ(outcome.status, 130) << outcome.err;
-  EXPECT_THAT(lines(outcome.err).back(), ::testing::StartsWith("apiq-quantize: interrupted"));
+  EXPECT_FALSE(fs::exists(output));
+  return outcome;
+}
+
+TEST(Quantize, InterruptBeforeABlockIsFinishedEndsWith130AndLeavesNothing) {
+  const Folder folder;
+  const Outcome outcome = interrupted_run(folder / "out.h5", "device: ");
+  EXPECT_EQ(lines(outcome.err).back(), "apiq-quantize: interrupted; nothing was finished, so nothing was kept");
   EXPECT_THAT(folder.names(), IsEmpty());
 }
 
-TEST(Quantize, InterruptEndsWith130AndLeavesNothing) {
-  expect_clean_interrupt("device: ");   // before any work
-  expect_clean_interrupt("block 1/6");  // with the output file under way
+TEST(Quantize, InterruptKeepsFinishedBlocksAndTheSameCommandGoesOn) {
+  const Folder folder;
+  const fs::path output = folder / "out.h5";
+  const Outcome outcome = interrupted_run(output, "block 3/6");
+  const std::string last = lines(outcome.err).back();
+  EXPECT_THAT(last, ::testing::StartsWith("apiq-quantize: interrupted; "));
+  EXPECT_THAT(last, HasSubstr(" of 6 blocks are finished and kept in " + output.string() + ".work; the same command goes on"));
+  EXPECT_EQ(folder.names(), std::vector<std::string>{"out.h5.work"});
+  auto arguments = with(with(tiny_quantize(kModel, output), "--samples", "8"), "--epochs", "8");
+  std::erase(arguments, "--quiet");
+  const Outcome rest = run("apiq-quantize", arguments);
+  EXPECT_EQ(rest.status, 0) << rest.err;
+  EXPECT_THAT(rest.err, HasSubstr("continuing: "));
+  EXPECT_EQ(folder.names(), std::vector<std::string>{"out.h5"});
 }
 
-TEST(Quantize, OutputThatCannotBeWritten) {
+TEST(Quantize, OutputThatCannotBeWrittenIsRefusedBeforeTheStart) {
   const Folder folder;
   fs::create_directory(folder / "taken.h5");
   write_bytes(folder / "file", "x");
   for (const char* name : {"no-such-folder/out.h5", "taken.h5", "file/out.h5"}) {
-    expect_failure(run("apiq-quantize", tiny_quantize(kModel, folder / name)), 1, {(folder / name).string()});
+    for (const std::vector<std::string>& more : {std::vector<std::string>{}, {"--dry-run"}})
+      expect_failure(run("apiq-quantize", tiny_quantize(kModel, folder / name, more)), 1, {(folder / name).string()});
   }
   EXPECT_EQ(folder.names().size(), 2u);
   EXPECT_TRUE(fs::is_empty(folder / "taken.h5"));
 }
 
-TEST(Quantize, FullDiskLeavesNothing) {
-  tiny_checkpoint();  // compiles every kernel, so that the limit below meets the output and not a kernel cache
+TEST(Quantize, ARunThatNeedsMoreDiskThanThereIsIsRefusedBeforeTheStart) {
   const Folder folder;
-  RunOptions options;
-  options.file_size_limit = std::uint64_t{1} << 20;  // the embedding alone is 2 MiB
-  expect_failure(run("apiq-quantize", tiny_quantize(kModel, folder / "out.h5"), options), 1, {"out.h5"});
+  // Two streams of 4 million windows of 512 tokens, 256 features each: terabytes.
+  const auto arguments = with(with(tiny_quantize(kModel, folder / "out.h5"), "--samples", "4000000"), "--sequence-length", "512");
+  for (const char* extra : {"--restart", "--dry-run"}) {
+    auto all = arguments;
+    all.push_back(extra);
+    expect_failure(run("apiq-quantize", all), 1, {folder.path().string() + ": the run needs up to ", " are free; "});
+  }
   EXPECT_THAT(folder.names(), IsEmpty());
+}
+
+TEST(Quantize, FullDiskLosesNothing) {
+  tiny_checkpoint();  // compiles every kernel, so that the limit below meets the output and not a kernel cache
+  const Folder folder, undisturbed;
+  RunOptions options;
+  options.folder = undisturbed.path();  // the command is recorded in the file, so it has to be the same one
+  ASSERT_EQ(run("apiq-quantize", tiny_quantize(kModel, "out.h5"), options).status, 0);
+  options.folder = folder.path();
+  options.file_size_limit = std::uint64_t{1} << 20;  // the blocks fit; the embedding alone is 2 MiB
+  expect_failure(run("apiq-quantize", tiny_quantize(kModel, "out.h5"), options), 1, {"out.h5"});
+  EXPECT_EQ(folder.names(), std::vector<std::string>{"out.h5.work"});
+  options.file_size_limit = 0;
+  ASSERT_EQ(run("apiq-quantize", tiny_quantize(kModel, "out.h5"), options).status, 0);
+  EXPECT_TRUE(read_bytes(folder / "out.h5") == read_bytes(undisturbed / "out.h5"));
+  EXPECT_EQ(folder.names(), std::vector<std::string>{"out.h5"});
 }
 
 TEST(Quantize, AFailedRunKeepsTheOldFile) {
