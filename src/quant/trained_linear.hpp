@@ -53,6 +53,7 @@ class TrainedLinear {
 
   ClippedGrid& grid() { return grid_; }
   LoraState& lora() { return lora_; }
+  const ops::QuantSpec& spec() const { return spec_; }
   const TensorView& d_logits() const { return d_logits_; }
 
  private:
