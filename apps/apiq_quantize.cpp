@@ -4,7 +4,9 @@
 #include <cstdio>
 #include <sstream>
 
+#include "apiq/error.hpp"
 #include "apiq/option_names.hpp"
+#include "apiq/plot.hpp"
 #include "apiq/quantize.hpp"
 #include "common/program.hpp"
 #include "common/table.hpp"
@@ -16,7 +18,7 @@ using namespace apiq::apps;
 
 struct Settings {
   QuantizeOptions quantize;
-  bool list_methods = false, dry_run = false;
+  bool list_methods = false, dry_run = false, no_run_file = false;
 };
 
 void add_input_options(Options& options, Settings& s) {
@@ -107,6 +109,7 @@ void add_run_options(Options& options, Settings& s) {
   options.value("work-dir", "DIR", q.work_dir, "state of an unfinished run; the same command goes on from it", "FILE.h5.work");
   options.flag("restart", q.restart, "ignore that state and start over");
   options.flag("dry-run", s.dry_run, "time, memory and disk the run would need, from a short probe of the device");
+  options.flag("no-run-file", s.no_run_file, "do not leave OUTPUT.run.json, the times and memory of this run, beside the checkpoint");
   options.value("trace", "FILE", q.trace, "timeline of computation, transfers and files as a Chrome trace");
 }
 
@@ -174,6 +177,16 @@ void print_dry_run(const DryRunResult& result) {
                             size_text(result.free_disk_bytes)}});
 }
 
+/// Times and memory, for apiq-inspect --plot: not in the checkpoint, where equal runs give equal bytes. The checkpoint is complete by now, so a
+/// side file that cannot be written is no failure.
+void write_run_file(Program& program, const std::filesystem::path& output, const std::string& result) {
+  try {
+    write_result(run_record_path(output).string(), result);
+  } catch (const IoError& error) {
+    std::fprintf(stderr, "%s: warning: %s; the checkpoint is complete\n", program.name().c_str(), error.what());
+  }
+}
+
 int run(Program& program, const Options& options, Settings& s) {
   if (s.list_methods) {
     print_methods();
@@ -195,7 +208,9 @@ int run(Program& program, const Options& options, Settings& s) {
   const QuantizeResult result = quantize(program.device(), s.quantize, callbacks);
   program.end_progress();
   if (program.prints_tables()) print_result(program, result);
-  if (program.wants_json()) program.write_json(to_json(program.run_info(), result));
+  const std::string json = to_json(program.run_info(), result);
+  if (!s.no_run_file) write_run_file(program, result.effective.output, json);
+  if (program.wants_json()) program.write_json(json);
   return kDone;
 }
 

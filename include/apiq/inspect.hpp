@@ -3,7 +3,10 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include "apiq/quantize.hpp"
 
 namespace apiq {
 
@@ -32,6 +35,22 @@ struct FileSummary {
 
 /// Throws IoError, FormatError, Unsupported.
 FileSummary inspect(const std::filesystem::path& path);
+
+/// What the checkpoint says about its blocks (losses, errors; no times, which it does not hold); empty without a report. Throws FormatError.
+std::vector<BlockReport> block_reports(const FileSummary& summary);
+
+/// Names of all linears, quantized or not, block by block in the order in which they compute.
+std::vector<std::string> linears_in_order(const FileSummary& summary);
+
+/// A JSON text as rows for people: nested keys joined with dots, lists with commas, in the order of the keys; empty for an empty text.
+/// Throws FormatError.
+std::vector<std::pair<std::string, std::string>> setting_rows(const std::string& json_text);
+
+/// "2", or for mixed settings "2 (35 linears), 3 (7)": most frequent first.
+struct LinearSettingTexts {
+  std::string bits, group_size, rank, grid;
+};
+LinearSettingTexts setting_texts(const FileSummary& summary);
 
 /// Reads everything and checks every checksum and every tensor against the configuration. Throws FormatError on the first damage.
 void verify(const std::filesystem::path& path);

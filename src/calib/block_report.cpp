@@ -3,7 +3,7 @@
 #include <cmath>
 #include <cstdio>
 
-#include "apiq/error.hpp"
+#include "report/block_json.hpp"
 
 namespace apiq::calib {
 
@@ -12,7 +12,6 @@ using nlohmann::json;
 namespace {
 
 json number_or_null(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
-double number_or_nan(const json& value) { return value.is_number() ? value.get<double>() : NAN; }
 
 }  // namespace
 
@@ -26,20 +25,9 @@ json block_report_json(const BlockReport& r) {
 }
 
 BlockReport parse_block_report(const json& in) {
-  try {
-    BlockReport r;
-    r.index = in.at("index").get<std::uint32_t>();
-    r.loss_first = number_or_nan(in.at("loss_first"));
-    r.loss_last = number_or_nan(in.at("loss_last"));
-    for (const auto& loss : in.at("losses")) r.losses.push_back(number_or_nan(loss));
-    r.relative_error = number_or_nan(in.at("relative_error"));
-    r.skipped_steps = in.at("skipped_steps").get<std::uint64_t>();
-    for (const auto& linear : in.at("linears")) r.linears.push_back({linear.at("name").get<std::string>(), number_or_nan(linear.at("weight_error"))});
-    r.resumed = true;
-    return r;
-  } catch (const json::exception& error) {
-    throw FormatError("[report] a saved block report cannot be used: " + std::string(error.what()));
-  }
+  BlockReport report = block_from_json(in);
+  report.resumed = true;
+  return report;
 }
 
 std::string block_line(const BlockReport& block, std::uint32_t num_blocks) {

@@ -1,0 +1,52 @@
+#include "report/block_json.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "apiq/error.hpp"
+
+namespace apiq {
+
+using nlohmann::json;
+
+namespace {
+
+double number_or_nan(const json& value) { return value.is_number() ? value.get<double>() : NAN; }
+
+/// Sorted keys lost the order of the phases; this is the order in which a block passes them.
+std::vector<std::pair<std::string, double>> phases_of(const json& phases) {
+  static constexpr std::array<const char*, 6> kOrder = {"load", "targets", "start", "train", "store", "advance"};
+  std::vector<std::pair<std::string, double>> out;
+  for (const char* name : kOrder)
+    if (phases.contains(name)) out.emplace_back(name, number_or_nan(phases.at(name)));
+  for (const auto& [name, seconds] : phases.items())
+    if (std::find(kOrder.begin(), kOrder.end(), name) == kOrder.end()) out.emplace_back(name, number_or_nan(seconds));
+  return out;
+}
+
+}  // namespace
+
+BlockReport block_from_json(const json& in) {
+  try {
+    BlockReport r;
+    r.index = in.at("index").get<std::uint32_t>();
+    r.loss_first = number_or_nan(in.at("loss_first"));
+    r.loss_last = number_or_nan(in.at("loss_last"));
+    for (const auto& loss : in.at("losses")) r.losses.push_back(number_or_nan(loss));
+    r.relative_error = number_or_nan(in.at("relative_error"));
+    r.skipped_steps = in.at("skipped_steps").get<std::uint64_t>();
+    for (const auto& linear : in.at("linears")) r.linears.push_back({linear.at("name").get<std::string>(), number_or_nan(linear.at("weight_error"))});
+    r.resumed = in.value("resumed", false);
+    r.seconds = in.value("seconds", 0.0);
+    r.phases = phases_of(in.value("phases", json::object()));
+    r.wait_seconds = in.value("wait_seconds", 0.0);
+    r.device_bytes = in.value("peak_device_bytes", std::uint64_t{0});
+    r.host_bytes = in.value("peak_host_bytes", std::uint64_t{0});
+    return r;
+  } catch (const json::exception& error) {
+    throw FormatError("[report] a saved block report cannot be used: " + std::string(error.what()));
+  }
+}
+
+}  // namespace apiq
