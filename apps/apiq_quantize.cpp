@@ -181,7 +181,7 @@ void print_dry_run(const DryRunResult& result) {
 /// side file that cannot be written is no failure.
 void write_run_file(Program& program, const std::filesystem::path& output, const std::string& result) {
   try {
-    write_result(run_record_path(output).string(), result);
+    write_run_record(output, result);
   } catch (const IoError& error) {
     std::fprintf(stderr, "%s: warning: %s; the checkpoint is complete\n", program.name().c_str(), error.what());
   }

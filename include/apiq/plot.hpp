@@ -21,6 +21,9 @@ struct RunRecord {
 /// Where apiq-quantize leaves it: "model.h5" -> "model.h5.run.json".
 std::filesystem::path run_record_path(const std::filesystem::path& checkpoint);
 
+/// Writes it: `result` is to_json(RunInfo, QuantizeResult). Atomically; also clears away what a killed writer of it left. Throws IoError.
+void write_run_record(const std::filesystem::path& checkpoint, const std::string& result);
+
 /// Throws IoError, FormatError.
 RunRecord read_run_record(const std::filesystem::path& path);
 

@@ -51,6 +51,12 @@ RunRecord record_from(const json& in, const std::filesystem::path& path) {
 
 std::filesystem::path run_record_path(const std::filesystem::path& checkpoint) { return checkpoint.string() + ".run.json"; }
 
+void write_run_record(const std::filesystem::path& checkpoint, const std::string& result) {
+  const std::filesystem::path path = run_record_path(checkpoint);
+  remove_stale_temporaries(path);
+  write_file_atomically(path, result + "\n");
+}
+
 RunRecord read_run_record(const std::filesystem::path& path) {
   const json in = parse_json(read_file(path, kLimitBytes), path.string(), kLimitBytes);
   try {
