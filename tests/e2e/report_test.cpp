@@ -86,6 +86,17 @@ TEST(Report, ARunFileOfAnotherCheckpointIsNotUsed) {
   EXPECT_THAT(folder.names(), Not(Contains("c.svg")));
 }
 
+TEST(Report, ARunFileThatCannotBeWrittenIsAWarning) {
+  const Folder folder;
+  fs::create_directory(folder / "out.h5.run.json");  // a folder is in its place
+  const Outcome outcome = run("apiq-quantize", tiny_quantize(kModel, folder / "out.h5"));
+  EXPECT_EQ(outcome.status, 0);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("warning"), HasSubstr("out.h5.run.json"), HasSubstr("the checkpoint is complete")));
+  EXPECT_EQ(run("apiq-inspect", {(folder / "out.h5").string(), "--verify", "--quiet"}).status, 0);
+  EXPECT_EQ(folder.names().size(), 2u);
+  EXPECT_THAT(plot(folder / "out.h5", folder / "out.svg").err, HasSubstr("time and memory are left out"));
+}
+
 TEST(Report, WhatCannotBePlottedOrWritten) {
   const Folder folder;
   expect_failure(plot(kModel, folder / "x.svg", {"--quiet"}), 1, {kModel.string(), "model directory", "apiq-quantize"});
