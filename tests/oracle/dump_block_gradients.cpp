@@ -1,0 +1,130 @@
+// Writes one training step of ApiQ-bw's block, inputs and gradients, for block_gradients_test.py:
+//   dump_block_gradients MODEL_FOLDER OUTPUT_FOLDER
+// Every tensor is a file of little-endian f32; index.json has their names and shapes. Linears are in the middle of training: logits that clip,
+// LoRA that is not zero. The gradients are those that the method's own code computes.
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "calib/decoder_block.hpp"
+#include "cases/device_fixture.hpp"
+#include "io/model_directory.hpp"
+#include "model/linear.hpp"
+#include "ops/gemm.hpp"
+#include "ops/nn.hpp"
+#include "quant/trained_linear.hpp"
+
+namespace apiq {
+namespace {
+
+namespace fs = std::filesystem;
+using runtime::DeviceTensor;
+using runtime::TensorView;
+using testing::random_floats;
+using testing::shared_queue;
+using testing::upload;
+
+constexpr std::uint64_t kTokens = 24, kSequences = 2, kRows = kTokens * kSequences;
+constexpr std::uint32_t kBlock = 2, kRank = 8;
+constexpr ops::QuantSpec kSpec{2, 64, false, true};
+constexpr float kAlpha = 16;
+
+class Dump {
+ public:
+  explicit Dump(fs::path folder) : folder_(std::move(folder)) {}
+  void write(const std::string& name, const TensorView& view) {
+    const std::vector<float> values = runtime::read_floats(shared_queue(), view);
+    std::ofstream file(folder_ / (name + ".f32"), std::ios::binary);
+    file.write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(float)));
+    if (!file.flush()) throw std::runtime_error("cannot write " + name);
+    for (int i = 0; i < static_cast<int>(view.shape.rank()); ++i) index_["tensors"][name].push_back(view.shape[i]);
+  }
+  void finish() {
+    index_.update({{"block", kBlock}, {"tokens", kTokens}, {"bits", kSpec.bits}, {"group_size", kSpec.group_size}, {"scaling", kAlpha / kRank}});
+    std::ofstream(folder_ / "index.json") << index_.dump(1) << "\n";
+  }
+
+ private:
+  fs::path folder_;
+  nlohmann::json index_;
+};
+
+std::unique_ptr<quant::TrainedLinear> make_linear(const TensorView& weight, std::uint32_t l) {
+  quant::TrainOptions train;
+  train.weight_learning_rate = 1e-4f;  // latent weights, so that their gradient is computed, too
+  auto linear = std::make_unique<quant::TrainedLinear>(shared_queue(), weight, quant::LinearSetup{kSpec, kRank, kAlpha, l}, train, true);
+  const TensorView logits = linear->grid().logits();
+  shared_queue().write(logits, random_floats(logits.elements(), 10 + l, 0.5f, 4.0f).data());
+  linear->grid().update();
+  shared_queue().write(linear->lora().B(), random_floats(linear->lora().B().elements(), 20 + l, -0.05f, 0.05f).data());
+  return linear;
+}
+
+void dump(const fs::path& model_folder, const fs::path& out) {
+  auto& queue = shared_queue();
+  const ModelDirectory model = ModelDirectory::open(model_folder);
+  const ModelConfig& config = model.config();
+  const std::string prefix = "model.layers." + std::to_string(kBlock) + ".";
+  const auto tensor = [&](const std::string& name) {
+    const TensorInfo& info = *model.tensors().find(prefix + name);
+    return model::upload_f32(queue, info, model.tensors().bytes(info.name));
+  };
+  Dump files(out);
+  const model::RopeTables rope(queue, config, kTokens);
+  const DeviceTensor input_norm = tensor("input_layernorm.weight"), post_norm = tensor("post_attention_layernorm.weight");
+  calib::DecoderBlock block(queue, config, rope, kTokens, calib::Keep::all);
+  block.set_norms(input_norm, post_norm);
+  std::vector<DeviceTensor> weights;
+  std::vector<std::unique_ptr<quant::TrainedLinear>> linears;
+  for (std::uint32_t l = 0; l < model::kLinearCount; ++l) {
+    weights.push_back(tensor(std::string(kBlockLinears[l]) + ".weight"));
+    linears.push_back(make_linear(weights[l], l));
+    files.write(std::string(kBlockLinears[l]) + ".logits", linears[l]->grid().logits());
+    files.write(std::string(kBlockLinears[l]) + ".A", linears[l]->lora().A());
+    files.write(std::string(kBlockLinears[l]) + ".B", linears[l]->lora().B());
+  }
+  const Shape shape{kRows, config.hidden_size};
+  const DeviceTensor x = upload(random_floats(shape.elements(), 1), shape), target = upload(random_floats(shape.elements(), 2), shape);
+  const DeviceTensor y(queue.device(), DType::f32, shape, "output"), loss(queue.device(), DType::f32, {1}, "loss");
+  files.write("x", x);
+  files.write("target", target);
+  runtime::Workspace::Scope scope(queue.workspace());
+  block.forward(
+      x, [&](std::uint32_t l, const TensorView& in, const TensorView& to) { linears[l]->forward(in, to); }, y);
+  files.write("y", y);
+  ops::squared_error(queue, y, target, 2.0f / static_cast<float>(shape.elements()), y, loss);
+  files.write("squared_error", loss);
+  const quant::StepInfo info{1, 1.0, loss};
+  block.backward(y, [&](std::uint32_t l, const TensorView& in, const TensorView& dy, const TensorView& dx, bool accumulate) {
+    // As TrainedLinear::backward does it, but with dW = dY^T X in the open: backward_rows leaves the latent weights' gradient in its place.
+    if (dx.memory != nullptr) ops::matmul_nn(queue, dy, linears[l]->effective(), dx, 1.0f, accumulate ? 1.0f : 0.0f);
+    const DeviceTensor gradient(queue.device(), DType::f32, weights[l].shape(), "gradient");
+    ops::matmul_tn(queue, dy, in, gradient);
+    linears[l]->backward_rows(info, 0, gradient);
+    const std::string name = kBlockLinears[l];
+    files.write(name + ".d_weight", gradient);
+    files.write(name + ".d_logits", linears[l]->d_logits());
+    files.write(name + ".dA", linears[l]->lora().dA());
+    files.write(name + ".dB", linears[l]->lora().dB());
+  });
+  files.finish();
+}
+
+}  // namespace
+}  // namespace apiq
+
+int main(int argc, char** argv) {
+  if (argc != 3) {
+    std::fprintf(stderr, "usage: dump_block_gradients MODEL_FOLDER OUTPUT_FOLDER\n");
+    return 2;
+  }
+  try {
+    apiq::dump(argv[1], argv[2]);
+    return 0;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "dump_block_gradients: %s\n", error.what());
+    return 1;
+  }
+}
