@@ -12,6 +12,8 @@
 #include "calib/options.hpp"
 #include "io/checkpoint.hpp"
 #include "ops/gemm.hpp"
+#include "ops/nn.hpp"
+#include "ops/qmatmul.hpp"
 #include "quant/gram.hpp"
 #include "quant/low_rank.hpp"
 #include "quant/trained_linear.hpp"
@@ -21,8 +23,8 @@ namespace apiq::calib {
 namespace {
 
 constexpr std::uint64_t kFloat = sizeof(float);
-/// Losses, sums, argument-sized buffers; alignment of scratch memory.
-constexpr std::uint64_t kSmallDeviceBytes = 256 << 10;
+/// Losses, sums, argument-sized buffers; the same in scratch memory, and its alignment.
+constexpr std::uint64_t kSmallDeviceBytes = 192 << 10, kSmallScratchBytes = 64 << 10;
 /// What the process still allocates while it runs: kernel compilation, HDF5, texts and tokens.
 constexpr std::uint64_t kProcessGrowthBytes = std::uint64_t{48} << 20;
 
@@ -55,6 +57,9 @@ class Planner {
   std::uint64_t packed_bytes(const BlockSizes& sizes, std::uint32_t first, std::uint32_t end) const;
   std::uint64_t train_bytes(const LinearSize& size, bool keep) const;
   std::uint64_t pack_scratch(const LinearSize& size) const;
+  std::uint64_t start_bytes(const LinearSize& size) const;
+  std::uint64_t start_scratch(const LinearSize& size) const;
+  std::uint64_t forward_scratch(const LinearSize& size) const;
 
   // Each adds rows and raises scratch_.
   void add_block_wise(const BlockSizes& sizes);
@@ -109,31 +114,49 @@ std::uint64_t Planner::pack_scratch(const LinearSize& size) const {
   return size.weights() + 3 * size.out * (size.in / size.settings.group_size) + size.packed_bytes();
 }
 
+/// While LoRA gets its start: the moments of the inputs, then what is left of them beside the factorization.
+std::uint64_t Planner::start_bytes(const LinearSize& s) const {
+  if (!s.settings.quantize || s.settings.rank == 0 || in_.train.lora_init == LoraInit::kaiming) return 0;
+  const std::uint64_t whole = kFloat * s.in * s.in, found = quant::low_rank_device_bytes(s.out, s.in, s.settings.rank);
+  if (in_.train.lora_init == LoraInit::svd) return found;
+  return in_.train.lora_init == LoraInit::cloq ? whole + found : std::max(whole, kFloat * s.in + found);
+}
+
+/// The weight's error and the products with it.
+std::uint64_t Planner::start_scratch(const LinearSize& s) const {
+  if (start_bytes(s) == 0) return 0;
+  const std::uint64_t side = std::max(s.out, s.in);
+  return kFloat * s.weights() + ops::matmul_scratch_bytes(side, side, side);
+}
+
+/// A sample through the linear as it is, or through what is stored.
+std::uint64_t Planner::forward_scratch(const LinearSize& s) const {
+  return std::max(ops::matmul_scratch_bytes(tokens_, s.out, s.in), ops::qmatmul_scratch_bytes(tokens_, s.in, s.settings.rank));
+}
+
 void Planner::add_block_wise(const BlockSizes& sizes) {
   const std::uint64_t rows = tokens_ * in_.options.batch_size, hidden = config_.hidden_size;
-  const bool lora_start = in_.train.lora_init == LoraInit::cloq || in_.train.lora_init == LoraInit::svd_saliency;
-  std::uint64_t dense = 0, left_dense = 0, train = 0, linear_scratch = 0, start_scratch = 0, widest = 0;
+  std::uint64_t dense = 0, left_dense = 0, train = 0, start = 0;
+  std::uint64_t inner_scratch = ops::attention_bwd_scratch_bytes(in_.compute_units, tokens_, config_.num_key_value_heads, config_.head_dim);
   for (const LinearSize& s : sizes) {
     dense += kFloat * s.weights();
     if (!s.settings.quantize) left_dense += kFloat * s.weights();
     train += train_bytes(s, choice_.keep_effective_weights);
-    const std::uint64_t products = std::max(ops::matmul_scratch_bytes(rows, std::max(s.out, s.in), s.in),
-                                            ops::matmul_scratch_bytes(std::max(s.out, s.in), std::max(s.in, rows), rows));
-    linear_scratch = std::max(linear_scratch, quant::TrainedLinear::scratch_bytes(s.out, s.in, choice_.keep_effective_weights) + products);
-    if (s.settings.quantize && s.settings.rank != 0)
-      start_scratch = std::max(start_scratch, kFloat * s.weights() + quant::low_rank_device_bytes(s.out, s.in, s.settings.rank));
-    widest = std::max(widest, s.in);
+    start = std::max(start, start_bytes(s));
+    const std::uint64_t side = std::max(s.out, s.in);
+    const std::uint64_t products = std::max(ops::matmul_scratch_bytes(rows, side, s.in), ops::matmul_scratch_bytes(side, std::max(s.in, rows), rows));
+    inner_scratch =
+        std::max({inner_scratch, forward_scratch(s), quant::TrainedLinear::scratch_bytes(s.out, s.in, choice_.keep_effective_weights) + products});
+    scratch(start_scratch(s));
     scratch(pack_scratch(s));
     scratch(kFloat * s.weights() + ops::matmul_scratch_bytes(s.out, s.in, std::max<std::uint64_t>(s.settings.rank, 1)));  // weight error
   }
-  const std::uint64_t block = DecoderBlock::scratch_bytes(config_, rows, choice_.keep);
   const std::uint64_t batch = (in_.options.batch_size > 1 ? 3 : 1) * kFloat * rows * hidden;
-  scratch(batch + block + linear_scratch);
-  if (in_.train.lora_init != LoraInit::kaiming) scratch(start_scratch);
-  const std::uint64_t moments = lora_start ? kFloat * widest * widest : 0;
+  scratch(batch + DecoderBlock::scratch_bytes(config_, rows, choice_.keep) + inner_scratch);
   const std::uint64_t targets = in_.options.aug_loss ? store(hidden, choice_.inner) : 0;
   row("targets", dense + targets);
-  row("train", dense + train + targets + moments);
+  row("start", dense + train + targets + start);
+  row("train", dense + train + targets);
   row("advance", std::max(dense, left_dense + packed_bytes(sizes, 0, model::kLinearCount)) + packed_bytes(sizes, 0, model::kLinearCount));
 }
 
@@ -143,31 +166,31 @@ void Planner::add_stage(const BlockSizes& sizes, std::uint32_t stage) {
   const std::uint64_t features[] = {config_.hidden_size, config_.q_features(), config_.hidden_size, config_.intermediate_size, 0};
   std::uint64_t dense = 0;
   for (std::uint32_t l = first; l < end; ++l) dense += kFloat * sizes[l].weights();
-  const std::uint64_t inputs = tokens_ ? 2 * store(features[stage], choice_.inner) : 0;
+  const std::uint64_t inputs = tokens_ ? store(features[stage], choice_.inner) : 0;  // of each stream
   for (std::uint32_t l = first; l < end; ++l) {
     const LinearSize& s = sizes[l];
-    const std::uint64_t packed_before = packed_bytes(sizes, first, l);
-    std::uint64_t state = train_bytes(s, true), work = 0;
+    std::uint64_t state = dense + packed_bytes(sizes, first, l) + 2 * inputs + train_bytes(s, true);
     if (in_.traits.needs_inputs) {
       state += store(s.out, choice_.inner);
-      if (in_.options.gram) state += quant::GramObjective::device_bytes(s.out, s.in), work += quant::GramObjective::scratch_bytes(s.out, s.in);
-      work += kFloat * rows * (s.out + (in_.options.batch_size > 1 ? s.out + s.in : 0)) + quant::TrainedLinear::scratch_bytes(s.out, s.in, true) +
-              std::max(ops::matmul_scratch_bytes(rows, s.out, s.in), ops::matmul_scratch_bytes(s.out, s.in, std::max(rows, s.in)));
-      if (in_.train.lora_init == LoraInit::cloq || in_.train.lora_init == LoraInit::svd_saliency) state += kFloat * s.in * s.in;
-      if (in_.train.lora_init != LoraInit::kaiming && s.settings.rank != 0)
-        scratch(kFloat * s.weights() + quant::low_rank_device_bytes(s.out, s.in, s.settings.rank));
+      std::uint64_t work =
+          kFloat * rows * (s.out + (in_.options.batch_size > 1 ? s.out + s.in : 0)) + quant::TrainedLinear::scratch_bytes(s.out, s.in, true) +
+          std::max(ops::matmul_scratch_bytes(rows, s.out, s.in), ops::matmul_scratch_bytes(std::max(s.out, s.in), s.in, std::max(rows, s.in)));
+      if (in_.options.gram) work += quant::GramObjective::scratch_bytes(s.out, s.in);
+      scratch(work);
+      scratch(start_scratch(s));
+      row("start", state + start_bytes(s));
     }
-    scratch(work);
     scratch(pack_scratch(s));
     scratch(kFloat * s.weights() + ops::matmul_scratch_bytes(s.out, s.in, std::max<std::uint64_t>(s.settings.rank, 1)));
-    row("train", dense + packed_before + inputs + state);
+    row("train", state + (in_.options.gram ? quant::GramObjective::device_bytes(s.out, s.in) : 0));
   }
   if (!tokens_) return;
+  // One stream after the other: the second one's old inputs are there with both streams' new ones.
   const std::uint64_t next = features[stage + 1] != 0 ? store(features[stage + 1], choice_.inner) : 0;
-  row("advance", dense + packed_bytes(sizes, first, end) + inputs + next);
-  std::uint64_t widths = 0, widest = 0;
-  for (std::uint32_t l = first; l < end; ++l) widths += sizes[l].out, widest = std::max(widest, sizes[l].weights());
-  scratch(kFloat * tokens_ * widths + ops::matmul_scratch_bytes(tokens_, widest / sizes[first].in, sizes[first].in));
+  row("advance", dense + packed_bytes(sizes, first, end) + std::max(2 * inputs + next, inputs + 2 * next));
+  std::uint64_t widths = 0, product = 0;
+  for (std::uint32_t l = first; l < end; ++l) widths += sizes[l].out, product = std::max(product, forward_scratch(sizes[l]));
+  scratch(kFloat * tokens_ * widths + product);
 }
 
 void Planner::add_linear_wise(const BlockSizes& sizes) {
@@ -179,6 +202,7 @@ MemoryPlan Planner::plan() {
     if (in_.traits.scope == quant::Scope::block) add_block_wise(sizes);
     else add_linear_wise(sizes);
   }
+  scratch_ += kSmallScratchBytes;
   const std::uint64_t rope = 2 * kFloat * tokens_ * (config_.head_dim / 2), norms = 2 * kFloat * config_.hidden_size;
   std::uint64_t always = LayerStream::device_bytes(config_, in_.model.tensors(), choice_.prefetch) + rope + norms + kSmallDeviceBytes + scratch_;
   std::uint64_t host = in_.process_bytes + kProcessGrowthBytes + LayerStream::host_bytes(kUploadRingBytes);

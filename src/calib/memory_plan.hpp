@@ -49,6 +49,7 @@ struct PlanInput {
   std::uint64_t device_budget = 0, host_budget = 0;  // host 0: no limit
   std::uint64_t process_bytes = 0;                   // resident size before the run: libraries, driver, compiled kernels
   bool shares_host_memory = false;
+  std::uint32_t compute_units = 1;
 };
 
 constexpr std::string_view name_of(Placement placement) {

@@ -110,7 +110,8 @@ calib::MemoryPlan Run::make_plan() const {
                            .device_budget = device_.budget_bytes(),
                            .host_budget = options_.host_memory_bytes,
                            .process_bytes = current_host_bytes(),
-                           .shares_host_memory = device_.info().shares_host_memory});
+                           .shares_host_memory = device_.info().shares_host_memory,
+                           .compute_units = device_.info().compute_units});
 }
 
 void Run::check_weights() const {

@@ -89,13 +89,17 @@ void shrink_to_local_memory(Macros& tuned, int head_dim, std::uint64_t limit) {
 }
 
 /// Enough chunks of row tiles to fill the device with work-groups, while their sums fit into the scratch memory.
-std::uint32_t choose_chunks(Queue& queue, const AttentionBwdArgs& args, std::uint64_t tiles, std::uint64_t kv_elements) {
-  const std::uint64_t groups = kGroupsPerUnit * queue.device().info().compute_units;
-  const std::uint64_t wanted = (groups + args.kv_heads - 1) / args.kv_heads, room = kScratchBytes / (2 * sizeof(float) * kv_elements);
-  return static_cast<std::uint32_t>(std::max<std::uint64_t>(1, std::min({wanted, tiles, room})));
+std::uint64_t most_chunks(std::uint64_t compute_units, std::uint64_t kv_heads, std::uint64_t kv_elements) {
+  const std::uint64_t wanted = (kGroupsPerUnit * compute_units + kv_heads - 1) / kv_heads, room = kScratchBytes / (2 * sizeof(float) * kv_elements);
+  return std::max<std::uint64_t>(1, std::min(wanted, room));
 }
 
 }  // namespace
+
+std::uint64_t attention_bwd_scratch_bytes(std::uint64_t compute_units, std::uint64_t tokens, std::uint64_t kv_heads, std::uint64_t head_dim) {
+  const std::uint64_t elements = tokens * kv_heads * head_dim, chunks = elements == 0 ? 1 : most_chunks(compute_units, kv_heads, elements);
+  return chunks == 1 ? 0 : 2 * sizeof(float) * chunks * elements;
+}
 
 void attention_bwd(Queue& queue, const TensorView& q, const TensorView& k, const TensorView& v, const TensorView& out, const TensorView& lse,
                    const TensorView& d_out, const TensorView& d_q, const TensorView& d_k, const TensorView& d_v) {
@@ -113,7 +117,7 @@ void attention_bwd(Queue& queue, const TensorView& q, const TensorView& k, const
   const std::uint64_t tiles = (std::uint64_t{args.num_tokens} * (args.heads / args.kv_heads) + tile_rows - 1) / tile_rows;
   if (tiles == 0) return;
 
-  args.chunks = choose_chunks(queue, args, tiles, k.elements());
+  args.chunks = static_cast<std::uint32_t>(std::min(tiles, most_chunks(queue.device().info().compute_units, args.kv_heads, k.elements())));
   const runtime::Range range{{args.chunks * group, args.kv_heads, 1}, {group, 1, 1}};
   if (args.chunks == 1 && !half) {
     queue.launch("attention_bwd", "attention_bwd", macros, range, {Arg::value(args), q, k, v, out, lse, d_out, d_q, d_k, d_v});

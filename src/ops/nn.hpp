@@ -38,6 +38,9 @@ void attention_fwd(Queue& queue, const TensorView& q, const TensorView& k, const
 void attention_bwd(Queue& queue, const TensorView& q, const TensorView& k, const TensorView& v, const TensorView& out, const TensorView& lse,
                    const TensorView& d_out, const TensorView& d_q, const TensorView& d_k, const TensorView& d_v);
 
+/// Workspace bytes that attention_bwd of f32 tensors may take on a device with so many compute units, at most.
+std::uint64_t attention_bwd_scratch_bytes(std::uint64_t compute_units, std::uint64_t tokens, std::uint64_t kv_heads, std::uint64_t head_dim);
+
 /// z = silu(gate) * up.   All [n].  z may alias either.
 void swiglu_fwd(Queue& queue, const TensorView& gate, const TensorView& up, const TensorView& z);
 /// d_gate, d_up from dz; may alias gate, up.

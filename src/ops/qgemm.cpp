@@ -32,6 +32,11 @@ std::uint64_t choose_block(std::uint64_t num_tokens, std::uint64_t largest) {
 
 }  // namespace
 
+std::uint64_t qmatmul_scratch_bytes(std::uint64_t num_tokens, std::uint64_t in_features, std::uint64_t rank) {
+  constexpr std::uint64_t kLargestBlock = 64;  // of tokens: above what any preset has
+  return sizeof(float) * round_up(num_tokens, kLargestBlock) * (round_up(in_features, std::uint64_t{kChunk}) + rank);
+}
+
 void qgemm(Queue& queue, const PackedWeightView& w, const LoraView& lora, const TensorView& x, const TensorView& y) {
   const Macros tuned = queue.tuned("qgemm");
   const std::uint64_t block = choose_block(x.shape[0], static_cast<std::uint64_t>(value_of(tuned, "MAX_TOKENS")));

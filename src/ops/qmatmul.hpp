@@ -31,6 +31,9 @@ struct LoraView {
 /// Throws ShapeError, Unsupported (past 2^32 elements), DeviceError.
 void qmatmul(Queue& queue, const PackedWeightView& w, const LoraView& lora, const TensorView& x, const TensorView& y);
 
+/// Workspace bytes that qmatmul of several rows may take, at most.
+std::uint64_t qmatmul_scratch_bytes(std::uint64_t num_tokens, std::uint64_t in_features, std::uint64_t rank);
+
 /// out = dequant(w), f32 or f16 [out_features, in_features]. For checks and export; nothing on the way of the data uses it.
 void dequantize(Queue& queue, const PackedWeightView& w, const TensorView& out);
 

@@ -197,6 +197,16 @@ void check(const TensorView& error, const TensorView& moments, std::uint32_t ran
   if (!(scaling > 0.0f)) throw InvalidArgument("[low_rank_correction] scaling: expected a positive number, got " + std::to_string(scaling));
 }
 
+struct BasisSize {
+  std::uint64_t width = 0, blocks = 0;
+};
+
+/// The whole space if the blocks would span it anyway.
+BasisSize basis_size(std::uint64_t out, std::uint64_t rank) {
+  const std::uint64_t narrow = rank + kOversample, most = blocks_of(narrow);
+  return out <= narrow * most ? BasisSize{out, 1} : BasisSize{narrow, most};
+}
+
 double squared_norm(Queue& queue, const TensorView& x) {
   const DeviceTensor sum(queue.device(), DType::f32, {1}, "squared norm");
   ops::dot(queue, x, x, sum);
@@ -213,9 +223,7 @@ LowRank low_rank_correction(Queue& queue, const TensorView& error, const TensorV
   const double norm = rank == 0 ? 0.0 : squared_norm(queue, error);
   if (norm == 0) return {std::vector<float>(rank * in, 0.0f), std::vector<float>(out * rank, 0.0f)};
 
-  const std::uint64_t narrow = rank + kOversample, most = blocks_of(narrow);
-  const bool whole = out <= narrow * most;
-  const std::uint64_t width = whole ? out : narrow, blocks = whole ? 1 : most;
+  const auto [width, blocks] = basis_size(out, rank);
   ErrorMoments operation(queue, error, moments, norm, width);
   Basis basis(queue, out, width, blocks);
   fill(queue, operation, basis, blocks, seed);
@@ -234,9 +242,12 @@ LowRank low_rank_correction(Queue& queue, const TensorView& error, const TensorV
 }
 
 std::uint64_t low_rank_device_bytes(std::uint64_t out_features, std::uint64_t in_features, std::uint32_t rank) {
-  const std::uint64_t width = std::min(out_features, rank + kOversample), basis = width * blocks_of(width), vectors = rank;
-  // Basis and its images, products with E and H, the Gram matrix, and the pair at the end.
-  return sizeof(float) * (2 * basis * out_features + 2 * width * in_features + basis * basis + vectors * (basis + out_features + in_features));
+  const BasisSize size = basis_size(out_features, rank);
+  const std::uint64_t basis = size.width * size.blocks;
+  // Basis and its images, products with E and H; then what makes the last block orthonormal, or the Gram matrix and the pair.
+  const std::uint64_t always = 2 * basis * out_features + 2 * size.width * in_features;
+  const std::uint64_t last_block = size.width * std::max(size.blocks - 1, std::uint64_t{1}) * size.width + size.width * out_features;
+  return sizeof(float) * (always + std::max(last_block, basis * basis + rank * (basis + out_features + in_features)));
 }
 
 }  // namespace apiq::quant
