@@ -43,7 +43,7 @@ struct QuantizeOptions {
   std::uint32_t sequence_length = 0;               // the smaller of 2048 and what the model takes
   std::optional<std::uint32_t> epochs;             // the recipe's; 0 = only the start values
   std::uint32_t batch_size = 1;
-  std::string recipe = "paper";  // a name of list_recipes(): defaults of what is left open here
+  std::string recipe = "best";  // a name of list_recipes(): defaults of what is left open here
   std::optional<float> lora_learning_rate, clip_learning_rate, lora_weight_decay, clip_weight_decay;  // the recipe's
   std::optional<RangeInit> range_init;                                                                // the recipe's
   std::optional<LoraInit> lora_init;                                                                  // the recipe's

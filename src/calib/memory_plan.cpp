@@ -26,7 +26,7 @@ constexpr std::uint64_t kFloat = sizeof(float);
 /// Losses, sums, argument-sized buffers; the same in scratch memory, and its alignment.
 constexpr std::uint64_t kSmallDeviceBytes = 192 << 10, kSmallScratchBytes = 64 << 10;
 /// What the process still allocates while it runs: kernel compilation, HDF5, texts and tokens.
-constexpr std::uint64_t kProcessGrowthBytes = std::uint64_t{48} << 20;
+constexpr std::uint64_t kProcessGrowthBytes = std::uint64_t{24} << 20;
 
 struct LinearSize {
   std::uint64_t out = 0, in = 0;

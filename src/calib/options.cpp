@@ -94,7 +94,8 @@ QuantizeOptions resolve_options(QuantizeOptions options, const quant::MethodTrai
   options.clip_learning_rate = options.clip_learning_rate.value_or(recipe.train.clip_learning_rate);
   options.lora_weight_decay = options.lora_weight_decay.value_or(recipe.train.lora_weight_decay);
   options.clip_weight_decay = options.clip_weight_decay.value_or(recipe.train.clip_weight_decay);
-  options.weight_learning_rate = options.weight_learning_rate.value_or(recipe.train.weight_learning_rate);
+  options.weight_learning_rate =
+      options.weight_learning_rate.value_or(*options.epochs > 1 ? recipe.repeated_weight_learning_rate : recipe.train.weight_learning_rate);
   options.schedule = options.schedule.value_or(recipe.train.schedule);
   options.range_init = options.range_init.value_or(recipe.train.range_init);
   options.lora_init = options.lora_init.value_or(recipe.train.lora_init);

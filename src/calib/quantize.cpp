@@ -87,6 +87,7 @@ class Run {
   quant::TrainOptions train_;
   calib::CalibrationSet set_;
   calib::MemoryPlan plan_;
+  json provenance_;  // hashing a large model takes a while: once
 };
 
 Run::Run(Device& device, const QuantizeOptions& asked, const Callbacks& callbacks)
@@ -123,6 +124,7 @@ void Run::check_weights() const {
 
 calib::RunContext Run::context(Trace* trace) {
   runtime::Queue& queue = device_.impl().queue();
+  if (options_.host_memory_bytes != 0) device_.impl().host_budget().set_limit(options_.host_memory_bytes);
   queue.workspace().reserve(plan_.scratch_bytes);
   return {queue, model_, *method_, options_, train_, set_, plan_, callbacks_, trace};
 }
@@ -150,7 +152,7 @@ void Run::check_files() const {
 }
 
 void Run::write_checkpoint(const calib::Journal& journal, const std::vector<BlockReport>& blocks, QuantizeResult& result) const {
-  json provenance = provenance_of(options_, model_, device_.info());
+  json provenance = provenance_;
   provenance["command"] = options_.command;
   CheckpointWriter writer(options_.output,
                           {options_.method, canonical(calib::options_json(options_, traits_)), canonical(provenance), model_.side_files()});
@@ -187,7 +189,8 @@ QuantizeResult Run::quantize() {
   check_weights();
   set_ = load_calibration(options_, model_);
   throw_if_stopped(callbacks_);
-  json identity = provenance_of(options_, model_, device_.info());
+  provenance_ = provenance_of(options_, model_, device_.info());
+  json identity = provenance_;
   identity["options"] = calib::options_json(options_, traits_);
   calib::Journal journal = calib::Journal::open(options_.work_dir, identity, options_.restart);
   remove_stale_temporaries(options_.output);

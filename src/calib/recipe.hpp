@@ -12,6 +12,7 @@ struct Recipe {
   std::string_view name, summary;
   std::uint32_t samples = 0;
   quant::TrainOptions train;
+  float repeated_weight_learning_rate = 0;  // of latent weights, where windows are seen more than once
 };
 
 /// The recipe of this name for a method. Throws InvalidArgument naming what there is.

@@ -20,12 +20,10 @@ DeviceTensor upload_tensor(Queue& queue, const TensorInfo& info, std::span<const
   return tensor;
 }
 
-namespace {
-
-/// A tensor of the source as `dtype`, which is its own or f32.
-DeviceTensor upload_chunks(Queue& queue, const TensorSource& source, std::string_view name, DType dtype) {
+DeviceTensor upload_tensor(Queue& queue, const TensorSource& source, std::string_view name) {
   const TensorInfo* info = source.find(name);
   if (info == nullptr) throw FormatError("[model] tensor '" + std::string(name) + "' is not in the model");
+  const DType dtype = info->dtype == DType::f16 ? DType::f16 : DType::f32;
   DeviceTensor tensor(queue.device(), dtype, info->shape, name);
   for_each_chunk(source, name, kStreamChunkBytes, [&](std::uint64_t offset, std::span<const std::byte> chunk) {
     const std::uint64_t first = offset / size_of(info->dtype), count = chunk.size() / size_of(info->dtype);
@@ -34,15 +32,6 @@ DeviceTensor upload_chunks(Queue& queue, const TensorSource& source, std::string
     else queue.write(part, to_f32(info->dtype, chunk, name).data());
   });
   return tensor;
-}
-
-}  // namespace
-
-DeviceTensor upload_f32(Queue& queue, const TensorSource& source, std::string_view name) { return upload_chunks(queue, source, name, DType::f32); }
-
-DeviceTensor upload_tensor(Queue& queue, const TensorSource& source, std::string_view name) {
-  const TensorInfo* info = source.find(name);
-  return upload_chunks(queue, source, name, info != nullptr && info->dtype == DType::f16 ? DType::f16 : DType::f32);
 }
 
 Linear Linear::dense(Queue& queue, const TensorSource& source, std::string_view name) {

@@ -48,8 +48,7 @@ DeviceTensor upload_tensor(Queue& queue, const TensorInfo& info, std::span<const
 /// Always f32: norms, and weights about to be quantized.
 DeviceTensor upload_f32(Queue& queue, const TensorInfo& info, std::span<const std::byte> bytes);
 
-/// The same tensors read from their source a few MiB at a time: host memory does not grow with the tensor. Throw as TensorSource::read.
+/// The same read from its source a few MiB at a time: host memory does not grow with the tensor. Throws as TensorSource::read.
 DeviceTensor upload_tensor(Queue& queue, const TensorSource& source, std::string_view name);
-DeviceTensor upload_f32(Queue& queue, const TensorSource& source, std::string_view name);
 
 }  // namespace apiq::model

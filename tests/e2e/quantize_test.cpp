@@ -88,7 +88,7 @@ TEST(Quantize, SmallAndLargeDeviceMemoryGiveTheSamePayload) {
   for (const char* budget : {"12MiB", "2GiB"}) {
     const auto base = with(with(tiny_quantize(kModel, folder / budget), "--samples", "8"), "--sequence-length", "64");
     std::vector<std::string> arguments = base;
-    arguments.insert(arguments.end(), {"--device-memory", budget, "--json", "-"});
+    arguments.insert(arguments.end(), {"--recipe", "paper", "--device-memory", budget, "--json", "-"});
     peak[budget] = json_of(run("apiq-quantize", arguments))["peak_device_bytes"];
   }
   EXPECT_LE(peak["12MiB"], std::uint64_t{12} << 20);

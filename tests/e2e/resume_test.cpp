@@ -150,7 +150,7 @@ TEST_F(Resume, ChangedCalibrationTextIsRefused) {
 }
 
 TEST_F(Resume, OptionsThatDoNotChangeTheResultMayChange) {
-  const Outcome outcome = go_on({"--device-memory", "16MiB"});
+  const Outcome outcome = go_on({"--device-memory", "24MiB"});
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_THAT(outcome.err, HasSubstr("continuing: "));
 }

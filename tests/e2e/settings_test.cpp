@@ -99,7 +99,8 @@ TEST(DryRun, PredictsMemoryAndOutputOfTheRealRun) {
 TEST(Trace, IsValidJsonWithAllLanes) {
   const Folder folder;
   const auto arguments =
-      with(tiny_quantize(kModel, folder / "out.h5", {"--trace", (folder / "trace.json").string(), "--device-memory", "12MiB"}), "--samples", "8");
+      with(tiny_quantize(kModel, folder / "out.h5", {"--recipe", "paper", "--trace", (folder / "trace.json").string(), "--device-memory", "12MiB"}),
+           "--samples", "8");
   const Outcome outcome = run("apiq-quantize", arguments);
   ASSERT_EQ(outcome.status, 0) << outcome.err;
   const auto trace = nlohmann::json::parse(read_bytes(folder / "trace.json"));
