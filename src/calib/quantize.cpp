@@ -9,7 +9,6 @@
 #include "apiq/error.hpp"
 #include "apiq/result.hpp"
 #include "apiq/version.hpp"
-#include "calib/block_report.hpp"
 #include "calib/disk_space.hpp"
 #include "calib/estimate.hpp"
 #include "calib/options.hpp"
@@ -17,6 +16,7 @@
 #include "calib/stop.hpp"
 #include "io/checkpoint.hpp"
 #include "io/part_file.hpp"
+#include "report/block_json.hpp"
 #include "tokenizer/token_file.hpp"
 #include "util/atomic_file.hpp"
 #include "util/sha256.hpp"
@@ -169,7 +169,7 @@ void Run::write_checkpoint(const calib::Journal& journal, const std::vector<Bloc
   for (const TensorInfo& info : expected_tensors(model_.config()))
     if (!calib::is_quantized(options_, info)) writer.add_tensor(*model_.tensors().find(info.name), model_.tensors());
   json reports = json::array();
-  for (const BlockReport& block : blocks) reports.push_back(calib::block_report_json(block));
+  for (const BlockReport& block : blocks) reports.push_back(block_to_json(block));
   writer.add_report(json{{"blocks", reports}, {"skipped_steps", result.skipped_steps}}.dump());
   writer.finish();
   result.bits_per_weight = 8.0 * static_cast<double>(packed_bytes) / static_cast<double>(weights);

@@ -8,11 +8,11 @@
 #include <set>
 
 #include "apiq/result.hpp"
-#include "calib/block_report.hpp"
 #include "calib/block_solver.hpp"
 #include "calib/layer_stream.hpp"
 #include "calib/stop.hpp"
 #include "io/part_file.hpp"
+#include "report/block_json.hpp"
 
 namespace apiq::calib {
 
@@ -20,6 +20,28 @@ namespace {
 
 double seconds_since(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+/// "block 3/6  loss 1.2e-02 -> 9.1e-03  relative output error 4.0e-02  3.1 s": of what was measured.
+std::string block_line(const BlockReport& block, std::uint32_t num_blocks) {
+  char part[64];
+  std::string line = "block " + std::to_string(block.index + 1) + "/" + std::to_string(num_blocks);
+  const auto append = [&](const char* format, auto... values) {
+    std::snprintf(part, sizeof part, format, values...);
+    line += part;
+  };
+  if (std::isfinite(block.loss_last)) append("  loss %.4e -> %.4e", block.loss_first, block.loss_last);
+  if (std::isfinite(block.relative_error)) append("  relative output error %.4e", block.relative_error);
+  append("  %.1f s", block.seconds);
+  if (block.resumed) line += "  (solved before)";
+  return line;
+}
+
+/// Of a block that an earlier run finished.
+BlockReport earlier_report(const JournalEntry& entry) {
+  BlockReport report = block_from_json(entry.report);
+  report.resumed = true;
+  return report;
 }
 
 /// Writes finished blocks in the background, one at a time: part file, then (when both streams are on disk too) the journal entry.
@@ -49,7 +71,7 @@ void BlockSaver::save(SolvedBlock block, SavedStream full, SavedStream quantized
   wait_seconds_ += seconds_since(begin);
   pending_ = std::async(std::launch::async, [this, block = std::move(block), full, quantized]() mutable {
     const std::uint32_t index = block.report.index;
-    const nlohmann::json report = block_report_json(block.report);
+    const nlohmann::json report = block_to_json(block.report);
     const std::filesystem::path path = journal_.part_path(index);
     JournalEntry entry{.block = index, .part = {path.filename().string(), {}}, .activations = {}, .report = report};
     const Trace::Scope span(run_.trace, Trace::Lane::disk_write, "part " + std::to_string(index));
@@ -128,7 +150,7 @@ void Schedule::start_streams(std::uint32_t first) {
 std::vector<BlockReport> Schedule::run() {
   const std::uint32_t first = first_block();
   std::vector<BlockReport> reports;
-  for (std::uint32_t i = 0; i < first; ++i) reports.push_back(parse_block_report(journal_.finished().at(i).report));
+  for (std::uint32_t i = 0; i < first; ++i) reports.push_back(earlier_report(journal_.finished().at(i)));
   if (first != 0 && run_.callbacks.message)
     run_.callbacks.message("continuing: " + std::to_string(first) + " of " + std::to_string(num_blocks_) + " blocks are in " +
                            journal_.folder().string());
@@ -165,7 +187,7 @@ BlockReport Schedule::run_block(std::uint32_t index) {
   WorkingBlock weights(run_, index, layers_.open(index));
   if (streams_) streams_.block->set_norms(weights.input_norm(), weights.post_attention_norm());
   SolvedBlock solved = solver_->solve(weights, streams_, save_paths(index), clock);
-  BlockReport& report = solved.report;
+  BlockReport report = std::move(solved.report);
   report.index = index;
   report.loss_first = report.losses.empty() ? NAN : report.losses.front();
   report.loss_last = report.losses.empty() ? NAN : report.losses.back();
@@ -173,12 +195,11 @@ BlockReport Schedule::run_block(std::uint32_t index) {
   report.seconds = seconds_since(begin);
   report.device_bytes = run_.queue.device().budget().peak_bytes();
   report.host_bytes = peak_host_bytes();
-  const BlockReport copy = report;
+  solved.report = report;
   const bool saved = !save_paths(index).full.empty();
   saver_.save(std::move(solved), saved ? streams_.full->saved() : SavedStream{}, saved ? streams_.quantized->saved() : SavedStream{});
-  BlockReport out = copy;
-  out.wait_seconds = waited() - waited_before;
-  return out;
+  report.wait_seconds = waited() - waited_before;
+  return report;
 }
 
 /// A block whose part is there while an earlier one's, or the streams after it, were lost: only the streams pass it.
@@ -186,7 +207,7 @@ BlockReport Schedule::replay_block(std::uint32_t index) {
   saver_.finish();  // HDF5 is for one thread at a time
   const auto begin = std::chrono::steady_clock::now();
   const JournalEntry& entry = journal_.finished().at(index);
-  BlockReport report = parse_block_report(entry.report);
+  BlockReport report = earlier_report(entry);
   if (streams_) {
     WorkingBlock weights(run_, index, layers_.open(index));
     streams_.block->set_norms(weights.input_norm(), weights.post_attention_norm());

@@ -15,14 +15,11 @@ namespace apiq::calib {
 /// Called with each sample's new residuals, f32 [tokens, hidden], before the next sample is touched.
 using SampleSeen = std::function<void(std::uint32_t sample, const TensorView& residuals)>;
 
-/// A store on the device if that leaves reserve_bytes of the budget free, else in host memory.
-ActivationStore make_store(Queue& queue, const ActivationLayout& layout, std::uint64_t reserve_bytes, std::string_view what);
-
 class Stream {
  public:
   using Linears = quant::BlockFunction::Forward;
 
-  /// name: "fp" or "q", part of file names in the work directory.
+  /// name: "full" or "quantized", for messages about memory.
   Stream(const RunContext& run, const model::RopeTables& rope, std::string name);
 
   /// Residuals are the embeddings of the samples.

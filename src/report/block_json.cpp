@@ -12,6 +12,7 @@ using nlohmann::json;
 
 namespace {
 
+json number_or_null(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
 double number_or_nan(const json& value) { return value.is_number() ? value.get<double>() : NAN; }
 
 /// Sorted keys lost the order of the phases; this is the order in which a block passes them.
@@ -26,6 +27,15 @@ std::vector<std::pair<std::string, double>> phases_of(const json& phases) {
 }
 
 }  // namespace
+
+json block_to_json(const BlockReport& r) {
+  json losses = json::array(), linears = json::array();
+  for (const double loss : r.losses) losses.push_back(number_or_null(loss));
+  for (const auto& linear : r.linears) linears.push_back({{"name", linear.name}, {"weight_error", number_or_null(linear.weight_error)}});
+  return {{"index", r.index},  {"loss_first", number_or_null(r.loss_first)},         {"loss_last", number_or_null(r.loss_last)},
+          {"losses", losses},  {"relative_error", number_or_null(r.relative_error)}, {"skipped_steps", r.skipped_steps},
+          {"linears", linears}};
+}
 
 BlockReport block_from_json(const json& in) {
   try {

@@ -1,6 +1,7 @@
 // Results as JSON. Keys are those of the command-line contract; numbers that are not finite become null.
 #include "apiq/option_names.hpp"
 #include "apiq/result.hpp"
+#include "report/block_json.hpp"
 #include "report/common_json.hpp"
 
 namespace apiq {
@@ -50,10 +51,6 @@ Json device_json(const DeviceInfo& d) {
           {"sub_groups", d.has_sub_groups}};
 }
 
-}  // namespace
-
-namespace {
-
 void add_options(Json& out, const QuantizeOptions& q) {
   out["model"] = q.model.string();
   out["method"] = q.method;
@@ -86,22 +83,15 @@ void add_options(Json& out, const QuantizeOptions& q) {
 }
 
 Json block_json(const BlockReport& b) {
-  Json linears = Json::array(), phases = Json::object();
-  for (const LinearReport& linear : b.linears) linears.push_back({{"name", linear.name}, {"weight_error", linear.weight_error}});
+  Json out = block_to_json(b), phases = Json::object();
   for (const auto& [name, seconds] : b.phases) phases[name] = seconds;
-  return {{"index", b.index},
-          {"loss_first", b.loss_first},
-          {"loss_last", b.loss_last},
-          {"losses", b.losses},
-          {"relative_error", b.relative_error},
-          {"skipped_steps", b.skipped_steps},
-          {"linears", linears},
-          {"resumed", b.resumed},
-          {"seconds", b.seconds},
-          {"phases", phases},
-          {"wait_seconds", b.wait_seconds},
-          {"peak_device_bytes", b.device_bytes},
-          {"peak_host_bytes", b.host_bytes}};
+  out["resumed"] = b.resumed;
+  out["seconds"] = b.seconds;
+  out["phases"] = phases;
+  out["wait_seconds"] = b.wait_seconds;
+  out["peak_device_bytes"] = b.device_bytes;
+  out["peak_host_bytes"] = b.host_bytes;
+  return out;
 }
 
 }  // namespace
