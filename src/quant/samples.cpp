@@ -22,11 +22,9 @@ namespace {
 
 DeviceTensor diagonal(Queue& queue, const TensorView& moments) {
   const std::uint64_t n = moments.shape[0];
-  std::vector<float> row(n), values(n);
-  for (std::uint64_t i = 0; i < n; ++i) {
-    queue.read(moments.rows(i, 1), row.data());
-    values[i] = row[i];
-  }
+  std::vector<float> values(n);
+  const TensorView flat = moments.reshaped({n * n});
+  for (std::uint64_t i = 0; i < n; ++i) queue.read(flat.rows(i * n + i, 1), &values[i]);
   DeviceTensor out(queue.device(), DType::f32, {n}, "input moments");
   queue.write(out, values.data());
   return out;
