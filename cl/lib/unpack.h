@@ -48,6 +48,8 @@
 #define CODE_IN_PLACE(w, i) ((w)[0] & (CODE_MASK << (BITS * (i))))
 #define IN_PLACE_SCALE(i) (1.0f / (float)(1u << (BITS * (i))))
 #endif
+// What the mat-vec reads for the value of a feature (lib/qgemv_rows.h).
+#define PREPARED_X(value, feature) ((value) * IN_PLACE_SCALE((feature) % PART))
 
 // First word of the chunk for rows row .. row + VW - 1.
 size_t chunk_start(uint row, uint chunk, uint chunks) {

@@ -14,7 +14,7 @@ void gemv_input(const QmatmulInputArgs a, global const STORED(X_HALF)* restrict 
   for (uint k = group * a.group_size; k < (group + 1) * a.group_size; ++k) {
     const float value = LOAD(X_HALF)(x, k);
     sum += value;
-    out[k] = value * IN_PLACE_SCALE(k % PART);
+    out[k] = PREPARED_X(value, k);
   }
   sums[a.sums + (size_t)token * a.groups + group] = sum;
   if (group + 1 == a.groups)

@@ -26,7 +26,7 @@ std::vector<KernelSpec> packed_kernels() {
        combinations({{"X_HALF", {0, 1}}, {"T", {1, 4}}}),
        {{"VW", 16, 2}, {"R", 4, 1}, {"LANES_K", 1, 64}}},
       {"qgemv",
-       {kTypes, kCommon, kArgs, kUnpack, kStore, "cl/matmul/qgemv.cl"},
+       {kTypes, kCommon, kArgs, kUnpack, kStore, "cl/lib/qgemv_rows.h", "cl/matmul/qgemv.cl"},
        {"qgemv"},
        combinations({{"BITS", {2, 3, 4, 8}}, {"ALIGNED", {0, 1}}, {"Y_HALF", {0, 1}}}),
        {{"VW", 16, 1}, {"RV", 2, 1}, {"LS", 1, 32}, {"KS", 1, 8}}},
