@@ -76,7 +76,7 @@ TEST(Batch, RunsOnTwoDevicesAndKeepsWhatIsFinished) {
 TEST(Batch, FailuresAndCrashesStayWithTheirJobs) {
   const Folder folder;
   // A program that dies where the real one would go on.
-  const std::string real = APIQ_BINARY_DIR "/bin/apiq-quantize";
+  const std::string real = fs::absolute(APIQ_BINARY_DIR "/bin/apiq-quantize").string();
   write_bytes(folder / "dies",
               "#!/bin/sh\ncase \"$*\" in *'--alpha 99'*) echo 'before the end' >&2; kill -ABRT $$;; esac\nexec '" + real + "' \"$@\"\n");
   fs::permissions(folder / "dies", fs::perms::owner_all);
@@ -138,7 +138,7 @@ TEST(Batch, WhatIsWrongIsSaidBeforeAnythingStarts) {
 }
 
 TEST(Batch, TheResultsTableOfTheProjectIsAManifestThatHolds) {
-  const Outcome outcome = batch(APIQ_SOURCE_DIR "/scripts/results-table.json", {"--dry-run"});
+  const Outcome outcome = batch(fs::absolute(APIQ_SOURCE_DIR "/scripts/results-table.json").string(), {"--dry-run"});
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   for (const char* method : {"rtn", "apiq-lw", "apiq-bw"}) {
     for (const char* bits : {"2", "3", "4"})

@@ -11,9 +11,12 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <sstream>
 
 namespace apiq::testing {
+
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -39,11 +42,11 @@ struct Pipe {
   if (!options.standard_output.empty()) output = ::open(options.standard_output.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666);
   ::dup2(output, STDOUT_FILENO);
   ::dup2(err.ends[1], STDERR_FILENO);
-  if (!options.folder.empty() && ::chdir(options.folder.c_str()) != 0) ::_exit(126);
   for (const auto& [name, value] : options.environment) ::setenv(name.c_str(), value.c_str(), 1);
   // Kernels compiled once serve every run; nothing lands outside the build tree.
-  ::setenv("POCL_CACHE_DIR", APIQ_BINARY_DIR "/pocl-cache", 0);
-  ::setenv("APIQ_CACHE_DIR", APIQ_BINARY_DIR "/apiq-cache", 0);
+  ::setenv("POCL_CACHE_DIR", fs::absolute(APIQ_BINARY_DIR "/pocl-cache").c_str(), 0);
+  ::setenv("APIQ_CACHE_DIR", fs::absolute(APIQ_BINARY_DIR "/apiq-cache").c_str(), 0);
+  if (!options.folder.empty() && ::chdir(options.folder.c_str()) != 0) ::_exit(126);
   if (options.file_size_limit) {
     const rlimit limit{options.file_size_limit, options.file_size_limit};
     ::setrlimit(RLIMIT_FSIZE, &limit);
@@ -87,7 +90,7 @@ void watch(pid_t child, Pipe& out, Pipe& err, const RunOptions& options, Outcome
 }  // namespace
 
 Outcome run(const std::string& program, const std::vector<std::string>& arguments, const RunOptions& options) {
-  const std::string path = std::string(APIQ_BINARY_DIR "/bin/") + program;
+  const std::string path = fs::absolute(std::string(APIQ_BINARY_DIR "/bin/") + program).string();
   Pipe out, err;
   const pid_t child = ::fork();
   if (child == 0) become(path, arguments, options, out, err);

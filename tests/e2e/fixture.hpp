@@ -19,7 +19,7 @@ namespace apiq::testing {
 
 namespace fs = std::filesystem;
 
-inline const fs::path kModel = APIQ_SOURCE_DIR "/data/novels-6m";
+inline const fs::path kModel = fs::absolute(APIQ_SOURCE_DIR "/data/novels-6m");  // programs run in other folders
 
 inline std::string read_bytes(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
