@@ -50,6 +50,7 @@ void print_benchmark(const DeviceBenchmark& b) {
                {"copy bandwidth", decimals(b.copy_gbps, 2) + " GB/s (read plus written)"},
                {"upload", decimals(b.upload_gbps, 2) + " GB/s"},
                {"download", decimals(b.download_gbps, 2) + " GB/s"},
+               {"multiply-add f32", decimals(b.multiply_add_gflops, 1) + " GFLOP/s (from registers)"},
                {"matmul f32 1024^3", decimals(b.matmul_gflops, 1) + " GFLOP/s"}});
 }
 

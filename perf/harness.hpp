@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "host_limits.hpp"
+#include "limits.hpp"
 #include "options.hpp"
 #include "result.hpp"
 #include "runtime/queue.hpp"

@@ -216,6 +216,7 @@ std::string to_json(const RunInfo& run, const std::vector<DeviceInfo>& devices, 
                         {"copy_gb_per_second", benchmark->copy_gbps},
                         {"upload_gb_per_second", benchmark->upload_gbps},
                         {"download_gb_per_second", benchmark->download_gbps},
+                        {"multiply_add_gflop_per_second", benchmark->multiply_add_gflops},
                         {"matmul_gflop_per_second", benchmark->matmul_gflops}};
   }
   return text_of(out);

@@ -26,7 +26,7 @@ struct KernelSpec {
   std::vector<Tunable> tunables;
 };
 
-/// All programs, by area: kernels_matmul.cpp, kernels_nn.cpp, kernels_quant.cpp, kernels_optim.cpp.
+/// All programs, by area: kernels_matmul.cpp, kernels_packed.cpp, kernels_nn.cpp, kernels_quant.cpp, kernels_optim.cpp, kernels_limits.cpp.
 const std::vector<KernelSpec>& kernel_specs();
 
 /// Throws InvalidArgument for a name that is not in the table.

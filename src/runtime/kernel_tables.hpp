@@ -8,6 +8,7 @@ std::vector<KernelSpec> matmul_kernels();
 std::vector<KernelSpec> nn_kernels();
 std::vector<KernelSpec> quant_kernels();
 std::vector<KernelSpec> optim_kernels();
+std::vector<KernelSpec> limits_kernels();  // what devices can do at best
 std::vector<KernelSpec> packed_kernels();  // products with packed weights and packing itself
 
 /// Every choice of one value per macro, for KernelSpec::meanings.
