@@ -1,8 +1,61 @@
 // The inner loop of every product of one token with a packed weight: RV vectors of VW neighbouring output rows, LoRA included. Needs
-// BITS, ALIGNED, VW, RV, lib/unpack.h and shared/qmatmul_args.h. Bound by reading w once, so the work per weight is the least there is:
-// codes are masked where they lie (the powers of two went into x), and scale and zero point are applied once per group:
+// BITS, ALIGNED, EXTRACT, VW, RV, lib/unpack.h and shared/qmatmul_args.h. Bound by reading w once, so the work per weight is the least
+// there is: codes are masked where they lie (the powers of two went into x) or looked up in pairs, and scale and zero point are applied
+// once per group:
 //   acc += scale * (sum code x - zero * sum x)
-#define CHAINS 4  // independent sums per row vector, so that additions overlap; features i, i + 4, .. of a part share one
+#define CHAINS (RV > 2 ? 2 : 4)  // independent sums per row vector, so that additions overlap; features i, i + CHAINS, .. share one
+
+// Asks for a line of memory that is needed later. AHEAD is in KiB: the processor's own prefetching stops at every page. (OpenCL's
+// prefetch() is empty on PoCL.)
+#ifdef __x86_64__
+#define FETCH(address) __builtin_prefetch(address)
+#else
+#define FETCH(address) ((void)0)
+#endif
+
+#if TABLES && VW == 16 && ALIGNED
+// Four bits of every lane select one of 16 sums: table[word >> shift & 15], one instruction. x is that of the part.
+#define LOOK_UP(table, word, shift) __builtin_ia32_permvarsf512(table, as_int16((word) >> (shift)))
+#define LOW_CODES ((float16)(0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3))
+#define HIGH_CODES ((float16)(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3))
+// The 16 sums of two neighbouring features, code x + code' x'.
+#define PAIR_SUMS(x) FMA(HIGH_CODES, (float16)((x)[1]), LOW_CODES * (float16)((x)[0]))
+#if BITS == 3
+// The high bits of four neighbours: four times the sum of those x whose bit is set.
+#define FOUR_SUMS(x)                                                                                       \
+  (HIGH_BIT_PAIRS((x)[0], (x)[1], (float16)(0, 4, 0, 4, 0, 4, 0, 4, 0, 4, 0, 4, 0, 4, 0, 4),                  \
+                  (float16)(0, 0, 4, 4, 0, 0, 4, 4, 0, 0, 4, 4, 0, 0, 4, 4)) +                             \
+   HIGH_BIT_PAIRS((x)[2], (x)[3], (float16)(0, 0, 0, 0, 4, 4, 4, 4, 0, 0, 0, 0, 4, 4, 4, 4),                  \
+                  (float16)(0, 0, 0, 0, 0, 0, 0, 0, 4, 4, 4, 4, 4, 4, 4, 4)))
+#define HIGH_BIT_PAIRS(a, b, table_a, table_b) FMA(table_b, (float16)(b), (table_a) * (float16)(a))
+#endif
+
+void add_part(FLOATV raw[RV][CHAINS], UINTV words[RV][PART_WORDS], global const float* x) {
+#pragma unroll
+  for (uint i = 0; i < PART; i += 2) {
+    const float16 sums = PAIR_SUMS(x + i);
+#pragma unroll
+    for (uint v = 0; v < RV; ++v) raw[v][i / 2 % CHAINS] += LOOK_UP(sums, words[v][i / 16], 2 * (i % 16));
+  }
+#if BITS == 3
+#pragma unroll
+  for (uint i = 0; i < PART; i += 4) {
+    const float16 sums = FOUR_SUMS(x + i);
+#pragma unroll
+    for (uint v = 0; v < RV; ++v) raw[v][i / 4 % CHAINS] += LOOK_UP(sums, words[v][2], i);
+  }
+#endif
+}
+#else
+void add_part(FLOATV raw[RV][CHAINS], UINTV words[RV][PART_WORDS], global const float* x) {
+#pragma unroll
+  for (uint i = 0; i < PART; ++i) {
+#pragma unroll
+    for (uint v = 0; v < RV; ++v)
+      raw[v][i % CHAINS] = FMA(CONVERT_FLOATV(PREPARED_CODE(words[v], i)), (FLOATV)(x[i]), raw[v][i % CHAINS]);
+  }
+}
+#endif
 
 // Adds to acc[v] the share of groups first_group .. last_group - 1 in the products of rows row + v * VW .. + VW - 1. Rows past the
 // padded ones repeat the last: callers do not store them. row is a multiple of VW.
@@ -36,28 +89,33 @@ __attribute__((always_inline)) void qgemv_rows(FLOATV* acc, const QmatmulArgs a,
     for (uint part = first / PART; part * PART < last; ++part) {
       UINTV words[RV][PART_WORDS];
 #pragma unroll
-      for (uint v = 0; v < RV; ++v) LOAD_PART(words[v], words_of[v], part);
-      // A group that begins or ends inside a part takes its features only; ALIGNED ones take all, unrolled, in CHAINS sums.
-#if ALIGNED
+      for (uint v = 0; v < RV; ++v) {
+        LOAD_PART(words[v], words_of[v], part);
 #pragma unroll
-      for (uint i = 0; i < PART; ++i) {
-#else
-      for (uint i = max(first, part * PART) - part * PART; i < min(last - part * PART, PART); ++i) {
-#endif
-        const FLOATV xi = (FLOATV)(x[part * PART + i]);
-        const uint chain = ALIGNED ? i % CHAINS : 0;
-#pragma unroll
-        for (uint v = 0; v < RV; ++v) raw[v][chain] = FMA(CONVERT_FLOATV(CODE_IN_PLACE(words[v], i)), xi, raw[v][chain]);
+        for (uint w = 0; w < PART_WORDS; ++w) FETCH(words_of[v] + AHEAD * 256u + ((size_t)part * PART_WORDS + w) * ROW_BLOCK);
       }
+#if ALIGNED
+      add_part(raw, words, x + part * PART);
+#else
+      // A group that begins or ends inside a part takes its features only.
+      for (uint i = max(first, part * PART) - part * PART; i < min(last - part * PART, PART); ++i) {
+#pragma unroll
+        for (uint v = 0; v < RV; ++v)
+          raw[v][0] = FMA(CONVERT_FLOATV(PREPARED_CODE(words[v], i)), (FLOATV)(x[part * PART + i]), raw[v][0]);
+      }
+#endif
     }
 #pragma unroll
     for (uint v = 0; v < RV; ++v) {
-      const FLOATV sum = (raw[v][0] + raw[v][1]) + (raw[v][2] + raw[v][3]);
+      FLOATV sum = raw[v][0] + raw[v][1];
+      if (CHAINS == 4) sum += raw[v][CHAINS - 2] + raw[v][CHAINS - 1];
       const FLOATV zero = zero_points(qzeros, rows[v], group, a.groups);
       const FLOATV scale = LOADV_HALF(scales, scale_start(rows[v], group, a.groups));
       acc[v] = FMA(scale, FMA(-zero, (FLOATV)(x_sums[group]), sum), acc[v]);
     }
     for (uint r = group * group_ranks; r < min((group + 1) * group_ranks, a.rank); ++r) {
+#pragma unroll
+      for (uint v = 0; v < RV; ++v) FETCH(lora_B_t + (size_t)min(r + 4, a.rank - 1) * a.padded_rows + rows[v]);
 #pragma unroll
       for (uint v = 0; v < RV; ++v) acc[v] = FMA(LOADV_HALF(lora_B_t, (size_t)r * a.padded_rows + rows[v]), (FLOATV)(lora_t[r]), acc[v]);
     }

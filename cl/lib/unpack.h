@@ -48,8 +48,23 @@
 #define CODE_IN_PLACE(w, i) ((w)[0] & (CODE_MASK << (BITS * (i))))
 #define IN_PLACE_SCALE(i) (1.0f / (float)(1u << (BITS * (i))))
 #endif
-// What the mat-vec reads for the value of a feature (lib/qgemv_rows.h).
+// How the mat-vec takes codes out (lib/qgemv_rows.h). EXTRACT 1: shift and mask; 2: in place, where that is less; 3: four bits at a time
+// as an index into a table of partial sums, where the device has an instruction for it and fewer than four bits make a code.
+#ifdef EXTRACT
+#if EXTRACT == 3 && BITS < 4 && defined(__AVX512F__)
+#define TABLES 1
+#else
+#define TABLES 0
+#endif
+// What the mat-vec reads for the value of a feature.
+#if EXTRACT == 1 || TABLES
+#define PREPARED_X(value, feature) (value)
+#define PREPARED_CODE(w, i) CODE(w, i)
+#else
 #define PREPARED_X(value, feature) ((value) * IN_PLACE_SCALE((feature) % PART))
+#define PREPARED_CODE(w, i) CODE_IN_PLACE(w, i)
+#endif
+#endif
 
 // First word of the chunk for rows row .. row + VW - 1.
 size_t chunk_start(uint row, uint chunk, uint chunks) {

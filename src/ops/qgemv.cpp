@@ -24,8 +24,11 @@ void gemv_input(Queue& queue, const PackedLayout& layout, const TensorView& x, c
   a.sums = offset32(kQmatmul, "sums", sums);
   const Macros tuned = queue.tuned("gemv_input");
   const auto ls = static_cast<std::size_t>(value_of(tuned, "LS"));
-  queue.launch("gemv_input", "gemv_input", Macros{{"X_HALF", is_half(x)}, {"BITS", static_cast<int>(layout.bits)}, {"VW", 1}} + tuned,
-               {{round_up(layout.groups(), ls), x.shape[0], 1}, {ls, 1, 1}}, {Arg::value(a), x, padded_x, sums});
+  queue.launch(
+      "gemv_input", "gemv_input",
+      Macros{{"X_HALF", is_half(x)}, {"BITS", static_cast<int>(layout.bits)}, {"EXTRACT", value_of(queue.tuned("qgemv"), "EXTRACT")}, {"VW", 1}} +
+          tuned,
+      {{round_up(layout.groups(), ls), x.shape[0], 1}, {ls, 1, 1}}, {Arg::value(a), x, padded_x, sums});
 }
 
 }  // namespace
