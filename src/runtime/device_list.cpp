@@ -8,6 +8,7 @@
 
 #include "apiq/error.hpp"
 #include "runtime/opencl.hpp"
+#include "runtime/pocl_threads.hpp"
 
 namespace apiq::runtime {
 
@@ -73,6 +74,7 @@ bool matches(const DeviceInfo& info, const std::string& selector) {
 }  // namespace
 
 std::vector<FoundDevice> find_devices() {
+  bind_pocl_threads();
   std::vector<FoundDevice> out;
   std::vector<cl::Platform> platforms;
   cl::Platform::get(&platforms);  // an error means that no driver is installed: an empty list
