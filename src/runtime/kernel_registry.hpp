@@ -24,6 +24,9 @@ struct KernelSpec {
   std::vector<std::string_view> entries;  // kernel functions
   std::vector<Macros> meanings;           // every combination of meaning macros that launchers use (for offline checks)
   std::vector<Tunable> tunables;
+  /// Which compilers take it, for programs with one vendor's instructions: starts of compiler targets as scripts/lint_kernels names them ("nvptx64").
+  /// Empty: all.
+  std::vector<std::string_view> targets = {};
 };
 
 /// All programs, by area: kernels_matmul.cpp, kernels_packed.cpp, kernels_nn.cpp, kernels_quant.cpp, kernels_optim.cpp, kernels_limits.cpp.

@@ -1,5 +1,6 @@
 // Writes what the device compilers are given, so that other compilers can check it without a device: the joined source of every
-// program as <folder>/<name>.cl, and on standard output one line per program, meaning and preset: "name<TAB>preset<TAB>options".
+// program as <folder>/<name>.cl, and on standard output one line per program, meaning and preset: "name<TAB>preset<TAB>targets<TAB>options", targets
+// being the compilers that take the program, joined by commas, or "all".
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -23,13 +24,20 @@ void write_program(const std::filesystem::path& folder, const KernelSpec& spec) 
   if (!file.flush()) throw apiq::IoError("cannot write to " + folder.string());
 }
 
+std::string targets_text(const KernelSpec& spec) {
+  std::string text;
+  for (const auto target : spec.targets) text += (text.empty() ? "" : ",") + std::string(target);
+  return text.empty() ? "all" : text;
+}
+
 void list_program(const KernelSpec& spec) {
   std::set<std::string> seen;  // a program without tunables has one preset, not two
   const std::vector<Macros> plain{Macros{}};
   for (const Macros& meaning : spec.meanings.empty() ? plain : spec.meanings)
     for (const bool cpu : {true, false}) {
       const std::string options = option_text(with_preset(meaning, spec, cpu));
-      if (seen.insert(options).second) std::printf("%s\t%s\t%s\n", std::string(spec.name).c_str(), cpu ? "cpu" : "gpu", options.c_str());
+      if (seen.insert(options).second)
+        std::printf("%s\t%s\t%s\t%s\n", std::string(spec.name).c_str(), cpu ? "cpu" : "gpu", targets_text(spec).c_str(), options.c_str());
     }
 }
 
