@@ -1,6 +1,6 @@
 // One step of ApiQ-bw (forward, backward, update of clipping and LoRA) over a decoder block: milliseconds, launches, arithmetic as a share of the
 // device's fp32 rate, and the kernels that take most of the time. The rival runs in a process of its own: perf/rivals/step_torch.py.
-//   bench_step [--blocks novels-6m,7B] [--model DIR] [--tokens N] [--recipe paper|best]
+//   bench_step [--blocks novels-6m,7B] [--model DIR] [--tokens N] [--recipe paper|best] [--device-memory 24GiB]
 // --model: the folder behind the name novels-6m (default data/novels-6m). --tokens: of a shape without a model (512 on CPUs, 2048 on others).
 #include <map>
 #include <nlohmann/json.hpp>
@@ -9,6 +9,7 @@
 #include "apiq/error.hpp"
 #include "harness.hpp"
 #include "step_block.hpp"
+#include "util/text.hpp"
 
 namespace {
 
@@ -19,7 +20,7 @@ using perf::StepCase;
 struct Settings {
   perf::Options options;
   std::string blocks, model, recipe;
-  std::uint64_t tokens;
+  std::uint64_t tokens = 0, memory_bytes = 0;
 };
 
 /// Samples of several steps each, long enough to be measured; the first one is thrown away.
@@ -44,7 +45,7 @@ perf::Timing time_steps(runtime::Queue& queue, StepBlock& block, const Settings&
 
 /// Adds launches and kernels of a step, on a device of its own: collecting them costs time.
 void add_profile(nlohmann::ordered_json& line, const StepCase& c, const Settings& s) {
-  const auto device = perf::open_device(true);
+  const auto device = perf::open_device(true, s.memory_bytes);
   StepBlock block(device->queue(), c);
   const std::uint32_t steps = s.options.quick ? 2 : 4;
   std::map<std::string, runtime::Profiler::Row> before;
@@ -80,7 +81,7 @@ void measure(const StepCase& c, const Settings& s) {
   if (!s.options.wants(result.name)) return;
   nlohmann::ordered_json line;
   {
-    const auto device = perf::open_device();
+    const auto device = perf::open_device(false, s.memory_bytes);
     const perf::Probe probe = rate_probe(device->queue());
     result.limit_name = device->info().is_cpu ? "fp32 matmul rate" : probe.name;
     result.limit = probe.gflop_per_second(perf::interleave({probe.contender}, 3)[0]);
@@ -97,11 +98,13 @@ void measure(const StepCase& c, const Settings& s) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  Settings s{perf::parse_options(argc, argv, "--blocks --model --tokens --recipe"), perf::value_of(argc, argv, "--blocks", "novels-6m,7B"),
-             perf::value_of(argc, argv, "--model", "data/novels-6m"), perf::value_of(argc, argv, "--recipe", "paper"), 0};
-  s.tokens = static_cast<std::uint64_t>(std::atoll(perf::value_of(argc, argv, "--tokens", "0").c_str()));
-  if (s.tokens == 0) s.tokens = !perf::open_device()->info().is_cpu ? 2048 : s.options.quick ? 64 : 512;
+  const auto options = perf::parse_options(argc, argv, "--blocks --model --tokens --recipe --device-memory");
+  const auto value = [&](std::string_view name, std::string_view fallback) { return perf::value_of(argc, argv, name, fallback); };
   try {
+    Settings s{options, value("--blocks", "novels-6m,7B"), value("--model", "data/novels-6m"), value("--recipe", "paper")};
+    s.tokens = std::strtoull(value("--tokens", "0").c_str(), nullptr, 10);
+    s.memory_bytes = parse_size(value("--device-memory", "0"));
+    if (s.tokens == 0) s.tokens = !perf::open_device()->info().is_cpu ? 2048 : options.quick ? 64 : 512;
     std::istringstream blocks(s.blocks);
     for (std::string name; std::getline(blocks, name, ',');)
       measure(name == "novels-6m" ? perf::step_case(s.model, 256) : perf::step_case(name, s.tokens), s);

@@ -4,9 +4,10 @@
 
 namespace apiq::perf {
 
-std::unique_ptr<runtime::Device> open_device(bool profile) {
+std::unique_ptr<runtime::Device> open_device(bool profile, std::uint64_t memory_bytes) {
   DeviceOptions options;
   options.profile = profile;
+  options.memory_bytes = memory_bytes;
   if (const char* selector = std::getenv("APIQ_DEVICE")) options.selector = selector;
   return runtime::Device::open(options);
 }

@@ -132,7 +132,7 @@ Probe blas_probe() {
   constexpr std::size_t elements = static_cast<std::size_t>(n) * n;
   auto a = std::make_shared<std::vector<float>>(elements, 0.5f), b = std::make_shared<std::vector<float>>(elements, 0.25f),
        c = std::make_shared<std::vector<float>>(elements);
-  return {"fp32 matmul rate, OpenBLAS",
+  return {std::string("fp32 matmul rate, OpenBLAS with kernels for ") + openblas_get_corename(),
           {[=](int count) {
             for (int i = 0; i < count; ++i)
               cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, n, n, n, 1.0f, a->data(), n, b->data(), n, 0.0f, c->data(), n);

@@ -58,8 +58,6 @@ nlohmann::ordered_json to_json(const Result& result, const DeviceInfo& device) {
     line["rival_spread"] = result.rivals.spread;
     line["ratio_to_rival"] = result.rivals.median / result.ours.median;
   }
-  if (result.asked_ratio > 0) line["asked_ratio"] = result.asked_ratio;
-  if (result.asked_share > 0) line["asked_share"] = result.asked_share;
   line["device"] = {{"name", device.name}, {"vendor", device.vendor}, {"driver", device.driver}, {"platform", device.platform}};
   line["version"] = version();
   line["commit"] = commit();

@@ -18,8 +18,6 @@ struct Result {
   double limit = 0;
   std::string rival;  // empty: none
   Timing rivals;
-  double asked_ratio = 0;  // ratio_to_rival the project asks for; 0: nothing asked
-  double asked_share = 0;  // share_of_limit likewise
 };
 
 /// The line of a result, with device, version, commit, command and date.
