@@ -1,0 +1,108 @@
+"""Reads perf/results: lines of our benchmarks and of their rivals, joined by device folder, benchmark and case."""
+import json
+import re
+import statistics
+from pathlib import Path
+
+
+class Case:
+    """One case of one benchmark on one device, from one line or several of it."""
+
+    def __init__(self, benchmark, name):
+        self.benchmark, self.name = benchmark, name
+        self.lines = []       # ours
+        self.contenders = {}  # name -> milliseconds, of lines by rivals alone
+
+    def median(self, key):
+        values = [line[key] for line in self.lines if line.get(key) is not None]
+        return statistics.median(values) if values else None
+
+    @property
+    def milliseconds(self):
+        return self.median("milliseconds_median")
+
+    @property
+    def spread(self):
+        return self.median("spread")
+
+    @property
+    def share(self):
+        return self.median("share_of_limit")
+
+    def first(self, key, default=None):
+        return next((line[key] for line in self.lines if key in line), default)
+
+    def rivals(self):
+        """Name -> (milliseconds, ratio). A ratio holds within a line, where contenders took turns; a rival of other lines meets our median."""
+        found = {}
+        for line in self.lines:
+            if "rival" in line:
+                found.setdefault(line["rival"], []).append((line["rival_milliseconds_median"], line["ratio_to_rival"]))
+        out = {name: tuple(statistics.median(column) for column in zip(*pairs)) for name, pairs in found.items()}
+        for name, samples in self.contenders.items():
+            milliseconds = statistics.median(samples)
+            out[name] = (milliseconds, milliseconds / self.milliseconds)
+        return out
+
+
+class Device:
+    def __init__(self, folder):
+        self.folder = folder.name
+        cases, self.lines = {}, []
+        for file in sorted(folder.glob("*.jsonl")):
+            for number, text in enumerate(file.read_text().splitlines(), 1):
+                try:
+                    line = json.loads(text)
+                    case = cases.setdefault((line["benchmark"], line["case"]), Case(line["benchmark"], line["case"]))
+                    if "contender" in line:
+                        case.contenders.setdefault(line["contender"], []).append(line["milliseconds_median"])
+                    else:
+                        case.lines.append(line)
+                        self.lines.append(line)
+                except (ValueError, KeyError) as error:
+                    raise SystemExit(f"perf_report: {file}:{number}: not a result line ({error}); run perf/run_all again")
+        self.cases = [case for case in cases.values() if case.lines]
+        first = next((line["device"] for line in self.lines if "device" in line), {})
+        self.name, self.driver, self.platform = (first.get(key, "") for key in ("name", "driver", "platform"))
+        self.is_cpu = "Portable Computing Language" in self.platform or "CPU" in self.platform
+
+    def family(self, benchmark):
+        return [case for case in self.cases if case.benchmark == benchmark]
+
+    def families(self):
+        return list(dict.fromkeys(case.benchmark for case in self.cases))
+
+
+def load(results):
+    devices = [Device(folder) for folder in sorted(Path(results).iterdir()) if folder.is_dir()] if Path(results).is_dir() else []
+    return [device for device in devices if device.cases]
+
+
+class Asked:
+    """A figure that is asked for, and what was reached."""
+
+    def __init__(self, case, kind, asked, reached, against):
+        self.case, self.kind, self.asked, self.reached, self.against = case, kind, asked, reached, against
+
+    @property
+    def factor(self):
+        """Reached over asked: 1 is just enough, more is better."""
+        return self.asked / self.reached if self.kind == "milliseconds" else self.reached / self.asked
+
+
+def asked_figures(device, rules):
+    out = []
+    for rule in rules:
+        if rule["device"] != ("cpu" if device.is_cpu else "gpu"):
+            continue
+        for case in device.family(rule["benchmark"]):
+            if not re.search(rule["case"], case.name):
+                continue
+            if "ratio" in rule:
+                out += [Asked(case, "ratio", rule["ratio"], ratio, name) for name, (_, ratio) in case.rivals().items()
+                        if re.search(rule["rival"], name)]
+            elif "share" in rule and case.share is not None:
+                out.append(Asked(case, "share", rule["share"], case.share, case.first("limit_name", "limit")))
+            elif "milliseconds" in rule:
+                out.append(Asked(case, "milliseconds", rule["milliseconds"], case.milliseconds, "milliseconds"))
+    return out
