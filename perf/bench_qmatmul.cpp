@@ -1,11 +1,13 @@
 // Products with packed weights. Several tokens: against OpenBLAS sgemm (two threads) on the dequantized f32 weight, the time to
 // prepare activations included. One token: as a share of the memory's read speed, both measured in turns over data far larger than the last-level
-// cache; and what LoRA adds to it.
+// cache; and what LoRA adds to it. The gradient with respect to x: against the forward product of the same size.
 #include <cblas.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "harness.hpp"
+#include "limits.hpp"
 #include "ops/qmatmul.hpp"
 #include "util/half.hpp"
 
@@ -94,6 +96,12 @@ void require_agreement(const Case& c, const std::vector<float>& ours, const std:
     }
 }
 
+/// What the project asks of several tokens against OpenBLAS; 8 bits and LoRA: nothing.
+double asked_ratio(const Case& c) {
+  if (c.bits == 8 || c.rank != 0) return 0;
+  return c.tokens == 8 ? 5 : c.tokens == 16 ? 3 : 1;
+}
+
 perf::Result against_openblas(Queue& queue, const Case& c, int rounds) {
   const Weight weight(queue, c, 1);
   const std::vector<float> w = dense_weight(queue, c, weight), x = perf::random_floats(static_cast<std::size_t>(c.tokens) * c.in_features, 9);
@@ -112,52 +120,59 @@ perf::Result against_openblas(Queue& queue, const Case& c, int rounds) {
   rival.run(1);
   if (c.rank == 0) require_agreement(c, runtime::read_floats(queue, dy), theirs);
   const auto timings = perf::interleave({ours, rival}, rounds);
-  return {"qmatmul", c.text(), timings[0], weight.bytes(), c.flops(), "", 0, "OpenBLAS sgemm on f32, 2 threads", timings[1]};
+  return {"qmatmul", c.text(), timings[0], weight.bytes(), c.flops(), "", 0, "OpenBLAS sgemm on f32, 2 threads", timings[1], asked_ratio(c)};
 }
-
-/// Reads a buffer far beyond the last-level cache with all threads.
-class ReadProbe {
- public:
-  void run(int count) {
-    for (int i = 0; i < count; ++i) gb_per_second_ = perf::host_read_gb_per_second(1, kBytes);
-    samples_.push_back(kBytes / 1e6 / gb_per_second_);
-  }
-  double gb_per_second() const { return kBytes / 1e6 / perf::summarize(samples_).median; }
-
- private:
-  static constexpr std::size_t kBytes = std::size_t{256} << 20;
-  double gb_per_second_ = 0;
-  std::vector<double> samples_;
-};
 
 /// One token, with and without LoRA: every call uses another copy of the weight, so that it comes from memory as it does in a model.
 void one_token(Queue& queue, Case c, int rounds, const DeviceInfo& device) {
-  constexpr int kCopies = 8;
+  constexpr double kBytesInTurns = 160e6;  // several times the last-level cache
   const std::uint32_t rank = c.rank;
   std::vector<Weight> weights;
-  for (std::uint32_t i = 0; i < kCopies; ++i) weights.emplace_back(queue, c, 10 + i);
+  do weights.emplace_back(queue, c, 10 + static_cast<std::uint32_t>(weights.size()));
+  while (static_cast<double>(weights.size()) * weights[0].bytes() < kBytesInTurns);
   const DeviceTensor x = upload(queue, perf::random_floats(c.in_features, 9), {1, c.in_features});
   const DeviceTensor y(queue.device(), DType::f32, {1, c.out_features}, "benchmark result");
-  int next = 0;
+  std::size_t next = 0;
   const auto contender = [&](bool with_lora) {
     return Contender{[&, with_lora](int count) {
       for (int i = 0; i < count; ++i) {
-        const Weight& weight = weights[static_cast<std::size_t>(next++ % kCopies)];
+        const Weight& weight = weights[next++ % weights.size()];
         ops::qmatmul(queue, weight.view(), with_lora ? weight.lora : ops::LoraView{}, x, y);
       }
       queue.finish();
     }};
   };
-  ReadProbe probe;
-  const auto timings = perf::interleave({contender(false), contender(true), Contender{[&](int count) { probe.run(count); }}}, rounds);
+  std::vector<Contender> contenders{contender(false), contender(true)};
+  const auto probes = perf::read_probes(queue);
+  for (const auto& probe : probes) contenders.push_back(probe.contender);
+  const auto timings = perf::interleave(contenders, rounds);
+  double bandwidth = 0;
+  for (std::size_t i = 0; i < probes.size(); ++i) bandwidth = std::max(bandwidth, probes[i].gb_per_second(timings[2 + i]));
   const double packed_bytes = static_cast<double>(weights[0].view().layout.bytes());
   c.rank = 0;
-  perf::print({"qmatmul", c.text(), timings[0], packed_bytes, c.flops(), "read bandwidth", probe.gb_per_second(), "", {}}, device);
+  perf::print({"qmatmul", c.text(), timings[0], packed_bytes, c.flops(), "read bandwidth", bandwidth, "", {}, 0, 0.7}, device);
   c.rank = rank;
-  if (rank != 0)
-    perf::print({"qmatmul", c.text(), timings[1], weights[0].bytes(), c.flops(), "read bandwidth", probe.gb_per_second(), "the same without LoRA",
-                 timings[0]},
-                device);
+  perf::print({"qmatmul", c.text(), timings[1], weights[0].bytes(), c.flops(), "read bandwidth", bandwidth, "the same without LoRA", timings[0], 0.9},
+              device);
+}
+
+/// dx = dy W: the forward product of the same size is the rival.
+perf::Result backward(Queue& queue, const Case& c, int rounds) {
+  const Weight weight(queue, c, 1);
+  const DeviceTensor x = upload(queue, perf::random_floats(std::size_t{c.tokens} * c.in_features, 9), {c.tokens, c.in_features});
+  const DeviceTensor y = upload(queue, perf::random_floats(std::size_t{c.tokens} * c.out_features, 8), {c.tokens, c.out_features});
+  const DeviceTensor dx(queue.device(), DType::f32, x.view().shape, "benchmark result"),
+      out(queue.device(), DType::f32, y.view().shape, "benchmark result");
+  const auto repeat = [&](auto product) {
+    return Contender{[&queue, product](int count) {
+      for (int i = 0; i < count; ++i) product();
+      queue.finish();
+    }};
+  };
+  const auto timings = perf::interleave({repeat([&] { ops::qmatmul_bwd(queue, weight.view(), weight.lora, y, dx); }),
+                                         repeat([&] { ops::qmatmul(queue, weight.view(), weight.lora, x, out); })},
+                                        rounds);
+  return {"qmatmul_bwd", c.text(), timings[0], weight.bytes(), c.flops(), "", 0, "the forward product", timings[1], 0.7};
 }
 
 }  // namespace
@@ -167,11 +182,22 @@ int main(int argc, char** argv) {
   openblas_set_num_threads(2);
   const auto device = perf::open_device();
   const auto wanted = [&](const Case& c) { return c.text().find(options.filter) != std::string::npos; };
-  for (const Case& c :
-       {Case{8, 4096, 4096, 2, 64, 0}, Case{16, 4096, 4096, 2, 64, 0}, Case{128, 4096, 4096, 2, 64, 0}, Case{128, 4096, 4096, 2, 64, 64},
-        Case{8, 4096, 4096, 3, 64, 0}, Case{8, 4096, 4096, 4, 64, 0}, Case{8, 4096, 4096, 8, 64, 0}, Case{128, 4096, 4096, 4, 64, 0}})
-    if (wanted(c)) perf::print(against_openblas(device->queue(), c, options.rounds), device->info());
-  for (const Case& c : {Case{1, 11008, 4096, 2, 64, 64}, Case{1, 4096, 4096, 2, 64, 64}, Case{1, 4096, 4096, 4, 64, 0}})
+  std::vector<Case> blocks{{8, 4096, 4096, 8, 64, 0}, {128, 4096, 4096, 2, 64, 64}}, single, gradients;
+  for (const std::uint32_t bits : {2u, 3u, 4u}) {
+    for (const std::uint32_t tokens : {8u, 16u, 128u}) {
+      blocks.push_back({tokens, 4096, 4096, bits, 64, 0});
+      gradients.push_back({tokens, 4096, 4096, bits, 64, 0});
+      if (bits == 2) gradients.push_back({tokens, 11008, 4096, bits, 64, 64});
+    }
+    single.push_back({1, 4096, 4096, bits, 64, 64});
+    single.push_back({1, 11008, 4096, bits, 64, 64});
+    single.push_back({1, 4096, 11008, bits, 64, 64});
+  }
+  for (const Case& c : single)
     if (wanted(c)) one_token(device->queue(), c, options.rounds, device->info());
+  for (const Case& c : blocks)
+    if (wanted(c)) perf::print(against_openblas(device->queue(), c, options.rounds), device->info());
+  for (const Case& c : gradients)
+    if (wanted(c)) perf::print(backward(device->queue(), c, options.rounds), device->info());
   return 0;
 }

@@ -5,14 +5,6 @@
 //   acc += scale * (sum code x - zero * sum x)
 #define CHAINS (RV > 2 ? 2 : 4)  // independent sums per row vector, so that additions overlap; features i, i + CHAINS, .. share one
 
-// Asks for a line of memory that is needed later. AHEAD is in KiB: the processor's own prefetching stops at every page. (OpenCL's
-// prefetch() is empty on PoCL.)
-#ifdef __x86_64__
-#define FETCH(address) __builtin_prefetch(address)
-#else
-#define FETCH(address) ((void)0)
-#endif
-
 #if TABLES && VW == 16 && ALIGNED
 // Four bits of every lane select one of 16 sums: table[word >> shift & 15], one instruction. x is that of the part.
 #define LOOK_UP(table, word, shift) __builtin_ia32_permvarsf512(table, as_int16((word) >> (shift)))
@@ -48,19 +40,20 @@ void add_part(FLOATV raw[RV][CHAINS], UINTV words[RV][PART_WORDS], global const 
 }
 #else
 void add_part(FLOATV raw[RV][CHAINS], UINTV words[RV][PART_WORDS], global const float* x) {
+  SHARED_FLOATS(values, x, PART);
 #pragma unroll
   for (uint i = 0; i < PART; ++i) {
 #pragma unroll
     for (uint v = 0; v < RV; ++v)
-      raw[v][i % CHAINS] = FMA(CONVERT_FLOATV(PREPARED_CODE(words[v], i)), (FLOATV)(x[i]), raw[v][i % CHAINS]);
+      raw[v][i % CHAINS] = FMA(CONVERT_FLOATV(PREPARED_CODE(words[v], i)), (FLOATV)(values[i]), raw[v][i % CHAINS]);
   }
 }
 #endif
 
 // Adds to acc[v] the share of groups first_group .. last_group - 1 in the products of rows row + v * VW .. + VW - 1. Rows past the
 // padded ones repeat the last: callers do not store them. row is a multiple of VW.
-//   x, x_sums  one token's prepared activations (matmul/gemv_input.cl): PREPARED_X(value, feature), zero up to whole chunks, and the
-//              plain sum of each group
+//   x, x_sums  one token's prepared activations (matmul/gemv_input.cl): PREPARED_X(value, feature), zero up to whole chunks, from an
+//              address divisible by 16; and the plain sum of each group
 //   lora_t     that token's scaling * x A^T, [rank]
 // Offsets into qweight, scales, qzeros and lora_B_t are taken from `a`; the other pointers are those of the token.
 __attribute__((always_inline)) void qgemv_rows(FLOATV* acc, const QmatmulArgs a, uint row, uint first_group, uint last_group,

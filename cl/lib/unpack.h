@@ -66,6 +66,33 @@
 #endif
 #endif
 
+// `count` neighbouring floats that all lanes share. GPUs (narrow vectors) read them 16 bytes at a time, from a multiple of 16 bytes in a
+// workspace: one load instruction per four weights. CPUs take them as memory operands of the product.
+#if VW < 8
+#define SHARED_FLOATS(name, from, count)                                                            \
+  float name[count];                                                                                \
+  UNROLLED_FOURS(name, from, count)
+#define UNROLLED_FOURS(name, from, count)                                                           \
+  _Pragma("unroll") for (uint four_ = 0; four_ < (count) / 4; ++four_) {                            \
+    const float4 values_ = ((global const float4*)(from))[four_];                                   \
+    name[4 * four_] = values_.s0;                                                                   \
+    name[4 * four_ + 1] = values_.s1;                                                               \
+    name[4 * four_ + 2] = values_.s2;                                                               \
+    name[4 * four_ + 3] = values_.s3;                                                               \
+  }                                                                                                 \
+  _Pragma("unroll") for (uint one_ = (count) / 4 * 4; one_ < (count); ++one_) name[one_] = (from)[one_];
+#else
+#define SHARED_FLOATS(name, from, count) global const float* const name = (from)
+#endif
+
+// Asks for a line of memory that is needed later: the processor's own prefetching stops at every page. (OpenCL's prefetch() is empty on
+// PoCL.)
+#ifdef __x86_64__
+#define FETCH(address) __builtin_prefetch(address)
+#else
+#define FETCH(address) ((void)0)
+#endif
+
 // First word of the chunk for rows row .. row + VW - 1.
 size_t chunk_start(uint row, uint chunk, uint chunks) {
   return ((size_t)(row / ROW_BLOCK) * chunks + chunk) * (BITS * ROW_BLOCK) + row % ROW_BLOCK;

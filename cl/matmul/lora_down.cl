@@ -12,7 +12,7 @@ void lora_down(const LoraDownArgs a, global const STORED(X_HALF)* restrict x, gl
   global const half* rows_A[R];
   global const STORED(X_HALF)* rows_x[T];
 #pragma unroll
-  for (uint r = 0; r < R; ++r) rows_A[r] = lora_A + a.lora_A + (size_t)min(first_rank + r, a.rank - 1) * a.in_features;
+  for (uint r = 0; r < R; ++r) rows_A[r] = lora_A + a.lora_A + (size_t)min(first_rank + r, a.rank - 1) * a.A_stride;
 #pragma unroll
   for (uint m = 0; m < T; ++m) rows_x[m] = x + a.x + (size_t)min(first_token + m, a.num_tokens - 1) * a.in_features;
 

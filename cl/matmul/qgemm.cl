@@ -49,13 +49,14 @@ void qgemm(const QmatmulArgs a, global const uint* restrict qweight, global cons
 #else
       for (uint i = max(first, part * PART) - part * PART; i < min(last - part * PART, PART); ++i) {
 #endif
+        SHARED_FLOATS(values, xk + i * TOKENS, TOKENS);
         FLOATV weight[RV];
 #pragma unroll
         for (uint v = 0; v < RV; ++v) weight[v] = FMA(CONVERT_FLOATV(CODE(words[v], i)), scale[v], offset[v]);
 #pragma unroll
         for (uint m = 0; m < TOKENS; ++m)
 #pragma unroll
-          for (uint v = 0; v < RV; ++v) acc[m][v] = FMA(weight[v], (FLOATV)(xk[i * TOKENS + m]), acc[m][v]);
+          for (uint v = 0; v < RV; ++v) acc[m][v] = FMA(weight[v], (FLOATV)(values[m]), acc[m][v]);
       }
     }
   }

@@ -8,13 +8,14 @@ using runtime::round_up;
 using runtime::value_of;
 using runtime::operator+;
 
-static_assert(sizeof(LoraDownArgs) == 8 * 4 && std::is_trivially_copyable_v<LoraDownArgs>);
+static_assert(sizeof(LoraDownArgs) == 9 * 4 && std::is_trivially_copyable_v<LoraDownArgs>);
 
 void lora_down(Queue& queue, const LoraView& lora, const TensorView& x, std::uint32_t block_tokens, const TensorView& t) {
   LoraDownArgs a{};
   a.num_tokens = static_cast<std::uint32_t>(x.shape[0]);
   a.in_features = static_cast<std::uint32_t>(x.shape[1]);
   a.rank = lora.rank;
+  a.A_stride = static_cast<std::uint32_t>(lora.A.shape[1]);
   a.block_tokens = block_tokens;
   a.scaling = lora.scaling;
   a.x = offset32(kQmatmul, "x", x);

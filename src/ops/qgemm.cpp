@@ -8,8 +8,6 @@ using runtime::round_up;
 using runtime::value_of;
 using runtime::operator+;
 
-namespace {
-
 void token_blocks(Queue& queue, const TensorView& x, std::uint64_t block_tokens, const TensorView& out) {
   QmatmulInputArgs a{};
   a.num_tokens = static_cast<std::uint32_t>(x.shape[0]);
@@ -23,14 +21,11 @@ void token_blocks(Queue& queue, const TensorView& x, std::uint64_t block_tokens,
                {{round_up(round_up(a.padded_features, features) / features, ls), out.shape[0], 1}, {ls, 1, 1}}, {Arg::value(a), x, out});
 }
 
-// The smallest of the compiled block sizes that holds all tokens, or the largest this device likes.
-std::uint64_t choose_block(std::uint64_t num_tokens, std::uint64_t largest) {
-  std::uint64_t block = 4;
+std::uint64_t choose_block(std::uint64_t num_tokens, std::uint64_t smallest, std::uint64_t largest) {
+  std::uint64_t block = smallest;
   while (block < num_tokens && block < largest) block *= 2;
   return block;
 }
-
-}  // namespace
 
 std::uint64_t qmatmul_scratch_bytes(std::uint64_t num_tokens, std::uint64_t in_features, std::uint64_t rank) {
   constexpr std::uint64_t kLargestBlock = 64;  // of tokens: above what any preset has
@@ -39,7 +34,7 @@ std::uint64_t qmatmul_scratch_bytes(std::uint64_t num_tokens, std::uint64_t in_f
 
 void qgemm(Queue& queue, const PackedWeightView& w, const LoraView& lora, const TensorView& x, const TensorView& y) {
   const Macros tuned = queue.tuned("qgemm");
-  const std::uint64_t block = choose_block(x.shape[0], static_cast<std::uint64_t>(value_of(tuned, "MAX_TOKENS")));
+  const std::uint64_t block = choose_block(x.shape[0], 4, static_cast<std::uint64_t>(value_of(tuned, "MAX_TOKENS")));
   const std::uint64_t blocks = (x.shape[0] + block - 1) / block;
   runtime::Workspace::Scope scope(queue.workspace());
   const TensorView blocked_x = queue.workspace().allocate(DType::f32, {blocks, w.layout.chunks() * kChunk, block});

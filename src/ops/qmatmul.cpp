@@ -6,23 +6,20 @@
 #include "ops/qmatmul_parts.hpp"
 
 namespace apiq::ops {
-namespace {
 
 static_assert(sizeof(QmatmulArgs) == 15 * 4 && std::is_trivially_copyable_v<QmatmulArgs>);
 
-void check_activations(std::string_view name, const TensorView& view, std::uint64_t columns) {
+void check_activations(std::string_view op, std::string_view name, const TensorView& view, std::uint64_t columns) {
   const bool floats = view.dtype == DType::f32 || view.dtype == DType::f16;
   if (!floats || view.shape.rank() != 2 || view.shape[1] != columns)
-    refuse(kQmatmul, name, "f32 or f16 [num_tokens, " + std::to_string(columns) + "]", view);
+    refuse(op, name, "f32 or f16 [num_tokens, " + std::to_string(columns) + "]", view);
 }
 
-void check_lora(const PackedLayout& layout, const LoraView& lora) {
+void check_lora(std::string_view op, const PackedLayout& layout, const LoraView& lora) {
   if (lora.rank == 0) return;
-  check_tensor(kQmatmul, "lora_A", lora.A, DType::f16, {lora.rank, layout.in_features});
-  check_tensor(kQmatmul, "lora_B transposed", lora.B_t, DType::f16, {lora.rank, layout.row_blocks() * kRowBlock});
+  check_tensor(op, "lora_A", lora.A, DType::f16, {lora.rank, layout.in_features});
+  check_tensor(op, "lora_B transposed", lora.B_t, DType::f16, {lora.rank, layout.row_blocks() * kRowBlock});
 }
-
-}  // namespace
 
 QmatmulArgs qmatmul_args(const PackedWeightView& w, const LoraView& lora, const TensorView& x, const TensorView& y) {
   const PackedLayout& l = w.layout;
@@ -44,10 +41,10 @@ QmatmulArgs qmatmul_args(const PackedWeightView& w, const LoraView& lora, const 
 
 void qmatmul(Queue& queue, const PackedWeightView& w, const LoraView& lora, const TensorView& x, const TensorView& y) {
   check_packed("qmatmul", w);
-  check_activations("x", x, w.layout.in_features);
-  check_activations("y", y, w.layout.out_features);
+  check_activations(kQmatmul, "x", x, w.layout.in_features);
+  check_activations(kQmatmul, "y", y, w.layout.out_features);
   if (x.shape[0] != y.shape[0]) refuse(kQmatmul, "y", std::to_string(x.shape[0]) + " tokens as in x", y);
-  check_lora(w.layout, lora);
+  check_lora(kQmatmul, w.layout, lora);
   if (x.shape[0] == 0) return;
   if (x.shape[0] == 1) return qgemv(queue, w, lora, x, y);
   qgemm(queue, w, lora, x, y);

@@ -31,7 +31,13 @@ struct LoraView {
 /// Throws ShapeError, Unsupported (past 2^32 elements), DeviceError.
 void qmatmul(Queue& queue, const PackedWeightView& w, const LoraView& lora, const TensorView& x, const TensorView& y);
 
-/// Workspace bytes that qmatmul of several rows may take, at most.
+/// dx = dy dequant(w) + scaling * (dy B) A: the gradient of qmatmul with respect to x, from the same packed weight.
+///   dy f32|f16 [num_tokens, out_features], dx f32|f16 [num_tokens, in_features]; must not alias.
+/// A token's result does not depend on the other tokens or on how many there are. Enqueued; fp32 accumulation over ascending rows.
+/// Throws as qmatmul.  Kernel: cl/matmul/qgemm_bwd.cl.
+void qmatmul_bwd(Queue& queue, const PackedWeightView& w, const LoraView& lora, const TensorView& dy, const TensorView& dx);
+
+/// Workspace bytes that qmatmul of several rows may take, at most; qmatmul_bwd: with out_features in the place of in_features.
 std::uint64_t qmatmul_scratch_bytes(std::uint64_t num_tokens, std::uint64_t in_features, std::uint64_t rank);
 
 /// out = dequant(w), f32 or f16 [out_features, in_features]. For checks and export; nothing on the way of the data uses it.

@@ -27,6 +27,31 @@ std::vector<double> product(const QmatmulProblem& p, bool magnitudes, Weight wei
   return y;
 }
 
+// sum over rows of dy * weight(row, feature), plus LoRA, with magnitudes if asked for.
+template <class Weight>
+std::vector<double> gradient(const QmatmulProblem& p, std::span<const float> dy, bool magnitudes, Weight weight) {
+  const auto value = [magnitudes](double v) { return magnitudes ? std::fabs(v) : v; };
+  std::vector<double> dx(p.num_tokens * p.in_features, 0.0);
+  for (std::size_t m = 0; m < p.num_tokens; ++m) {
+    double* out = &dx[m * p.in_features];
+    std::vector<double> u(p.rank, 0.0);
+    for (std::size_t row = 0; row < p.out_features; ++row) {
+      const double g = value(dy[m * p.out_features + row]);
+      for (std::size_t k = 0; k < p.in_features; ++k) out[k] += g * weight(row, k);
+      for (std::size_t r = 0; r < p.rank; ++r) u[r] += g * value(p.lora_B[row * p.rank + r]);
+    }
+    for (std::size_t r = 0; r < p.rank; ++r)
+      for (std::size_t k = 0; k < p.in_features; ++k) out[k] += p.scaling * u[r] * value(p.lora_A[r * p.in_features + k]);
+  }
+  return dx;
+}
+
+// |scale| * (code + zero): what a weight's rounding errors scale with.
+double weight_magnitude(const QmatmulProblem& p, std::size_t row, std::size_t k) {
+  const std::size_t g = row * (p.in_features / p.group_size) + k / p.group_size;
+  return std::fabs(static_cast<double>(p.scales[g])) * (p.codes[row * p.in_features + k] + p.zeros[g]);
+}
+
 }  // namespace
 
 std::vector<double> dequantize(const QmatmulProblem& p) {
@@ -45,11 +70,16 @@ std::vector<double> qmatmul(const QmatmulProblem& p) {
 }
 
 std::vector<double> qmatmul_magnitude(const QmatmulProblem& p) {
-  const std::size_t groups = p.in_features / p.group_size;
-  return product(p, true, [&](std::size_t row, std::size_t k) {
-    const std::size_t g = row * groups + k / p.group_size;
-    return std::fabs(static_cast<double>(p.scales[g])) * (p.codes[row * p.in_features + k] + p.zeros[g]);
-  });
+  return product(p, true, [&](std::size_t row, std::size_t k) { return weight_magnitude(p, row, k); });
+}
+
+std::vector<double> qmatmul_bwd(const QmatmulProblem& p, std::span<const float> dy) {
+  const std::vector<double> w = dequantize(p);
+  return gradient(p, dy, false, [&](std::size_t row, std::size_t k) { return w[row * p.in_features + k]; });
+}
+
+std::vector<double> qmatmul_bwd_magnitude(const QmatmulProblem& p, std::span<const float> dy) {
+  return gradient(p, dy, true, [&](std::size_t row, std::size_t k) { return weight_magnitude(p, row, k); });
 }
 
 }  // namespace apiq::ops::reference

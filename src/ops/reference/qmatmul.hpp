@@ -26,4 +26,10 @@ std::vector<double> qmatmul(const QmatmulProblem& p);
 /// The same sum with every product replaced by its magnitude, codes and zero points taken apart: what rounding errors scale with.
 std::vector<double> qmatmul_magnitude(const QmatmulProblem& p);
 
+/// dy dequantize(w) + scaling * (dy B) A, [num_tokens, in_features], for dy [num_tokens, out_features]; p.x is not used.
+std::vector<double> qmatmul_bwd(const QmatmulProblem& p, std::span<const float> dy);
+
+/// The same with magnitudes, as qmatmul_magnitude.
+std::vector<double> qmatmul_bwd_magnitude(const QmatmulProblem& p, std::span<const float> dy);
+
 }  // namespace apiq::ops::reference

@@ -86,32 +86,54 @@ Measure run_dequantize(Queue& queue, const PackedLayout& layout) {
   return {exactly(runtime::read_floats(queue, w), apiq::dequantize(apiq::pack(layout, data.codes, data.raw_scales(), data.zeros))), 0};
 }
 
+/// LoRA factors for a packed matrix, on the host and on the device.
+struct Factors {
+  std::vector<float> A, B;
+  DeviceTensor dA, dB;
+  LoraView view;
+
+  Factors(Queue& queue, const PackedLayout& layout, std::uint32_t rank) : view{rank, 0.25f, {}, {}} {
+    if (rank == 0) return;
+    const std::uint64_t padded = layout.row_blocks() * kRowBlock;
+    A = random_values(std::size_t{rank} * layout.in_features, 6);
+    B.resize(std::size_t{rank} * layout.out_features);
+    std::vector<float> B_t = random_values(rank * padded, 7);
+    for (std::uint64_t i = 0; i < B_t.size(); ++i) {
+      if (i % padded >= layout.out_features) B_t[i] = 0;
+    }
+    dA = put(queue, A, {rank, layout.in_features}, DType::f16);
+    dB = put(queue, B_t, {rank, padded}, DType::f16);
+    view.A = dA;
+    view.B_t = dB;
+    for (std::size_t row = 0; row < layout.out_features; ++row) {
+      for (std::size_t r = 0; r < rank; ++r) B[row * rank + r] = B_t[r * padded + row];
+    }
+  }
+};
+
 Measure run_qmatmul(Queue& queue, const PackedLayout& layout, std::uint32_t tokens, std::uint32_t rank, DType dtype) {
   const PackedData data(layout);
   const OnDevice packed(queue, data);
-  std::vector<float> x = random_values(std::size_t{tokens} * layout.in_features, 5), A = random_values(std::size_t{rank} * layout.in_features, 6);
-  const std::uint64_t padded = layout.row_blocks() * kRowBlock;
-  std::vector<float> B_t = random_values(rank * padded, 7), B(std::size_t{rank} * layout.out_features);
-  for (std::uint64_t i = 0; i < B_t.size(); ++i) {
-    if (i % padded >= layout.out_features) B_t[i] = 0;
-  }
+  std::vector<float> x = random_values(std::size_t{tokens} * layout.in_features, 5);
   const DeviceTensor dx = put(queue, x, {tokens, layout.in_features}, dtype), y = space(queue, {tokens, layout.out_features}, dtype);
-  LoraView lora{rank, 0.25f, {}, {}};
-  DeviceTensor dA, dB;
-  if (rank != 0) {
-    dA = put(queue, A, {rank, layout.in_features}, DType::f16);
-    dB = put(queue, B_t, {rank, padded}, DType::f16);
-    lora.A = dA;
-    lora.B_t = dB;
-  }
-  for (std::size_t row = 0; row < layout.out_features; ++row) {
-    for (std::size_t r = 0; r < rank; ++r) B[row * rank + r] = B_t[r * padded + row];
-  }
-  qmatmul(queue, packed.view, lora, dx, y);
-  const reference::QmatmulProblem problem{tokens, layout.out_features, layout.in_features, layout.group_size, rank, 0.25,
-                                          x,      data.codes,          data.scales,        data.zeros,        A,    B};
+  const Factors lora(queue, layout, rank);
+  qmatmul(queue, packed.view, lora.view, dx, y);
+  const reference::QmatmulProblem problem{tokens, layout.out_features, layout.in_features, layout.group_size, rank,   0.25,
+                                          x,      data.codes,          data.scales,        data.zeros,        lora.A, lora.B};
   // As for dense products; the mat-vec adds codes and zero points apart, which doubles the magnitudes that cancel.
   return {difference(queue, y, reference::qmatmul(problem)), 2 * (layout.in_features + rank + 8) * kF32Unit + unit_of(dtype)};
+}
+
+Measure run_qmatmul_bwd(Queue& queue, const PackedLayout& layout, std::uint32_t tokens, std::uint32_t rank, DType dtype) {
+  const PackedData data(layout);
+  const OnDevice packed(queue, data);
+  std::vector<float> gradient = random_values(std::size_t{tokens} * layout.out_features, 5);
+  const DeviceTensor dy = put(queue, gradient, {tokens, layout.out_features}, dtype), dx = space(queue, {tokens, layout.in_features}, dtype);
+  const Factors lora(queue, layout, rank);
+  qmatmul_bwd(queue, packed.view, lora.view, dy, dx);
+  const reference::QmatmulProblem problem{tokens, layout.out_features, layout.in_features, layout.group_size, rank,   0.25,
+                                          {},     data.codes,          data.scales,        data.zeros,        lora.A, lora.B};
+  return {difference(queue, dx, reference::qmatmul_bwd(problem, gradient)), (layout.out_features + rank + 8) * kF32Unit + unit_of(dtype)};
 }
 
 std::string detail(const PackedLayout& layout) {
@@ -131,12 +153,16 @@ std::vector<Case> packed_cases() {
          {PackedLayout{160, 256, bits, 32}, PackedLayout{160, 256, bits, 64}, PackedLayout{160, 256, bits, 128}, PackedLayout{43, 172, bits, 172}}) {
       for (const std::uint32_t tokens : {1, 8, 40}) {
         for (const std::uint32_t rank : {0, 16}) {
-          out.push_back({tokens == 1 ? "qgemv" : "qgemm", detail(layout) + ", rank " + std::to_string(rank) + ", rows " + std::to_string(tokens),
-                         [=](Queue& queue) { return run_qmatmul(queue, layout, tokens, rank, DType::f32); }});
+          const std::string text = detail(layout) + ", rank " + std::to_string(rank) + ", rows " + std::to_string(tokens);
+          out.push_back({tokens == 1 ? "qgemv" : "qgemm", text, [=](Queue& queue) { return run_qmatmul(queue, layout, tokens, rank, DType::f32); }});
+          if (tokens == 1) continue;  // the same kernel as for 8
+          out.push_back({"qgemm_bwd", text, [=](Queue& queue) { return run_qmatmul_bwd(queue, layout, tokens, rank, DType::f32); }});
         }
       }
     }
     const PackedLayout half{160, 256, bits, 64};
+    out.push_back(
+        {"qgemm_bwd", detail(half) + ", rank 16, rows 40, f16", [=](Queue& queue) { return run_qmatmul_bwd(queue, half, 40, 16, DType::f16); }});
     for (const std::uint32_t tokens : {1, 40}) {
       out.push_back({tokens == 1 ? "qgemv" : "qgemm", detail(half) + ", rank 16, rows " + std::to_string(tokens) + ", f16",
                      [=](Queue& queue) { return run_qmatmul(queue, half, tokens, 16, DType::f16); }});
