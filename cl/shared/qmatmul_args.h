@@ -14,7 +14,9 @@ typedef struct {
 typedef struct {
   APIQ_UINT num_tokens, in_features, padded_features;  // padded_features: in_features rounded up to whole chunks
   APIQ_UINT group_size, groups;
-  APIQ_UINT x, out, sums;
+  APIQ_UINT rank;  // of LoRA, for the mat-vec's input only
+  APIQ_FLOAT scaling;
+  APIQ_UINT x, out, sums, lora_A, lora_t;
 } QmatmulInputArgs;
 
 typedef struct {

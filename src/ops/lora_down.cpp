@@ -23,9 +23,9 @@ void lora_down(Queue& queue, const LoraView& lora, const TensorView& x, std::uin
   a.t = offset32(kQmatmul, "t", t);
   const Macros tuned = queue.tuned("lora_down");
   const auto ranks = static_cast<std::size_t>(value_of(tuned, "R")), lanes = static_cast<std::size_t>(value_of(tuned, "LANES_K"));
-  const std::size_t tokens_per_item = x.shape[0] == 1 ? 1 : 4;
+  const auto tokens_per_item = static_cast<std::size_t>(value_of(tuned, "T"));
   const std::size_t tokens = round_up(a.num_tokens, block_tokens);  // also writes the zeros of the last block
-  queue.launch("lora_down", "lora_down", Macros{{"X_HALF", is_half(x)}, {"T", static_cast<int>(tokens_per_item)}} + tuned,
+  queue.launch("lora_down", "lora_down", Macros{{"X_HALF", is_half(x)}} + tuned,
                {{lanes, round_up(a.rank, ranks) / ranks, round_up(tokens, tokens_per_item) / tokens_per_item}, {lanes, 1, 1}},
                {Arg::value(a), x, lora.A, t});
 }

@@ -10,25 +10,36 @@ using runtime::operator+;
 
 namespace {
 
-static_assert(sizeof(QmatmulInputArgs) == 8 * 4 && std::is_trivially_copyable_v<QmatmulInputArgs>);
+static_assert(sizeof(QmatmulInputArgs) == 12 * 4 && std::is_trivially_copyable_v<QmatmulInputArgs>);
 
-void gemv_input(Queue& queue, const PackedLayout& layout, const TensorView& x, const TensorView& padded_x, const TensorView& sums) {
+/// What the mat-vec reads instead of x, in the workspace.
+struct Prepared {
+  TensorView x;       // f32 [tokens, padded_features]
+  TensorView sums;    // f32 [tokens, groups]
+  TensorView lora_t;  // f32 [tokens, rank], if there is LoRA
+};
+
+void gemv_input(Queue& queue, const PackedLayout& layout, const LoraView& lora, const TensorView& x, const Prepared& out) {
   QmatmulInputArgs a{};
   a.num_tokens = static_cast<std::uint32_t>(x.shape[0]);
   a.in_features = layout.in_features;
   a.padded_features = static_cast<std::uint32_t>(layout.chunks() * kChunk);
   a.group_size = layout.group_size;
   a.groups = static_cast<std::uint32_t>(layout.groups());
+  a.rank = lora.rank;
+  a.scaling = lora.scaling;
   a.x = offset32(kQmatmul, "x", x);
-  a.out = offset32(kQmatmul, "padded_x", padded_x);
-  a.sums = offset32(kQmatmul, "sums", sums);
+  a.out = offset32(kQmatmul, "padded_x", out.x);
+  a.sums = offset32(kQmatmul, "sums", out.sums);
+  a.lora_A = lora.rank != 0 ? offset32(kQmatmul, "lora_A", lora.A) : 0;
+  a.lora_t = offset32(kQmatmul, "lora_t", out.lora_t);
   const Macros tuned = queue.tuned("gemv_input");
-  const auto ls = static_cast<std::size_t>(value_of(tuned, "LS"));
-  queue.launch(
-      "gemv_input", "gemv_input",
-      Macros{{"X_HALF", is_half(x)}, {"BITS", static_cast<int>(layout.bits)}, {"EXTRACT", value_of(queue.tuned("qgemv"), "EXTRACT")}, {"VW", 1}} +
-          tuned,
-      {{round_up(layout.groups(), ls), x.shape[0], 1}, {ls, 1, 1}}, {Arg::value(a), x, padded_x, sums});
+  const auto lanes = static_cast<std::size_t>(value_of(tuned, "LANES_K")), ranks = static_cast<std::size_t>(value_of(tuned, "R"));
+  const Macros meaning{
+      {"X_HALF", is_half(x)}, {"BITS", static_cast<int>(layout.bits)}, {"EXTRACT", value_of(queue.tuned("qgemv"), "EXTRACT")}, {"T", 1}};
+  const std::size_t rank_items = round_up(std::size_t{lora.rank}, ranks) / ranks;
+  queue.launch("gemv_input", "gemv_input", meaning + tuned, {{round_up(layout.groups(), lanes) + rank_items * lanes, x.shape[0], 1}, {lanes, 1, 1}},
+               {Arg::value(a), x, lora.A, out.x, out.sums, out.lora_t});
 }
 
 }  // namespace
@@ -36,25 +47,22 @@ void gemv_input(Queue& queue, const PackedLayout& layout, const TensorView& x, c
 void qgemv(Queue& queue, const PackedWeightView& w, const LoraView& lora, const TensorView& x, const TensorView& y) {
   const std::uint64_t tokens = x.shape[0];
   runtime::Workspace::Scope scope(queue.workspace());
-  const TensorView padded_x = queue.workspace().allocate(DType::f32, {tokens, w.layout.chunks() * kChunk});
-  const TensorView sums = queue.workspace().allocate(DType::f32, {tokens, w.layout.groups()});
-  TensorView lora_t;
-  gemv_input(queue, w.layout, x, padded_x, sums);
-  if (lora.rank != 0) {
-    lora_t = queue.workspace().allocate(DType::f32, {tokens, lora.rank});
-    lora_down(queue, lora, x, 1, lora_t);
-  }
+  Prepared in;
+  in.x = queue.workspace().allocate(DType::f32, {tokens, w.layout.chunks() * kChunk});
+  in.sums = queue.workspace().allocate(DType::f32, {tokens, w.layout.groups()});
+  if (lora.rank != 0) in.lora_t = queue.workspace().allocate(DType::f32, {tokens, lora.rank});
+  gemv_input(queue, w.layout, lora, x, in);
 
   QmatmulArgs a = qmatmul_args(w, lora, x, y);
-  a.x = offset32(kQmatmul, "padded_x", padded_x);
-  a.x_sums = offset32(kQmatmul, "sums", sums);
-  a.lora_t = offset32(kQmatmul, "lora_t", lora_t);
+  a.x = offset32(kQmatmul, "padded_x", in.x);
+  a.x_sums = offset32(kQmatmul, "sums", in.sums);
+  a.lora_t = offset32(kQmatmul, "lora_t", in.lora_t);
   const Macros tuned = queue.tuned("qgemv");
   const auto ls = static_cast<std::size_t>(value_of(tuned, "LS")), ks = static_cast<std::size_t>(value_of(tuned, "KS"));
   const auto rows = static_cast<std::size_t>(value_of(tuned, "VW") * value_of(tuned, "RV"));
   const Macros meaning{{"BITS", static_cast<int>(w.layout.bits)}, {"ALIGNED", w.layout.group_size % kChunk == 0}, {"Y_HALF", is_half(y)}};
   queue.launch("qgemv", "qgemv", meaning + tuned, {{round_up(a.padded_rows / rows, ls), ks, tokens}, {ls, ks, 1}},
-               {Arg::value(a), w.qweight, w.scales, w.qzeros, padded_x, sums, lora_t, lora.B_t, y});
+               {Arg::value(a), w.qweight, w.scales, w.qzeros, in.x, in.sums, in.lora_t, lora.B_t, y});
 }
 
 }  // namespace apiq::ops

@@ -5,7 +5,7 @@ namespace apiq::runtime {
 
 namespace {
 constexpr std::string_view kTypes = "cl/shared/types.h", kCommon = "cl/lib/common.h", kArgs = "cl/shared/qmatmul_args.h", kUnpack = "cl/lib/unpack.h",
-                           kStore = "cl/lib/store_rows.h";
+                           kStore = "cl/lib/store_rows.h", kLora = "cl/lib/lora_dots.h";
 }
 
 std::vector<KernelSpec> packed_kernels() {
@@ -16,15 +16,15 @@ std::vector<KernelSpec> packed_kernels() {
        combinations({{"X_HALF", {0, 1}}, {"TOKENS", {4, 8, 16}}}),
        {{"LS", 1, 64}, {"FEATURES", 32, 1}}},
       {"gemv_input",
-       {kTypes, kCommon, kArgs, kUnpack, "cl/matmul/gemv_input.cl"},
+       {kTypes, kCommon, kArgs, kUnpack, kLora, "cl/matmul/gemv_input.cl"},
        {"gemv_input"},
-       combinations({{"X_HALF", {0, 1}}, {"BITS", {2, 3, 4, 8}}, {"EXTRACT", {2, 3}}, {"VW", {1}}}),
-       {{"LS", 1, 32}}},
-      {"lora_down",
-       {kTypes, kCommon, kArgs, "cl/matmul/lora_down.cl"},
-       {"lora_down"},
-       combinations({{"X_HALF", {0, 1}}, {"T", {1, 4}}}),
+       combinations({{"X_HALF", {0, 1}}, {"BITS", {2, 3, 4, 8}}, {"EXTRACT", {2, 3}}, {"T", {1}}}),
        {{"VW", 16, 2}, {"R", 4, 1}, {"LANES_K", 1, 64}}},
+      {"lora_down",
+       {kTypes, kCommon, kArgs, kLora, "cl/matmul/lora_down.cl"},
+       {"lora_down"},
+       combinations({{"X_HALF", {0, 1}}}),
+       {{"VW", 16, 2}, {"T", 4, 4}, {"R", 4, 1}, {"LANES_K", 1, 64}}},
       {"qgemv",
        {kTypes, kCommon, kArgs, kUnpack, kStore, "cl/lib/qgemv_rows.h", "cl/matmul/qgemv.cl"},
        {"qgemv"},
