@@ -96,12 +96,6 @@ void require_agreement(const Case& c, const std::vector<float>& ours, const std:
     }
 }
 
-/// What the project asks of several tokens against OpenBLAS; 8 bits and LoRA: nothing.
-double asked_ratio(const Case& c) {
-  if (c.bits == 8 || c.rank != 0) return 0;
-  return c.tokens == 8 ? 5 : c.tokens == 16 ? 3 : 1;
-}
-
 perf::Result against_openblas(Queue& queue, const Case& c, int rounds) {
   const Weight weight(queue, c, 1);
   const std::vector<float> w = dense_weight(queue, c, weight), x = perf::random_floats(static_cast<std::size_t>(c.tokens) * c.in_features, 9);
@@ -120,7 +114,7 @@ perf::Result against_openblas(Queue& queue, const Case& c, int rounds) {
   rival.run(1);
   if (c.rank == 0) require_agreement(c, runtime::read_floats(queue, dy), theirs);
   const auto timings = perf::interleave({ours, rival}, rounds);
-  return {"qmatmul", c.text(), timings[0], weight.bytes(), c.flops(), "", 0, "OpenBLAS sgemm on f32, 2 threads", timings[1], asked_ratio(c)};
+  return {"qmatmul", c.text(), timings[0], weight.bytes(), c.flops(), "", 0, "OpenBLAS sgemm on f32, 2 threads", timings[1]};
 }
 
 /// One token, with and without LoRA: every call uses another copy of the weight, so that it comes from memory as it does in a model.
@@ -150,9 +144,9 @@ void one_token(Queue& queue, Case c, int rounds, const DeviceInfo& device) {
   for (std::size_t i = 0; i < probes.size(); ++i) bandwidth = std::max(bandwidth, probes[i].gb_per_second(timings[2 + i]));
   const double packed_bytes = static_cast<double>(weights[0].view().layout.bytes());
   c.rank = 0;
-  perf::print({"qmatmul", c.text(), timings[0], packed_bytes, c.flops(), "read bandwidth", bandwidth, "", {}, 0, 0.7}, device);
+  perf::print({"qmatmul", c.text(), timings[0], packed_bytes, c.flops(), "read bandwidth", bandwidth, "", {}}, device);
   c.rank = rank;
-  perf::print({"qmatmul", c.text(), timings[1], weights[0].bytes(), c.flops(), "read bandwidth", bandwidth, "the same without LoRA", timings[0], 0.9},
+  perf::print({"qmatmul", c.text(), timings[1], weights[0].bytes(), c.flops(), "read bandwidth", bandwidth, "the same without LoRA", timings[0]},
               device);
 }
 
@@ -172,7 +166,7 @@ perf::Result backward(Queue& queue, const Case& c, int rounds) {
   const auto timings = perf::interleave({repeat([&] { ops::qmatmul_bwd(queue, weight.view(), weight.lora, y, dx); }),
                                          repeat([&] { ops::qmatmul(queue, weight.view(), weight.lora, x, out); })},
                                         rounds);
-  return {"qmatmul_bwd", c.text(), timings[0], weight.bytes(), c.flops(), "", 0, "the forward product", timings[1], 0.7};
+  return {"qmatmul_bwd", c.text(), timings[0], weight.bytes(), c.flops(), "", 0, "the forward product", timings[1]};
 }
 
 }  // namespace

@@ -14,12 +14,12 @@
 #define PAIR_SUMS(x) FMA(HIGH_CODES, (float16)((x)[1]), LOW_CODES * (float16)((x)[0]))
 #if BITS == 3
 // The high bits of four neighbours: four times the sum of those x whose bit is set.
-#define FOUR_SUMS(x)                                                                                       \
-  (HIGH_BIT_PAIRS((x)[0], (x)[1], (float16)(0, 4, 0, 4, 0, 4, 0, 4, 0, 4, 0, 4, 0, 4, 0, 4),                  \
-                  (float16)(0, 0, 4, 4, 0, 0, 4, 4, 0, 0, 4, 4, 0, 0, 4, 4)) +                             \
-   HIGH_BIT_PAIRS((x)[2], (x)[3], (float16)(0, 0, 0, 0, 4, 4, 4, 4, 0, 0, 0, 0, 4, 4, 4, 4),                  \
-                  (float16)(0, 0, 0, 0, 0, 0, 0, 0, 4, 4, 4, 4, 4, 4, 4, 4)))
-#define HIGH_BIT_PAIRS(a, b, table_a, table_b) FMA(table_b, (float16)(b), (table_a) * (float16)(a))
+#define BIT_0 ((float16)(0, 4, 0, 4, 0, 4, 0, 4, 0, 4, 0, 4, 0, 4, 0, 4))
+#define BIT_1 ((float16)(0, 0, 4, 4, 0, 0, 4, 4, 0, 0, 4, 4, 0, 0, 4, 4))
+#define BIT_2 ((float16)(0, 0, 0, 0, 4, 4, 4, 4, 0, 0, 0, 0, 4, 4, 4, 4))
+#define BIT_3 ((float16)(0, 0, 0, 0, 0, 0, 0, 0, 4, 4, 4, 4, 4, 4, 4, 4))
+#define FOUR_SUMS(x) \
+  FMA(BIT_3, (float16)((x)[3]), FMA(BIT_2, (float16)((x)[2]), FMA(BIT_1, (float16)((x)[1]), BIT_0 * (float16)((x)[0]))))
 #endif
 
 void add_part(FLOATV raw[RV][CHAINS], UINTV words[RV][PART_WORDS], global const float* x) {
