@@ -11,6 +11,7 @@
 #include "apiq/inspect.hpp"
 #include "apiq/quantize.hpp"
 #include "apiq/self_test.hpp"
+#include "apiq/tune.hpp"
 
 namespace apiq {
 
@@ -32,6 +33,8 @@ std::string to_json(const RunInfo& run, const std::vector<DeviceInfo>& devices, 
                     const DeviceBenchmark* benchmark);
 
 std::string to_json(const RunInfo& run, const BatchResult& result);
+std::string to_json(const RunInfo& run, const TuneResult& result);
+std::string to_json(const RunInfo& run, const std::vector<TunableKernel>& kernels);
 
 /// Of apiq::compare: key `differences`.
 std::string to_json(const RunInfo& run, const std::vector<std::string>& differences);

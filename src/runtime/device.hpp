@@ -32,6 +32,8 @@ class Device {
   /// Of pinned host memory; without a limit until one is set.
   MemoryBudget& host_budget() { return host_budget_; }
   const Tuning& tuning() const { return tuning_; }
+  /// For the tuner (Tuning::set); everything else only reads.
+  Tuning& tuning() { return tuning_; }
   Queue& queue() { return *queue_; }
 
   /// The kernel function of a registered program built with these macros; built (or loaded from the disk cache) at first use.

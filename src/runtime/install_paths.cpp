@@ -8,6 +8,16 @@ namespace apiq::runtime {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+/// An environment variable that is there and not empty.
+const char* set(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr && *value != '\0' ? value : nullptr;
+}
+
+}  // namespace
+
 fs::path tuning_folder() {
   Dl_info where{};
   if (::dladdr(reinterpret_cast<const void*>(&tuning_folder), &where) == 0) return {};
@@ -19,11 +29,19 @@ fs::path tuning_folder() {
   return {};
 }
 
+fs::path user_tuning_folder() {
+  if (const char* chosen = set("APIQ_TUNING_DIR")) return chosen;
+  if (const char* xdg = set("XDG_DATA_HOME")) return fs::path(xdg) / "apiq" / "tuning";
+  if (const char* home = set("HOME")) return fs::path(home) / ".local" / "share" / "apiq" / "tuning";
+  return {};
+}
+
+std::vector<fs::path> tuning_folders() {
+  if (set("APIQ_TUNING_DIR") != nullptr) return {user_tuning_folder()};
+  return {user_tuning_folder(), tuning_folder()};
+}
+
 fs::path cache_folder() {
-  const auto set = [](const char* name) -> const char* {
-    const char* value = std::getenv(name);
-    return value != nullptr && *value != '\0' ? value : nullptr;
-  };
   if (const char* own = set("APIQ_CACHE_DIR")) return own;
   if (const char* xdg = set("XDG_CACHE_HOME")) return fs::path(xdg) / "apiq";
   if (const char* home = set("HOME")) return fs::path(home) / ".cache" / "apiq";

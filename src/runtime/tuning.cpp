@@ -23,36 +23,59 @@ std::string tuning_file_name(const std::string& device_name) {
   return out + ".json";
 }
 
-Tuning::Tuning(const DeviceInfo& info) : is_cpu_(info.is_cpu) {
-  if (const char* preset = std::getenv("APIQ_PRESET")) is_cpu_ = std::string_view(preset) == "cpu";
-  const char* folder = std::getenv("APIQ_TUNING_DIR");
-  const fs::path path = fs::path(folder != nullptr ? fs::path(folder) : tuning_folder()) / tuning_file_name(info.name);
+fs::path find_tuning_file(const std::vector<fs::path>& folders, const std::string& device_name) {
+  std::error_code ignored;
+  for (std::string stem = fs::path(tuning_file_name(device_name)).stem().string(); !stem.empty();) {
+    for (const fs::path& folder : folders)
+      if (const fs::path path = folder / (stem + ".json"); !folder.empty() && fs::is_regular_file(path, ignored)) return path;
+    const auto cut = stem.rfind('-');
+    stem.resize(cut == std::string::npos ? 0 : cut);
+  }
+  return {};
+}
+
+TuningData read_tuning_file(const fs::path& path) {
   std::ifstream file(path);
-  if (!file) return;
+  if (!file) throw IoError(path.string() + ": the tuning file cannot be read");
+  TuningData out;
   try {
     const auto json = nlohmann::json::parse(file);
     for (const auto& [key, values] : json.at("tunables").items()) {
-      measured_[key] = values.get<std::map<std::string, int>>();
-      for (const auto& [name, value] : measured_[key])
+      out.tunables[key] = values.get<std::map<std::string, int, std::less<>>>();
+      for (const auto& [name, value] : out.tunables[key])
         if (value < 1) throw FormatError(path.string() + ": " + key + "." + name + " is " + std::to_string(value) + "; expected at least 1");
     }
-    for (const auto& [key, value] : json.at("choices").items()) choices_[key] = value.get<std::string>();
+    for (const auto& [key, value] : json.at("choices").items()) out.choices[key] = value.get<std::string>();
   } catch (const nlohmann::json::exception& error) {
     throw FormatError(path.string() + ": not a tuning file (" + error.what() + "); correct or remove it");
   }
+  return out;
+}
+
+Tuning::Tuning(const DeviceInfo& info) : is_cpu_(info.is_cpu), file_(find_tuning_file(tuning_folders(), info.name)) {
+  if (!file_.empty()) measured_ = read_tuning_file(file_);
+  if (const char* preset = std::getenv("APIQ_PRESET")) {
+    is_cpu_ = std::string_view(preset) == "cpu";
+    measured_.tunables.clear();
+  }
+}
+
+void Tuning::set(const std::string& key, const TunedValues& values) {
+  if (values.empty()) measured_.tunables.erase(key);
+  else measured_.tunables[key] = values;
 }
 
 Macros Tuning::values(std::string_view program, std::string_view variant) const {
   const KernelSpec& spec = kernel_spec(program);
   const std::string name(program);
-  const auto base = measured_.find(name);
-  const auto special = measured_.find(name + "." + std::string(variant));
+  const auto base = measured_.tunables.find(name);
+  const auto special = measured_.tunables.find(name + "." + std::string(variant));
   Macros out;
   for (const auto& tunable : spec.tunables) {
     int value = is_cpu_ ? tunable.cpu : tunable.gpu;
     for (const auto& entry : {base, special}) {
-      if (entry == measured_.end()) continue;
-      const auto found = entry->second.find(std::string(tunable.name));
+      if (entry == measured_.tunables.end()) continue;
+      const auto found = entry->second.find(tunable.name);
       if (found != entry->second.end()) value = found->second;
     }
     out.emplace_back(tunable.name, value);
@@ -61,8 +84,8 @@ Macros Tuning::values(std::string_view program, std::string_view variant) const 
 }
 
 std::string Tuning::choice(std::string_view key, std::string_view fallback) const {
-  const auto found = choices_.find(key);
-  return found == choices_.end() ? std::string(fallback) : found->second;
+  const auto found = measured_.choices.find(key);
+  return found == measured_.choices.end() ? std::string(fallback) : found->second;
 }
 
 int value_of(const Macros& macros, std::string_view name) {

@@ -1,18 +1,32 @@
 // Tunables of a program for a device: the preset of its class, overlaid with measured values from data/tuning/<device>.json.
 #pragma once
+#include <filesystem>
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "apiq/device.hpp"
 #include "runtime/kernel_registry.hpp"
 
 namespace apiq::runtime {
 
+/// Tunable -> value.
+using TunedValues = std::map<std::string, int, std::less<>>;
+
+/// What a tuning file decides, by program ("gemm") or program and variant ("gemm.small_m"); further keys of the file are for people.
+struct TuningData {
+  std::map<std::string, TunedValues, std::less<>> tunables;
+  std::map<std::string, std::string, std::less<>> choices;
+};
+
+/// Throws FormatError (not a tuning file, a value below 1), IoError.
+TuningData read_tuning_file(const std::filesystem::path& path);
+
 class Tuning {
  public:
-  /// Reads the device's file from $APIQ_TUNING_DIR or the installed tuning folder, if there is one. $APIQ_PRESET (cpu | gpu)
-  /// replaces the class of the device, so that tests run the other preset's kernels.
+  /// Reads the file of the device (find_tuning_file), if there is one. With $APIQ_PRESET (cpu | gpu) that preset holds as it is, whatever
+  /// the device and its file say, so that tests run the other preset's kernels; choices are still the file's.
   explicit Tuning(const DeviceInfo& info);
 
   /// Values for `variant` of a program ("" = the program itself; launchers name variants by shape class, "small_m").
@@ -22,10 +36,20 @@ class Tuning {
   /// A named choice a launcher makes by measurement ("gemm.engine" -> "clblast"); fallback if the file has none.
   std::string choice(std::string_view key, std::string_view fallback) const;
 
+  /// Where the measured values come from; empty if the presets hold.
+  const std::filesystem::path& file() const { return file_; }
+  const TuningData& measured() const { return measured_; }
+  /// Whether the presets are those of CPUs.
+  bool is_cpu() const { return is_cpu_; }
+
+  /// From now on these values hold for `key` ("gemm", "gemm.small_m") instead of measured ones; none: the preset again. For the tuner, which
+  /// tries settings this way. Launchers ask for values at every call, programs are built per set of values.
+  void set(const std::string& key, const TunedValues& values);
+
  private:
   bool is_cpu_;
-  std::map<std::string, std::map<std::string, int>, std::less<>> measured_;  // "qgemm.small_m" -> tunable -> value
-  std::map<std::string, std::string, std::less<>> choices_;
+  std::filesystem::path file_;
+  TuningData measured_;
 };
 
 /// One value of a macro list. Throws InvalidArgument if it is not there.
@@ -33,5 +57,10 @@ int value_of(const Macros& macros, std::string_view name);
 
 /// File name of a device in data/tuning: lower case, runs of other characters become one '-'.
 std::string tuning_file_name(const std::string& device_name);
+
+/// The file that serves a device: the one with its name, else the one whose name is the longest beginning of its name that ends before a
+/// '-', so that "pthread-haswell.json" serves every "pthread-haswell-...". Where folders have the same name the first one wins. Empty if
+/// there is none.
+std::filesystem::path find_tuning_file(const std::vector<std::filesystem::path>& folders, const std::string& device_name);
 
 }  // namespace apiq::runtime

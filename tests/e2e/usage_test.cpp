@@ -8,7 +8,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::MatchesRegex;
 
-const char* const kPrograms[] = {"apiq-devices", "apiq-quantize", "apiq-eval", "apiq-generate", "apiq-inspect", "apiq-batch"};
+const char* const kPrograms[] = {"apiq-devices", "apiq-quantize", "apiq-eval", "apiq-generate", "apiq-inspect", "apiq-batch", "apiq-tune"};
 
 class EveryProgram : public ::testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Usage, EveryProgram, ::testing::ValuesIn(kPrograms), [](const auto& test) {

@@ -47,9 +47,50 @@ TEST(Tuning, PresetFollowsTheDeviceClassAndMeasuredValuesWin) {
   EXPECT_EQ(runtime::value_of(tuned.values(spec.name, "small"), tunable), 78);
   EXPECT_EQ(tuned.choice("gemm.engine", "own"), "clblast");
   EXPECT_EQ(tuned.choice("other", "own"), "own");
+  ::setenv("APIQ_PRESET", "cpu", 1);
+  const runtime::Tuning preset(info);
+  EXPECT_EQ(runtime::value_of(preset.values(spec.name), tunable), spec.tunables[0].cpu) << "the preset that was asked for, not what was measured";
+  EXPECT_EQ(preset.choice("gemm.engine", "own"), "clblast");
+  ::unsetenv("APIQ_PRESET");
   std::ofstream(folder / "some-gpu-rev-2.json") << "not json";
   EXPECT_THROW(runtime::Tuning{info}, FormatError);
   ::unsetenv("APIQ_TUNING_DIR");
+  fs::remove_all(folder);
+}
+
+TEST(Tuning, TheTunerReplacesMeasuredValuesAndTakesThemBack) {
+  const auto& spec = runtime::kernel_spec("rmsnorm");
+  const std::string tunable(spec.tunables[0].name);
+  DeviceInfo info;
+  info.name = "no such device";
+  runtime::Tuning tuning(info);
+  tuning.set("rmsnorm", {{tunable, 3}});
+  EXPECT_EQ(runtime::value_of(tuning.values("rmsnorm"), tunable), 3);
+  EXPECT_EQ(runtime::value_of(tuning.values("rmsnorm"), std::string(spec.tunables[1].name)), spec.tunables[1].gpu);
+  tuning.set("rmsnorm", {});
+  EXPECT_EQ(runtime::value_of(tuning.values("rmsnorm"), tunable), spec.tunables[0].gpu);
+}
+
+TEST(Tuning, AFileServesTheDevicesWhoseNamesItBegins) {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::temp_directory_path() / ("apiq_tuning_lookup_test_" + std::to_string(::getpid()));
+  const fs::path first = folder / "user", second = folder / "installed";
+  fs::create_directories(first);
+  fs::create_directories(second);
+  const auto found = [&](const char* name) { return runtime::find_tuning_file({first, second, {}}, name).lexically_relative(folder).string(); };
+  const auto put = [](const fs::path& path) { std::ofstream(path) << "{}"; };
+  EXPECT_EQ(found("pthread-haswell-AMD EPYC"), "");
+  put(second / "pthread-haswell.json");
+  EXPECT_EQ(found("pthread-haswell-AMD EPYC"), "installed/pthread-haswell.json");
+  EXPECT_EQ(found("pthread-haswell"), "installed/pthread-haswell.json");
+  EXPECT_EQ(found("pthread-haswellx-AMD EPYC"), "") << "names end at a '-'";
+  put(first / "pthread.json");
+  EXPECT_EQ(found("pthread-haswell-AMD EPYC"), "installed/pthread-haswell.json") << "the longest name, wherever it is";
+  EXPECT_EQ(found("pthread-znver4-AMD EPYC"), "user/pthread.json");
+  put(first / "pthread-haswell.json");
+  EXPECT_EQ(found("pthread-haswell-AMD EPYC"), "user/pthread-haswell.json") << "of equal names the first folder's";
+  put(second / "pthread-haswell-amd-epyc.json");
+  EXPECT_EQ(found("pthread-haswell-AMD EPYC"), "installed/pthread-haswell-amd-epyc.json") << "the device's own file";
   fs::remove_all(folder);
 }
 

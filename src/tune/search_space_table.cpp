@@ -1,0 +1,204 @@
+// The rows. A program of the registry without a row here, or a tunable without an axis, fails tests/tune: either give it candidates, or
+// say in `reason` why it keeps its preset.
+#include <algorithm>
+
+#include "tune/search_space.hpp"
+
+namespace apiq::tuning {
+
+namespace {
+
+const std::vector<int> kCpuWidths{4, 8, 16}, kGpuWidths{1, 2, 4}, kGpuGroups{64, 128, 256, 512};
+
+/// Of a point that has all tunables of its program.
+long at(const Point& p, std::string_view name) { return p.find(name)->second; }
+
+std::string unless(bool holds, const char* rule) { return holds ? std::string() : std::string(rule); }
+
+/// WG work-items stride over data; WG is a power of two on GPUs, where they reduce in halves.
+SearchSpace streaming(std::string_view key, std::vector<Axis> more, std::vector<std::string_view> verified_by) {
+  SearchSpace out{.key = key, .axes = {{"VW", kCpuWidths, kGpuWidths}, {"WG", {1}, kGpuGroups}}};
+  out.axes.insert(out.axes.end(), more.begin(), more.end());
+  out.group_items = [](const Point& p) { return at(p, "WG"); };
+  out.local_bytes = [](const Point& p) { return 8 * at(p, "WG"); };
+  out.verified_by = std::move(verified_by);
+  return out;
+}
+
+SearchSpace fixed(std::string_view key, std::vector<std::string_view> names, std::string_view reason) {
+  SearchSpace out{.key = key, .axes = {}};
+  for (const auto name : names) out.axes.push_back({name, {}, {}, reason});
+  out.reason = reason;
+  return out;
+}
+
+// Products with packed weights: rows of a block of 32 are lanes (VW) and registers (RV); LS and KS are the work-group.
+long packed_group(const Point& p) { return at(p, "LS") * at(p, "KS"); }
+std::string packed_conflict(const Point& p) { return unless(32 % (at(p, "VW") * at(p, "RV")) == 0, "VW * RV must divide 32"); }
+
+std::vector<SearchSpace> packed_spaces() {
+  return {
+      {.key = "qgemv",
+       .axes = {{"VW", {4, 8, 16}, {1, 2, 4}}, {"RV", {1, 2, 4, 8}, {1, 2, 4}}, {"LS", {1}, {8, 16, 32, 64}}, {"KS", {1}, {1, 2, 4, 8, 16}}},
+       .together = {{"VW", "RV"}, {"LS", "KS"}},
+       .group_items = packed_group,
+       .local_bytes = [](const Point& p) { return at(p, "KS") > 1 ? 4 * packed_group(p) * at(p, "VW") * at(p, "RV") : 0; },
+       .conflict = packed_conflict,
+       .verified_by = {"qgemv"}},
+      {.key = "qgemm",
+       .axes = {{"VW", {4, 8, 16}, {1, 2, 4}},
+                {"RV", {1, 2, 4}, {1, 2, 4}},
+                {"LS", {1}, {8, 16, 32, 64}},
+                {"KS", {1}, {1, 2, 4, 8}},
+                {"MAX_TOKENS", {4, 8, 16}, {4, 8, 16}}},
+       .together = {{"VW", "RV"}, {"RV", "MAX_TOKENS"}, {"LS", "KS"}},
+       .group_items = packed_group,
+       .local_bytes = [](const Point& p) { return at(p, "KS") > 1 ? 4 * packed_group(p) * at(p, "VW") * at(p, "RV") * at(p, "MAX_TOKENS") : 0; },
+       .conflict = packed_conflict,
+       .verified_by = {"qgemm"}},
+      {.key = "lora_down",
+       .axes = {{"VW", kCpuWidths, kGpuWidths}, {"R", {1, 2, 4, 8}, {1, 2, 4}}, {"LANES_K", {1}, {16, 32, 64, 128}}},
+       .group_items = [](const Point& p) { return at(p, "LANES_K"); },
+       .local_bytes = [](const Point& p) { return at(p, "LANES_K") > 1 ? 16 * at(p, "R") * at(p, "LANES_K") : 0; },
+       .verified_by = {"qgemv", "qgemm"}},
+      {.key = "gemv_input",
+       .axes = {{"LS", {1, 4, 16}, {16, 32, 64, 128}}},
+       .group_items = [](const Point& p) { return at(p, "LS"); },
+       .verified_by = {"qgemv"}},
+      {.key = "token_blocks",
+       .axes = {{"LS", {1}, {32, 64, 128, 256}}, {"FEATURES", {8, 16, 32, 64, 128}, {1, 2, 4}}},
+       .group_items = [](const Point& p) { return at(p, "LS"); },
+       .verified_by = {"qgemm"}},
+  };
+}
+
+std::vector<SearchSpace> dense_spaces() {
+  return {
+      // Registers of a CPU hold MR * NV sums and one row of b; the launcher's scratch bound counts lines of at most 64.
+      {.key = "gemm_packed",
+       .axes = {{"VW", kCpuWidths, {}},
+                {"NV", {1, 2, 3, 4}, {}},
+                {"MR", {4, 8, 12}, {}},
+                {"ROW_BLOCK", {4, 6, 10, 16, 32}, {}},
+                {"PACK_ROWS", {5, 9, 17}, {}}},
+       .together = {{"VW", "NV"}, {"NV", "MR"}, {"MR", "ROW_BLOCK"}},
+       .conflict =
+           [](const Point& p) {
+             if (at(p, "MR") % 4 != 0) return std::string("MR must be divisible by 4");
+             return unless(at(p, "NV") * at(p, "VW") <= 64 && at(p, "NV") * at(p, "VW") % 4 == 0, "NV * VW must be at most 64, divisible by 4");
+           },
+       .verified_by = {"matmul_nt", "matmul_nn", "matmul_tn"}},
+      {.key = "gemm",
+       .axes = {{"VW", kCpuWidths, {1, 2, 4}},
+                {"LX", {1}, {8, 16, 32}},
+                {"LY", {1}, {8, 16}},
+                {"MR", {4, 8, 12}, {2, 4, 8}},
+                {"NV", {1, 2, 4}, {1, 2, 4}},
+                {"KC", {32, 64, 128, 256}, {8, 16, 32}}},
+       .together = {{"VW", "NV"}, {"LX", "LY"}, {"MR", "NV"}, {"MR", "KC"}},
+       .group_items = [](const Point& p) { return at(p, "LX") * at(p, "LY"); },
+       .local_bytes = [](const Point& p) { return 4 * at(p, "KC") * (at(p, "LY") * at(p, "MR") + at(p, "LX") * at(p, "NV") * at(p, "VW")); },
+       .conflict =
+           [](const Point& p) {
+             const bool tiles = at(p, "LY") * at(p, "MR") % 4 == 0 && at(p, "LX") * at(p, "NV") * at(p, "VW") % 4 == 0;
+             return unless(tiles && at(p, "KC") % 4 == 0, "tile sides and KC must be divisible by 4");
+           },
+       .verified_by = {"matmul_nt", "matmul_nn", "matmul_tn"}},
+  };
+}
+
+// Local memory of the attention kernels as their launchers compute it, for heads of 128.
+constexpr long kHeadDim = 128;
+
+long padded(long dims, long parts, long unit) { return ((dims + parts - 1) / parts + unit - 1) / unit * unit; }
+
+long attention_bytes(const Point& p) {
+  const long rows = at(p, "TR") * at(p, "VW"), td = at(p, "TD"), bk = at(p, "BK");
+  return 4 * (kHeadDim * rows + bk * (td * padded(kHeadDim, td, at(p, "DC")) + 1) + (bk + td + 2) * rows);
+}
+
+long attention_bwd_bytes(const Point& p) {
+  const long vw = at(p, "VW"), tr = at(p, "TR"), td = at(p, "TD"), bk = at(p, "BK"), rows = tr * vw * at(p, "RB");
+  const long dims = (kHeadDim + vw - 1) / vw * vw, stride = std::max(td * padded(kHeadDim, td, at(p, "DC")), dims) + 1;
+  return 4 * (2 * rows * (dims + 1) + (tr * td == 1 ? 2 * kHeadDim * rows : 0) + 2 * bk * (stride + rows) + 5 * rows);
+}
+
+std::string attention_conflict(const Point& p) { return unless(at(p, "BK") % (at(p, "TD") * at(p, "KC")) == 0, "TD * KC must divide BK"); }
+
+std::vector<SearchSpace> attention_spaces() {
+  const auto group = [](const Point& p) { return at(p, "TR") * at(p, "TD"); };
+  return {
+      {.key = "attention",
+       .axes = {{"VW", kCpuWidths, {1, 2, 4}},
+                {"TR", {1}, {4, 8, 16}},
+                {"TD", {1}, {4, 8, 16}},
+                {"BK", {16, 32, 64}, {8, 16, 32}},
+                {"KC", {2, 4, 8, 16}, {1, 2, 4}},
+                {"DC", {4, 8, 16}, {4, 8, 16}}},
+       .together = {{"BK", "KC"}, {"KC", "DC"}, {"TR", "TD"}},
+       .group_items = group,
+       .local_bytes = attention_bytes,
+       .conflict = attention_conflict,
+       .verified_by = {"attention_fwd"}},
+      {.key = "attention_bwd",
+       .axes = {{"VW", kCpuWidths, {1, 2, 4}},
+                {"RB", {1, 2, 4}, {1, 2}},
+                {"TR", {1}, {4, 8, 16}},
+                {"TD", {1}, {4, 8, 16}},
+                {"BK", {16, 32, 64}, {8, 16, 32}},
+                {"KC", {2, 4, 8}, {1, 2, 4}},
+                {"DC", {2, 4, 8}, {4, 8, 16}},
+                {"KEYS", {4, 8, 16}, {1, 2, 4}},
+                {"DV", {1, 2, 4}, {1, 2}},
+                {"SPAN", {}, {}, "of the sum over chunks, a small part of the time"}},
+       .together = {{"RB", "KC"}, {"RB", "DC"}, {"KEYS", "DV"}, {"TR", "TD"}},
+       .group_items = group,
+       .local_bytes = attention_bwd_bytes,
+       .conflict =
+           [](const Point& p) {
+             const std::string tiles = attention_conflict(p);
+             return tiles.empty() ? unless(at(p, "BK") % at(p, "KEYS") == 0, "KEYS must divide BK") : tiles;
+           },
+       .verified_by = {"attention_bwd"}},
+      {.key = "attention_decode",
+       .axes = {{"VW", kCpuWidths, {1, 2, 4}}, {"LK", {1}, {4, 8, 16, 32}}, {"KS", {1}, {4, 8, 16}}, {"BK", {16, 32, 64}, {4, 8, 16}}},
+       .together = {{"LK", "KS"}},
+       .group_items = [](const Point& p) { return at(p, "LK") * at(p, "KS"); },
+       .local_bytes = [](const Point& p) { return 4 * at(p, "KS") * (at(p, "BK") * (at(p, "LK") + 1) + kHeadDim + at(p, "LK") * at(p, "VW") + 2); },
+       .conflict = [](const Point& p) { return unless(at(p, "BK") % at(p, "VW") == 0, "VW must divide BK"); },
+       .verified_by = {"attention_fwd"}},
+  };
+}
+
+std::vector<SearchSpace> streaming_spaces() {
+  const Axis elements{"WG_ELEMENTS", {4096, 8192, 16384, 32768, 65536}, {1024, 2048, 4096, 8192}};
+  SearchSpace adamw = streaming("adamw", {elements}, {"adamw_step"});
+  adamw.conflict = [](const Point& p) { return unless(at(p, "WG_ELEMENTS") % (at(p, "WG") * at(p, "VW")) == 0, "WG * VW must divide WG_ELEMENTS"); };
+  return {
+      streaming("fake_quant", {elements}, {"quant_grid", "fake_quant_fwd", "fake_quant_bwd", "mse_range", "quantize_codes"}),
+      adamw,
+      streaming("rmsnorm", {{"ROWS", {1, 2, 4, 8, 16}, {1, 2, 4}}}, {"rmsnorm_fwd", "rmsnorm_bwd"}),
+      streaming("swiglu", {{"ITEMS", {32, 64, 128, 256, 512}, {1, 2, 4}}}, {"swiglu_fwd", "swiglu_bwd"}),
+      streaming("elementwise", {{"ITEMS", {64, 128, 256, 512, 1024}, {1, 2, 4}}}, {"add", "scaled_add"}),
+      streaming("rope", {{"ITEMS", {8, 16, 32, 64, 128}, {1, 2, 4}}}, {"rope_fwd", "rope_bwd"}),
+      streaming("cross_entropy", {}, {"cross_entropy_fwd", "cross_entropy_bwd", "kl_divergence_fwd"}),
+      streaming("loss", {}, {"squared_error", "dot", "relative_error_sums"}),
+      streaming("to_f32", {{"ITEMS", {64, 128, 256, 512, 1024}, {1, 2, 4}}}, {"to_f32"}),
+      fixed("embedding", {"VW", "WG"}, "copies one row per token: no time of a model"),
+      fixed("moments", {"WG", "VW"}, "runs once per linear, on one matrix"),
+      fixed("pack", {"LS"}, "runs once per linear, when it is stored"),
+  };
+}
+
+}  // namespace
+
+const std::vector<SearchSpace>& search_spaces() {
+  static const std::vector<SearchSpace> all = [] {
+    std::vector<SearchSpace> out;
+    for (auto& part : {packed_spaces(), dense_spaces(), attention_spaces(), streaming_spaces()}) out.insert(out.end(), part.begin(), part.end());
+    return out;
+  }();
+  return all;
+}
+
+}  // namespace apiq::tuning

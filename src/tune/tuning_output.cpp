@@ -1,0 +1,70 @@
+#include "tune/tuning_output.hpp"
+
+#include <ctime>
+
+#include "apiq/error.hpp"
+#include "apiq/version.hpp"
+#include "util/atomic_file.hpp"
+
+namespace apiq::tuning {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+namespace {
+
+std::string today() {
+  const std::time_t now = std::time(nullptr);
+  std::tm utc{};
+  ::gmtime_r(&now, &utc);
+  char text[16];
+  std::strftime(text, sizeof text, "%Y-%m-%d", &utc);
+  return text;
+}
+
+/// Three digits are all that a measurement is worth.
+double rounded(double value) { return std::stod(std::to_string(static_cast<long>(value * 1000 + 0.5))) / 1000; }
+
+Json gain_of(const TunedKernel& kernel) {
+  Json cases = Json::object();
+  for (const TuneCase& c : kernel.cases) cases[c.name] = {{"preset_milliseconds", rounded(c.preset_ms)}, {"milliseconds", rounded(c.ms)}};
+  return {{"speedup", rounded(kernel.speedup)}, {"spread", rounded(kernel.spread)}, {"date", today()}, {"commit", commit()}, {"cases", cases}};
+}
+
+}  // namespace
+
+TuningOutput::TuningOutput(fs::path path, const runtime::Device& device) : path_(std::move(path)), info_(device.info()) {
+  std::error_code ignored;
+  const fs::path from = fs::exists(path_, ignored) ? path_ : device.tuning().file();
+  if (from.empty()) return;
+  data_ = runtime::read_tuning_file(from);
+  const Json json = Json::parse(read_file(from));
+  if (json.contains("gains")) gains_ = json.at("gains");
+}
+
+void TuningOutput::record(const TunedKernel& kernel) {
+  data_.tunables.erase(kernel.name);
+  if (gains_.contains(kernel.name)) gains_.erase(kernel.name);
+  if (kernel.outcome == TuneOutcome::faster) {
+    data_.tunables[kernel.name] = {kernel.values.begin(), kernel.values.end()};
+    gains_[kernel.name] = gain_of(kernel);
+  }
+  write();
+}
+
+void TuningOutput::write() const {
+  const Json json{{"device", info_.name},
+                  {"driver", info_.driver},
+                  {"platform", info_.platform_version},
+                  {"date", today()},
+                  {"commit", commit()},
+                  {"tunables", data_.tunables},
+                  {"choices", data_.choices},
+                  {"gains", gains_.is_null() ? Json::object() : gains_}};
+  std::error_code failed;
+  if (!path_.parent_path().empty()) fs::create_directories(path_.parent_path(), failed);
+  if (failed) throw IoError(path_.parent_path().string() + ": the folder cannot be made (" + failed.message() + "); choose another --output");
+  write_file_atomically(path_, json.dump(2) + "\n");
+}
+
+}  // namespace apiq::tuning
