@@ -1,5 +1,5 @@
 // The rows. A program of the registry without a row here, or a tunable without an axis, fails tests/tune: either give it candidates, or
-// say in `reason` why it keeps its preset.
+// say in `reason` why it keeps its preset. Rows and axes that the registry does not have (any more) are left out.
 #include <algorithm>
 
 #include "tune/search_space.hpp"
@@ -10,8 +10,11 @@ namespace {
 
 const std::vector<int> kCpuWidths{4, 8, 16}, kGpuWidths{1, 2, 4}, kGpuGroups{64, 128, 256, 512};
 
-/// Of a point that has all tunables of its program.
-long at(const Point& p, std::string_view name) { return p.find(name)->second; }
+/// 1 for a tunable that the program does not have: it then counts once in products.
+long at(const Point& p, std::string_view name) {
+  const auto found = p.find(name);
+  return found == p.end() ? 1 : found->second;
+}
 
 std::string unless(bool holds, const char* rule) { return holds ? std::string() : std::string(rule); }
 
@@ -39,8 +42,13 @@ std::string packed_conflict(const Point& p) { return unless(32 % (at(p, "VW") * 
 std::vector<SearchSpace> packed_spaces() {
   return {
       {.key = "qgemv",
-       .axes = {{"VW", {4, 8, 16}, {1, 2, 4}}, {"RV", {1, 2, 4, 8}, {1, 2, 4}}, {"LS", {1}, {8, 16, 32, 64}}, {"KS", {1}, {1, 2, 4, 8, 16}}},
-       .together = {{"VW", "RV"}, {"LS", "KS"}},
+       .axes = {{"VW", {4, 8, 16}, {1, 2, 4}},
+                {"RV", {1, 2, 4, 8}, {1, 2, 4}},
+                {"LS", {1}, {8, 16, 32, 64}},
+                {"KS", {1}, {1, 2, 4, 8, 16}},
+                {"EXTRACT", {1, 2, 3}, {1, 2}},
+                {"AHEAD", {1, 2, 4, 6, 8, 12}, {1}}},
+       .together = {{"VW", "RV"}, {"LS", "KS"}, {"RV", "EXTRACT"}},
        .group_items = packed_group,
        .local_bytes = [](const Point& p) { return at(p, "KS") > 1 ? 4 * packed_group(p) * at(p, "VW") * at(p, "RV") : 0; },
        .conflict = packed_conflict,
@@ -56,6 +64,21 @@ std::vector<SearchSpace> packed_spaces() {
        .local_bytes = [](const Point& p) { return at(p, "KS") > 1 ? 4 * packed_group(p) * at(p, "VW") * at(p, "RV") * at(p, "MAX_TOKENS") : 0; },
        .conflict = packed_conflict,
        .verified_by = {"qgemm"}},
+      {.key = "qgemm_bwd",
+       .axes = {{"VW", {4, 8, 16}, {1, 2, 4}},
+                {"NV", {1, 2, 4}, {1, 2}},
+                {"LS", {1}, {8, 16, 32}},
+                {"KS", {1}, {1, 2, 4, 8}},
+                {"AHEAD", {1, 2, 4, 8}, {1}},
+                {"MAX_TOKENS", {8, 16}, {8, 16}}},
+       .together = {{"VW", "NV"}, {"NV", "MAX_TOKENS"}, {"LS", "NV"}},
+       .group_items = packed_group,
+       .local_bytes =
+           [](const Point& p) {
+             return at(p, "KS") > 1 ? 4 * at(p, "KS") * (32 * 10 + at(p, "LS") * at(p, "MAX_TOKENS") * at(p, "VW") * at(p, "NV")) : 0;
+           },
+       .conflict = [](const Point& p) { return unless(32 % (at(p, "LS") * at(p, "VW") * at(p, "NV")) == 0, "LS * NV * VW must divide 32"); },
+       .verified_by = {"qgemm_bwd"}},
       {.key = "lora_down",
        .axes = {{"VW", kCpuWidths, kGpuWidths}, {"R", {1, 2, 4, 8}, {1, 2, 4}}, {"LANES_K", {1}, {16, 32, 64, 128}}},
        .group_items = [](const Point& p) { return at(p, "LANES_K"); },
@@ -87,14 +110,12 @@ std::vector<SearchSpace> dense_spaces() {
              if (at(p, "MR") % 4 != 0) return std::string("MR must be divisible by 4");
              return unless(at(p, "NV") * at(p, "VW") <= 64 && at(p, "NV") * at(p, "VW") % 4 == 0, "NV * VW must be at most 64, divisible by 4");
            },
-       .verified_by = {"matmul_nt", "matmul_nn", "matmul_tn"}},
-      {.key = "gemm",
-       .axes = {{"VW", kCpuWidths, {1, 2, 4}},
-                {"LX", {1}, {8, 16, 32}},
-                {"LY", {1}, {8, 16}},
-                {"MR", {4, 8, 12}, {2, 4, 8}},
-                {"NV", {1, 2, 4}, {1, 2, 4}},
-                {"KC", {32, 64, 128, 256}, {8, 16, 32}}},
+       XX.axes = {{"VW", kCpuWidths, {1, 2, 4}},
+                  {"LX", {1}, {8, 16, 32}},
+                  {"LY", {1}, {8, 16}},
+                  {"MR", {4, 8, 12}, {2, 4, 8}},
+                  {"NV", {1, 2, 4}, {1, 2, 4}},
+                  {"KC", {32, 64, 128, 256}, {8, 16, 32}}},
        .together = {{"VW", "NV"}, {"LX", "LY"}, {"MR", "NV"}, {"MR", "KC"}},
        .group_items = [](const Point& p) { return at(p, "LX") * at(p, "LY"); },
        .local_bytes = [](const Point& p) { return 4 * at(p, "KC") * (at(p, "LY") * at(p, "MR") + at(p, "LX") * at(p, "NV") * at(p, "VW")); },
@@ -113,8 +134,11 @@ constexpr long kHeadDim = 128;
 long padded(long dims, long parts, long unit) { return ((dims + parts - 1) / parts + unit - 1) / unit * unit; }
 
 long attention_bytes(const Point& p) {
-  const long rows = at(p, "TR") * at(p, "VW"), td = at(p, "TD"), bk = at(p, "BK");
-  return 4 * (kHeadDim * rows + bk * (td * padded(kHeadDim, td, at(p, "DC")) + 1) + (bk + td + 2) * rows);
+  const long vw = at(p, "VW"), td = at(p, "TD"), rows = at(p, "TR") * at(p, "RB") * vw, chunk = std::min(at(p, "DS"), kHeadDim);
+  const auto rounded_up = [vw](long n) { return (n + vw - 1) / vw * vw; };
+  const long item_dims = (kHeadDim + td - 1) / td, dims = padded(kHeadDim, td, std::min(item_dims, at(p, "DC")));
+  const long keys = td * at(p, "KC") * (rounded_up(chunk) + 1), values = at(p, "VS") * rounded_up(std::max(kHeadDim, td * dims));
+  return 4 * ((chunk + at(p, "BK") + td + 2) * rows + std::max(keys, values));
 }
 
 long attention_bwd_bytes(const Point& p) {
@@ -130,15 +154,22 @@ std::vector<SearchSpace> attention_spaces() {
   return {
       {.key = "attention",
        .axes = {{"VW", kCpuWidths, {1, 2, 4}},
+                {"RB", {1, 2, 4, 6}, {1, 2, 4}},
                 {"TR", {1}, {4, 8, 16}},
                 {"TD", {1}, {4, 8, 16}},
-                {"BK", {16, 32, 64}, {8, 16, 32}},
-                {"KC", {2, 4, 8, 16}, {1, 2, 4}},
-                {"DC", {4, 8, 16}, {4, 8, 16}}},
-       .together = {{"BK", "KC"}, {"KC", "DC"}, {"TR", "TD"}},
+                {"BK", {16, 32, 64}, {16, 32, 64}},
+                {"KC", {2, 4, 8}, {1, 2, 4}},
+                {"DC", {2, 4, 8}, {4, 8, 16}},
+                {"DS", {64, 1024}, {16, 32, 64}},
+                {"VS", {16, 32, 64}, {8, 16, 32}}},
+       .together = {{"RB", "KC"}, {"RB", "DC"}, {"BK", "VS"}, {"TR", "TD"}},
        .group_items = group,
        .local_bytes = attention_bytes,
-       .conflict = attention_conflict,
+       .conflict =
+           [](const Point& p) {
+             const std::string tiles = attention_conflict(p);
+             return tiles.empty() ? unless(at(p, "BK") % at(p, "VS") == 0, "VS must divide BK") : tiles;
+           },
        .verified_by = {"attention_fwd"}},
       {.key = "attention_bwd",
        .axes = {{"VW", kCpuWidths, {1, 2, 4}},
@@ -184,10 +215,34 @@ std::vector<SearchSpace> streaming_spaces() {
       streaming("cross_entropy", {}, {"cross_entropy_fwd", "cross_entropy_bwd", "kl_divergence_fwd"}),
       streaming("loss", {}, {"squared_error", "dot", "relative_error_sums"}),
       streaming("to_f32", {{"ITEMS", {64, 128, 256, 512, 1024}, {1, 2, 4}}}, {"to_f32"}),
+      fixed("decode_token", {"VW", "RV", "EXTRACT", "AHEAD", "WG", "USED"}, "a whole model in one launch; its inner loop is that of qgemv"),
+      fixed("argmax", {"VW", "WG"}, "one row of logits per token"),
+      fixed("limits", {"VW", "WG", "VECTORS"}, "a yardstick: what reading and multiplying cost, for every other kernel"),
       fixed("embedding", {"VW", "WG"}, "copies one row per token: no time of a model"),
       fixed("moments", {"WG", "VW"}, "runs once per linear, on one matrix"),
       fixed("pack", {"LS"}, "runs once per linear, when it is stored"),
   };
+}
+
+/// Products on matrix units ("gemm_unit_<unit>") and their probes, whichever the registry has.
+std::vector<SearchSpace> unit_spaces() {
+  std::vector<SearchSpace> out;
+  for (const auto& spec : runtime::kernel_specs()) {
+    if (spec.name.find("unit_") == std::string_view::npos) continue;
+    std::vector<std::string_view> names;
+    for (const auto& tunable : spec.tunables) names.push_back(tunable.name);
+    out.push_back(fixed(spec.name, names, "its tiles are chosen together with the unit's instruction"));
+  }
+  return out;
+}
+
+SearchSpace with_known_axes(SearchSpace space, const runtime::KernelSpec& spec) {
+  const auto known = [&](std::string_view name) {
+    return std::any_of(spec.tunables.begin(), spec.tunables.end(), [&](const auto& tunable) { return tunable.name == name; });
+  };
+  std::erase_if(space.axes, [&](const Axis& axis) { return !known(axis.name); });
+  std::erase_if(space.together, [&](const auto& pair) { return !known(pair.first) || !known(pair.second); });
+  return space;
 }
 
 }  // namespace
@@ -195,7 +250,10 @@ std::vector<SearchSpace> streaming_spaces() {
 const std::vector<SearchSpace>& search_spaces() {
   static const std::vector<SearchSpace> all = [] {
     std::vector<SearchSpace> out;
-    for (auto& part : {packed_spaces(), dense_spaces(), attention_spaces(), streaming_spaces()}) out.insert(out.end(), part.begin(), part.end());
+    for (auto& part : {packed_spaces(), dense_spaces(), attention_spaces(), streaming_spaces(), unit_spaces()})
+      for (const SearchSpace& space : part)
+        for (const auto& spec : runtime::kernel_specs())
+          if (spec.name == program_of(space)) out.push_back(with_known_axes(space, spec));
     return out;
   }();
   return all;

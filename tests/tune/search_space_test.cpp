@@ -88,7 +88,7 @@ TEST(SearchSpace, ConstraintsOfTheKernelHeadersHold) {
   info.max_work_group_size = 256;
   info.local_bytes = 32 << 10;
   const auto conflict = [&](std::string_view key, const Point& point) { return conflict_of(tuning::search_space(key), point, info); };
-  EXPECT_EQ(conflict("qgemv", {{"VW", 4}, {"RV", 8}, {"LS", 1}, {"KS", 1}}), "");
+  EXPECT_EQ(conflict("qgemv", {{"VW", 4}, {"RV", 8}, {"LS", 1}, {"KS", 1}, {"EXTRACT", 2}, {"AHEAD", 1}}), "");
   EXPECT_NE(conflict("qgemv", {{"VW", 16}, {"RV", 4}, {"LS", 1}, {"KS", 1}}), "") << "64 rows are more than a block";
   EXPECT_EQ(conflict("qgemv", {{"VW", 1}, {"RV", 1}, {"LS", 64}, {"KS", 8}}), "work-group too large");
   EXPECT_EQ(conflict("gemm", {{"VW", 4}, {"LX", 16}, {"LY", 16}, {"MR", 8}, {"NV", 4}, {"KC", 32}}), "too much local memory");
