@@ -49,6 +49,8 @@ int list(Program& program) {
     Table table({"kernel", "settings", "in use", "not searched because"});
     for (const TunableKernel& k : kernels) table.row({k.name, std::to_string(k.candidates), values_text(k.values), k.reason});
     table.print();
+    const std::filesystem::path file = tuning_file_in_use(program.device());
+    std::printf("%s\n", file.empty() ? "presets: there is no tuning file for this device" : ("from " + file.string()).c_str());
   }
   if (program.wants_json()) program.write_json(to_json(program.run_info(), kernels));
   return kDone;

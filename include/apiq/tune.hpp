@@ -58,6 +58,9 @@ std::string name_of(TuneOutcome outcome);
 /// Every kernel with tunables, in the order in which they are tuned.
 std::vector<TunableKernel> tunable_kernels(Device& device);
 
+/// The file that the device's settings come from; empty if it has none and runs on presets.
+std::filesystem::path tuning_file_in_use(Device& device);
+
 /// <user's tuning folder>/<device>.json; found by every later opening of this device. Throws IoError if no such folder is known.
 std::filesystem::path default_tuning_file(const DeviceInfo& info);
 

@@ -253,6 +253,8 @@ fs::path default_tuning_file(const DeviceInfo& info) {
   return folder / runtime::tuning_file_name(info.name);
 }
 
+fs::path tuning_file_in_use(Device& device) { return device.impl().tuning().file(); }
+
 std::vector<TunableKernel> tunable_kernels(Device& device) {
   const Tuning& tuning = device.impl().tuning();
   std::vector<TunableKernel> out;
