@@ -50,7 +50,8 @@ std::uint64_t copies(Queue& queue, const PackedShape& s, const PackedLayout& lay
   return std::max<std::uint64_t>(1, std::min(kBeyondCaches, queue.device().budget().available_bytes() / 8) / layout.bytes());
 }
 
-TimingCase product(const PackedShape& s) {
+/// backward: the gradient with respect to the activations, which has their shape.
+TimingCase product(const PackedShape& s, bool backward = false) {
   const PackedLayout layout{s.out_features, s.in_features, s.bits, 64};
   const double tokens = s.tokens, in = s.in_features, out = s.out_features, rank = s.rank;
   return {std::to_string(s.bits) + " bits " + std::to_string(s.out_features) + "x" + std::to_string(s.in_features) + ", M " +
@@ -61,10 +62,11 @@ TimingCase product(const PackedShape& s) {
             const std::uint64_t count = layout.bytes() < (1u << 20) ? 1 : copies(queue, s, layout);
             for (std::uint64_t i = 0; i < count; ++i) weights->push_back(std::make_unique<Weight>(queue, s, layout));
             const auto x = std::make_shared<DeviceTensor>(operand(queue, {s.tokens, s.in_features})),
-                       y = std::make_shared<DeviceTensor>(queue.device(), DType::f32, Shape{s.tokens, s.out_features}, "result of a timing case");
+                       y = std::make_shared<DeviceTensor>(operand(queue, {s.tokens, s.out_features}));
             return [=, &queue, next = std::size_t{0}]() mutable {
               const Weight& w = *(*weights)[next++ % weights->size()];
-              ops::qmatmul(queue, w.view, w.lora, *x, *y);
+              if (backward) ops::qmatmul_bwd(queue, w.view, w.lora, *y, *x);
+              else ops::qmatmul(queue, w.view, w.lora, *x, *y);
             };
           }};
 }
@@ -74,10 +76,11 @@ TimingCase product(const PackedShape& s) {
 std::vector<TimingCase> packed_timing_cases(std::string_view key) {
   constexpr std::uint32_t n = 4096;
   if (key == "qgemv") return {product({1, n, n, 2}), product({1, n, n, 3}), product({1, n, n, 4})};
+  if (key == "qgemm_bwd") return {product({128, n, n, 2}, true), product({128, n, n, 3}, true), product({16, n, n, 4}, true)};
   if (key == "qgemm") return {product({8, n, n, 2}), product({16, n, n, 4}), product({128, n, n, 2}), product({128, n, n, 3})};
   // Beside a weight of a single block of rows the preparation is what takes the time.
-  if (key == "lora_down") return {product({1, kRowBlock, n, 2, 64}), product({128, kRowBlock, n, 2, 64})};
-  if (key == "gemv_input") return {product({1, kRowBlock, n, 2})};
+  if (key == "gemv_input") return {product({1, kRowBlock, n, 2}), product({1, kRowBlock, n, 2, 64})};
+  if (key == "lora_down") return {product({8, kRowBlock, n, 2, 64}), product({128, kRowBlock, n, 2, 64})};
   if (key == "token_blocks") return {product({8, kRowBlock, n, 2}), product({128, kRowBlock, n, 2})};
   return {};
 }
