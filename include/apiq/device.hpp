@@ -19,6 +19,7 @@ struct DeviceInfo {
   bool is_cpu = false;
   bool shares_host_memory = false;  // integrated GPUs and CPUs
   unsigned compute_units = 0;
+  unsigned native_float_width = 0;          // floats in a vector register, as the driver says; 8: AVX2, 16: AVX-512
   std::uint64_t reported_global_bytes = 0;  // CPU devices report too little or too much: never used for planning there
   std::uint64_t reported_max_buffer_bytes = 0;
   std::uint64_t local_bytes = 0;

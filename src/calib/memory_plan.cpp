@@ -122,17 +122,11 @@ std::uint64_t Planner::start_bytes(const LinearSize& s) const {
   return in_.train.lora_init == LoraInit::cloq ? whole + found : std::max(whole, kFloat * s.in + found);
 }
 
-/// The weight's error and the products with it.
-std::uint64_t Planner::start_scratch(const LinearSize& s) const {
-  if (start_bytes(s) == 0) return 0;
-  const std::uint64_t side = std::max(s.out, s.in);
-  return kFloat * s.weights() + ops::matmul_scratch_bytes(side, side, side);
-}
+/// The weight's error.
+std::uint64_t Planner::start_scratch(const LinearSize& s) const { return start_bytes(s) == 0 ? 0 : kFloat * s.weights(); }
 
 /// A sample through the linear as it is, or through what is stored.
-std::uint64_t Planner::forward_scratch(const LinearSize& s) const {
-  return std::max(ops::matmul_scratch_bytes(tokens_, s.out, s.in), ops::qmatmul_scratch_bytes(tokens_, s.in, s.settings.rank));
-}
+std::uint64_t Planner::forward_scratch(const LinearSize& s) const { return ops::qmatmul_scratch_bytes(tokens_, s.in, s.settings.rank); }
 
 void Planner::add_block_wise(const BlockSizes& sizes) {
   const std::uint64_t rows = tokens_ * in_.options.batch_size, hidden = config_.hidden_size;
@@ -143,13 +137,10 @@ void Planner::add_block_wise(const BlockSizes& sizes) {
     if (!s.settings.quantize) left_dense += kFloat * s.weights();
     train += train_bytes(s, choice_.keep_effective_weights);
     start = std::max(start, start_bytes(s));
-    const std::uint64_t side = std::max(s.out, s.in);
-    const std::uint64_t products = std::max(ops::matmul_scratch_bytes(rows, side, s.in), ops::matmul_scratch_bytes(side, std::max(s.in, rows), rows));
-    inner_scratch =
-        std::max({inner_scratch, forward_scratch(s), quant::TrainedLinear::scratch_bytes(s.out, s.in, choice_.keep_effective_weights) + products});
+    inner_scratch = std::max({inner_scratch, forward_scratch(s), quant::TrainedLinear::scratch_bytes(s.out, s.in, choice_.keep_effective_weights)});
     scratch(start_scratch(s));
     scratch(pack_scratch(s));
-    scratch(kFloat * s.weights() + ops::matmul_scratch_bytes(s.out, s.in, std::max<std::uint64_t>(s.settings.rank, 1)));  // weight error
+    scratch(kFloat * s.weights());  // weight error
   }
   const std::uint64_t batch = (in_.options.batch_size > 1 ? 3 : 1) * kFloat * rows * hidden;
   scratch(batch + DecoderBlock::scratch_bytes(config_, rows, choice_.keep) + inner_scratch);
@@ -173,15 +164,14 @@ void Planner::add_stage(const BlockSizes& sizes, std::uint32_t stage) {
     if (in_.traits.needs_inputs) {
       state += store(s.out, choice_.inner);
       std::uint64_t work =
-          kFloat * rows * (s.out + (in_.options.batch_size > 1 ? s.out + s.in : 0)) + quant::TrainedLinear::scratch_bytes(s.out, s.in, true) +
-          std::max(ops::matmul_scratch_bytes(rows, s.out, s.in), ops::matmul_scratch_bytes(std::max(s.out, s.in), s.in, std::max(rows, s.in)));
+          kFloat * rows * (s.out + (in_.options.batch_size > 1 ? s.out + s.in : 0)) + quant::TrainedLinear::scratch_bytes(s.out, s.in, true);
       if (in_.options.gram) work += quant::GramObjective::scratch_bytes(s.out, s.in);
       scratch(work);
       scratch(start_scratch(s));
       row("start", state + start_bytes(s));
     }
     scratch(pack_scratch(s));
-    scratch(kFloat * s.weights() + ops::matmul_scratch_bytes(s.out, s.in, std::max<std::uint64_t>(s.settings.rank, 1)));
+    scratch(kFloat * s.weights());
     row("train", state + (in_.options.gram ? quant::GramObjective::device_bytes(s.out, s.in) : 0));
   }
   if (!tokens_) return;

@@ -20,14 +20,17 @@ using runtime::operator+;
 using runtime::value_of;
 
 static_assert(sizeof(GemmArgs) == 44 && std::is_trivially_copyable_v<GemmArgs>);
-static_assert(sizeof(GemmPackArgs) == 68 && std::is_trivially_copyable_v<GemmPackArgs>);
-static_assert(sizeof(GemmPanelsArgs) == 48 && std::is_trivially_copyable_v<GemmPanelsArgs>);
-
-/// Bound of each operand's panels in the workspace. Larger operands are packed and used in parts, which also keeps them in a CPU's
-/// last-level cache; the parts cut M and N only, so sums do not change.
-constexpr std::uint64_t kPanelBytes = 16 << 20;
+static_assert(sizeof(GemmBlockArgs) == 56 && std::is_trivially_copyable_v<GemmBlockArgs>);
 
 constexpr std::string_view kOp = "gemm";
+
+// Products in blocks (gemm_block). a passes through the last-level cache in stretches of this size while b's panels come and go.
+constexpr std::uint64_t kStretchBytes = 8 << 20;
+constexpr std::uint64_t kFewRows = 16;       // up to these a tile of half as many rows and two vectors is used
+constexpr std::uint64_t kLeastRows = 64;     // of a block, as far as a has them
+constexpr std::uint64_t kGroupsPerUnit = 2;  // work-items per core that make an even load
+constexpr int kLeastGroup = 64;              // work-items of a staged group, at least, where the tunables have them
+constexpr std::uint64_t kNarrowStride = 64;  // a whose steps of k are this close together is read where it lies
 
 /// A product in terms of its operands' storage: by_k means that k runs along the last axis. a may be columns of a wider matrix, whose
 /// neighbouring rows are a_stride elements apart.
@@ -58,113 +61,126 @@ Product checked(const TensorView& a, bool a_by_k, const TensorView& b, bool b_by
   return {a, b, c, a_by_k, b_by_k, a.shape[1], M, N, K, alpha, beta};
 }
 
-/// With few columns, wider register tiles would mostly compute padding.
-Macros fitted(Macros tunables, std::uint64_t columns) {
-  const auto width = static_cast<std::uint64_t>(value_of(tunables, "VW"));
-  const std::uint64_t vectors = (columns + width - 1) / width;
+GemmArgs gemm_args(const Product& p) {
+  return {narrow(p.M, "M"),
+          narrow(p.N, "N"),
+          narrow(p.K, "K"),
+          offset32(kOp, "a", p.a),
+          narrow(p.a_stride, "stride of a"),
+          offset32(kOp, "b", p.b),
+          narrow(p.b.shape[1], "stride of b"),
+          offset32(kOp, "c", p.c),
+          narrow(p.c.shape[1], "stride of c"),
+          p.alpha,
+          p.beta};
+}
+
+/// The CPU preset counts on 32 registers of 16 floats. With half of both (AVX2), half as many vectors of half the width fit.
+Macros fitted_registers(Queue& queue, std::string_view program) {
+  Macros tunables = queue.tuned(program);
+  if (queue.device().info().native_float_width != 8 || value_of(tunables, "VW") != 16) return tunables;
   for (auto& [name, value] : tunables)
-    if (name == "NV") value = static_cast<int>(std::min<std::uint64_t>(static_cast<std::uint64_t>(value), vectors));
+    if (name == "VW" || name == "NV") value /= 2;
+  return tunables;
+}
+
+/// As many rows at a time as there are, up to the tunable, in powers of two: every program costs compile time.
+Macros fitted_rows(Macros tunables, std::uint64_t rows) {
+  for (auto& [name, value] : tunables)
+    if (name == "MR")
+      while (static_cast<std::uint64_t>(value / 2) >= rows) value /= 2;
+  return tunables;
+}
+
+/// Few rows against a matrix whose k are contiguous: gemm_rows on CPUs, gemm_dot on GPUs; each has MAX_ROWS 0 where it is not used.
+bool run_few_rows(Queue& queue, const Product& p) {
+  if (!p.a_by_k || !p.b_by_k || p.K == 0) return false;
+  const Macros rows = fitted_rows(fitted_registers(queue, "gemm_rows"), p.M), dot = fitted_rows(queue.tuned("gemm_dot"), p.M);
+  const auto takes = [&](const Macros& tunables) { return p.M <= static_cast<std::uint64_t>(value_of(tunables, "MAX_ROWS")); };
+  const auto parts = [](std::uint64_t count, int size) { return (count + static_cast<std::uint64_t>(size) - 1) / static_cast<std::uint64_t>(size); };
+  const bool by_rows = takes(rows) && !is_half(p.a) && !is_half(p.c);
+  if (by_rows) {
+    queue.launch("gemm_rows", "gemm_rows", Macros{{"B_HALF", is_half(p.b)}, {"C_HALF", 0}} + rows,
+                 {{parts(p.N, value_of(rows, "VW")), parts(p.M, value_of(rows, "MR")), 1}, {1, 1, 1}}, {Arg::value(gemm_args(p)), p.a, p.b, p.c});
+  } else if (takes(dot)) {
+    const std::size_t lx = value_of(dot, "LX"), ly = value_of(dot, "LY");
+    queue.launch("gemm_dot", "gemm_dot", Macros{{"A_HALF", is_half(p.a)}, {"B_HALF", is_half(p.b)}, {"C_HALF", is_half(p.c)}} + dot,
+                 {{parts(p.N, value_of(dot, "LY")) * lx, parts(p.M, value_of(dot, "MR")) * ly, 1}, {lx, ly, 1}},
+                 {Arg::value(gemm_args(p)), p.a, p.b, p.c});
+  } else {
+    return false;
+  }
+  return true;
+}
+
+/// Tiles that are not mostly padding for few rows: fewer rows an item, then fewer items. What a group then has of b stays the same.
+Macros fitted_staged(Macros tunables, std::uint64_t rows) {
+  int mr = value_of(tunables, "MR"), ly = value_of(tunables, "LY"), nv = value_of(tunables, "NV");
+  const int lx = value_of(tunables, "LX");
+  const auto fits = [&] { return static_cast<std::uint64_t>(ly * mr / 2) >= rows; };
+  while (mr >= 8 && ly > 1 && fits()) mr /= 2, nv = 1;
+  while (ly > 1 && lx * ly > kLeastGroup && fits()) ly /= 2;
+  for (auto& [name, value] : tunables) {
+    if (name == "MR") value = mr;
+    if (name == "LY") value = ly;
+    if (name == "NV") value = nv;
+  }
   return tunables;
 }
 
 void run_staged(Queue& queue, const Product& p) {
-  const Macros tunables = queue.tuned("gemm");
+  const Macros tunables = fitted_staged(queue.tuned("gemm"), p.M);
   const std::size_t lx = value_of(tunables, "LX"), ly = value_of(tunables, "LY");
   const std::size_t rows = ly * value_of(tunables, "MR"), columns = lx * value_of(tunables, "NV") * value_of(tunables, "VW");
-  const GemmArgs args{narrow(p.M, "M"),
-                      narrow(p.N, "N"),
-                      narrow(p.K, "K"),
-                      offset32(kOp, "a", p.a),
-                      narrow(p.a_stride, "stride of a"),
-                      offset32(kOp, "b", p.b),
-                      narrow(p.b.shape[1], "stride of b"),
-                      offset32(kOp, "c", p.c),
-                      narrow(p.c.shape[1], "stride of c"),
-                      p.alpha,
-                      p.beta};
   const Macros meaning{{"A_BY_K", p.a_by_k}, {"B_BY_K", p.b_by_k}, {"A_HALF", is_half(p.a)}, {"B_HALF", is_half(p.b)}, {"C_HALF", is_half(p.c)}};
   queue.launch("gemm", "gemm", meaning + tunables, {{(p.N + columns - 1) / columns * lx, (p.M + rows - 1) / rows * ly, 1}, {lx, ly, 1}},
-               {Arg::value(args), p.a, p.b, p.c});
+               {Arg::value(gemm_args(p)), p.a, p.b, p.c});
 }
 
-/// `count` lines of an operand from `first` on, as the packing kernel reads them.
-GemmPackOperand pack_operand(std::string_view name, const TensorView& view, bool by_k, std::uint64_t stride, std::uint64_t first, std::uint64_t count,
-                             std::uint64_t panels, const TensorView& to) {
-  return {offset32(kOp, name, view) + static_cast<APIQ_UINT>(first * (by_k ? stride : 1)),  // inside the view, whose end fits
-          narrow(stride, "stride of an operand"),
-          narrow(count, "lines"),
-          narrow(panels, "panels"),
-          static_cast<APIQ_UINT>(std::clamp<std::uint64_t>(panels / 8, 1, 8)),  // at least 8 shares where there are 8 panels
-          offset32(kOp, "panels", to),
-          by_k ? 0u : 1u,
-          is_half(view) ? 1u : 0u};
-}
-
-/// Work-items that pack an operand.
-std::size_t shares(const GemmPackOperand& x) { return (x.panels + x.panels_per_item - 1) / x.panels_per_item; }
-
-/// How the packed path cuts one product up.
-struct PackedPlan {
-  Macros macros;
-  std::uint64_t mr, nr, row_block;
-  std::uint64_t row_part, column_part;  // rows of a and columns of b that are in panels at a time
-  bool a_direct;                        // a is read where it lies
-};
-
-PackedPlan packed_plan(const Product& p, const Macros& tunables) {
-  const std::uint64_t mr = value_of(tunables, "MR"), nr = value_of(tunables, "NV") * value_of(tunables, "VW");
-  const auto part = [&](std::uint64_t extent, std::uint64_t tile) {
-    return std::min(std::max<std::uint64_t>(kPanelBytes / (p.K * tile * sizeof(float)), 1) * tile, runtime::round_up(extent, tile));
-  };
-  // Lines along k stream well. Lines across k take a cache line per k, which pays only if each is used for one panel of b.
-  const bool direct = !is_half(p.a) && (p.a_by_k || p.N <= nr);
-  return {Macros{{"C_HALF", is_half(p.c)}, {"A_DIRECT", direct}} + tunables,
-          mr,
-          nr,
-          static_cast<std::uint64_t>(value_of(tunables, "ROW_BLOCK")),
-          direct ? p.M : part(p.M, mr),
-          part(p.N, nr),
-          direct};
-}
-
-/// The product of rows [row, row + rows) with columns [column, column + columns), b's panels and (unless direct) a's being packed.
-void multiply_panels(Queue& queue, const Product& p, const PackedPlan& plan, std::uint64_t row, std::uint64_t rows, std::uint64_t column,
-                     std::uint64_t columns, const TensorView& a_panels, const TensorView& b_panels) {
-  const std::uint64_t tiles = (rows + plan.mr - 1) / plan.mr;
-  const GemmPanelsArgs args{narrow(rows, "M"),
-                            narrow(columns, "N"),
-                            narrow(p.K, "K"),
-                            narrow(tiles, "row tiles"),
-                            plan.a_direct ? offset32(kOp, "a", p.a) : offset32(kOp, "panels", a_panels),
-                            narrow(p.a_by_k ? p.a_stride : 1, "stride of a"),
-                            narrow(p.a_by_k ? 1 : p.a_stride, "stride of a"),
-                            offset32(kOp, "panels", b_panels),
-                            offset32(kOp, "c", p.c) + static_cast<APIQ_UINT>(row * p.N + column),
-                            narrow(p.N, "stride of c"),
-                            p.alpha,
-                            p.beta};
-  queue.launch("gemm_packed", "gemm_panels", plan.macros,
-               {{std::min(tiles, plan.row_block), (columns + plan.nr - 1) / plan.nr, (tiles + plan.row_block - 1) / plan.row_block}, {1, 1, 1}},
-               {Arg::value(args), plan.a_direct ? p.a : a_panels, b_panels, p.c});
-}
-
-void run_packed(Queue& queue, const Product& p, const PackedPlan& plan) {
-  runtime::Workspace::Scope scope(queue.workspace());
-  // One view for both, so that the packing kernel gets one buffer: a's panels first.
-  const std::uint64_t a_elements = plan.a_direct ? 0 : plan.row_part * p.K;
-  const TensorView panels = queue.workspace().allocate(DType::f32, {a_elements + plan.column_part * p.K});
-  const TensorView a_panels = panels.rows(0, a_elements), b_panels = panels.rows(a_elements, plan.column_part * p.K);
-  for (std::uint64_t row = 0; row < p.M; row += plan.row_part) {
-    for (std::uint64_t column = 0; column < p.N; column += plan.column_part) {
-      const std::uint64_t rows = std::min(plan.row_part, p.M - row), columns = std::min(plan.column_part, p.N - column);
-      const std::uint64_t a_now = plan.a_direct || column != 0 ? 0 : (rows + plan.mr - 1) / plan.mr, b_now = (columns + plan.nr - 1) / plan.nr;
-      const GemmPackArgs pack{narrow(p.K, "K"), pack_operand("a", p.a, p.a_by_k, p.a_stride, row, rows, a_now, a_panels),
-                              pack_operand("b", p.b, p.b_by_k, p.b.shape[1], column, columns, b_now, b_panels)};
-      queue.launch("gemm_packed", "gemm_pack", plan.macros, {{shares(pack.a) + shares(pack.b), 1, 1}, {1, 1, 1}},
-                   {Arg::value(pack), p.a, p.b, panels});
-      multiply_panels(queue, p, plan, row, rows, column, columns, a_panels, b_panels);
-    }
+/// The register tile for a shape: few columns leave room for more rows, as long as there are enough independent sums; few rows (a LoRA
+/// rank, a short prompt) get a tile that does not compute mostly padding. A few tiles only: every program costs compile time.
+Macros fitted_block(Macros tunables, const Product& p) {
+  const auto width = static_cast<std::uint64_t>(value_of(tunables, "VW")), most = static_cast<std::uint64_t>(value_of(tunables, "NV"));
+  const std::uint64_t vectors = (p.N + width - 1) / width, used = std::min<std::uint64_t>(most, vectors <= 2 ? vectors : p.M <= kFewRows ? 2 : most);
+  const int rows = value_of(tunables, "MR"), tiles = value_of(tunables, "TILES");
+  const int taller = used * 2 <= most ? (p.M <= kFewRows ? static_cast<int>(kFewRows / 2) : 2 * rows) : rows;
+  for (auto& [name, value] : tunables) {
+    if (name == "NV") value = static_cast<int>(used);
+    if (name == "MR") value = taller;
+    if (name == "TILES") value = std::max(tiles * rows / taller, 1);
   }
+  return tunables;
+}
+
+void run_blocks(Queue& queue, const Product& p, const Macros& tunables) {
+  const std::uint64_t mr = value_of(tunables, "MR"), nr = value_of(tunables, "NV") * value_of(tunables, "VW"),
+                      most_rows = mr * value_of(tunables, "TILES");
+  const std::uint64_t panels = (p.N + nr - 1) / nr, wanted = kGroupsPerUnit * std::max(queue.device().info().compute_units, 1u);
+  // Enough blocks for every core to have some, but not so low that bringing b into the cache costs more than the product.
+  const std::uint64_t pieces = std::max((p.M + most_rows - 1) / most_rows, (wanted + panels - 1) / panels);
+  const std::uint64_t block_rows =
+      std::min(std::max(runtime::round_up((p.M + pieces - 1) / pieces, mr), runtime::round_up(kLeastRows, mr)), most_rows);
+  const std::uint64_t blocks = (p.M + block_rows - 1) / block_rows;
+  const std::uint64_t stretch = std::clamp<std::uint64_t>(kStretchBytes / (block_rows * p.K * sizeof(float)), 1, blocks);
+  // a is read where it lies along k; across k it takes a cache line and maybe a page per step, which pays only if done once.
+  const bool direct = !is_half(p.a) && p.M >= mr && (p.a_by_k || panels == 1 || p.a_stride <= kNarrowStride);
+  const GemmBlockArgs args{narrow(p.M, "M"),
+                           narrow(p.N, "N"),
+                           narrow(p.K, "K"),
+                           offset32(kOp, "a", p.a),
+                           narrow(p.a_stride, "stride of a"),
+                           is_half(p.a) ? 1u : 0u,
+                           offset32(kOp, "b", p.b),
+                           narrow(p.b.shape[1], "stride of b"),
+                           is_half(p.b) ? 1u : 0u,
+                           offset32(kOp, "c", p.c),
+                           narrow(p.N, "stride of c"),
+                           narrow(block_rows, "rows of a block"),
+                           p.alpha,
+                           p.beta};
+  const Macros meaning{{"A_BY_K", p.a_by_k}, {"B_BY_K", p.b_by_k}, {"A_DIRECT", direct}, {"C_HALF", is_half(p.c)}};
+  queue.launch("gemm_block", "gemm_block", meaning + tunables, {{stretch, panels, (blocks + stretch - 1) / stretch}, {1, 1, 1}},
+               {Arg::value(args), p.a, p.b, p.c});
 }
 
 void run(Queue& queue, const Product& p) {
@@ -174,9 +190,10 @@ void run(Queue& queue, const Product& p) {
     clblast_gemm(queue, p.a, p.a_by_k, p.a_stride, p.b, p.b_by_k, p.c, p.K, p.alpha, p.beta);
     return;
   }
-  const Macros tunables = queue.tuned("gemm_packed");
-  const std::uint64_t pack_rows = value_of(tunables, "PACK_ROWS");
-  if (pack_rows != 0 && p.M >= pack_rows && p.K != 0) run_packed(queue, p, packed_plan(p, fitted(tunables, p.N)));
+  if (run_few_rows(queue, p)) return;
+  const Macros blocks = fitted_registers(queue, "gemm_block");
+  const std::uint64_t min_rows = value_of(blocks, "MIN_ROWS");
+  if (min_rows != 0 && p.M >= min_rows && p.K != 0) run_blocks(queue, p, fitted_block(blocks, p));
   else run_staged(queue, p);
 }
 
@@ -203,15 +220,6 @@ void matmul_tn(Queue& queue, const Columns& a, const TensorView& b, const Tensor
   Product product = checked(slice, false, b, false, c, alpha, beta, "matmul_tn");
   product.a_stride = a.matrix.shape[1];
   run(queue, product);
-}
-
-std::uint64_t matmul_scratch_bytes(std::uint64_t M, std::uint64_t N, std::uint64_t K) {
-  constexpr std::uint64_t kWidestTile = 64;  // lines that panels are padded to
-  const auto panels = [&](std::uint64_t lines) {
-    const std::uint64_t line = K * sizeof(float);
-    return std::min(std::max(kPanelBytes, kWidestTile * line), runtime::round_up(lines, kWidestTile) * line);
-  };
-  return panels(M) + panels(N);
 }
 
 std::string gemm_engine(Queue& queue) {

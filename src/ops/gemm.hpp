@@ -31,9 +31,6 @@ struct Columns {
 /// copy of the columns. So dW = dY^T X comes a slab of rows at a time and is never whole in memory. Throws ShapeError past the last column.
 void matmul_tn(Queue& queue, const Columns& a, const TensorView& b, const TensorView& c, float alpha = 1.0f, float beta = 0.0f);
 
-/// Workspace bytes that a product of this size may take (own engine), at most.
-std::uint64_t matmul_scratch_bytes(std::uint64_t M, std::uint64_t N, std::uint64_t K);
-
 /// "own" or "clblast": what this device's tuning file says for f32 products ("gemm.engine"); default "own". APIQ_GEMM overrides.
 std::string gemm_engine(Queue& queue);
 

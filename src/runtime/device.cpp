@@ -1,8 +1,10 @@
 #include "runtime/device.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <unordered_map>
 
 #include "apiq/error.hpp"
 #include "runtime/device_list.hpp"
@@ -46,6 +48,29 @@ std::string full_options(const std::string& options) {
 
 }  // namespace
 
+namespace {
+
+/// A kernel that was asked for before. Launches are many and programs few, so it is found without spelling its options out.
+struct KnownKernel {
+  std::string program, entry;
+  std::vector<std::pair<std::string, int>> macros;
+  cl_kernel kernel;  // owned by the table of all kernels
+
+  bool is(std::string_view other_program, std::string_view other_entry, const Macros& other) const {
+    return program == other_program && entry == other_entry &&
+           std::equal(macros.begin(), macros.end(), other.begin(), other.end(),
+                      [](const auto& a, const auto& b) { return a.second == b.second && a.first == b.first; });
+  }
+};
+
+std::size_t hash_of(std::string_view program, std::string_view entry, const Macros& macros) {
+  std::size_t hash = std::hash<std::string_view>{}(program) ^ 3 * std::hash<std::string_view>{}(entry);
+  for (const auto& [name, value] : macros) hash = (hash ^ static_cast<std::size_t>(value)) * 0x100000001b3;  // names come in a fixed order
+  return hash;
+}
+
+}  // namespace
+
 struct Device::State {
   cl::Context context;
   cl_device_id device = nullptr;
@@ -53,6 +78,7 @@ struct Device::State {
   ProgramCache cache{cache_folder()};
   std::map<std::string, cl::Program, std::less<>> programs;  // "gemm -D ..." -> built
   std::map<std::string, cl::Kernel, std::less<>> kernels;    // "entry|gemm -D ..."
+  std::unordered_multimap<std::size_t, KnownKernel> known;   // the same by hash_of
 
   cl::Program build(const std::string& name, const std::string& source, const std::string& options, const DeviceInfo& info, bool cached);
   cl::Program from_binary(const std::string& binary, const std::string& options) const;
@@ -127,6 +153,15 @@ Device::Device(std::unique_ptr<State> state, DeviceInfo info, const DeviceOption
 Device::~Device() = default;
 
 _cl_kernel* Device::kernel(std::string_view program, std::string_view entry, const Macros& macros) {
+  const std::size_t hash = hash_of(program, entry, macros);
+  for (auto [at, end] = state_->known.equal_range(hash); at != end; ++at)
+    if (at->second.is(program, entry, macros)) return at->second.kernel;
+  cl_kernel kernel = built_kernel(program, entry, macros);
+  state_->known.emplace(hash, KnownKernel{std::string(program), std::string(entry), {macros.begin(), macros.end()}, kernel});
+  return kernel;
+}
+
+_cl_kernel* Device::built_kernel(std::string_view program, std::string_view entry, const Macros& macros) {
   const std::string options = option_text(macros);
   const std::string program_key = std::string(program) + " " + options;
   const std::string kernel_key = std::string(entry) + "|" + program_key;

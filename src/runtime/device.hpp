@@ -49,6 +49,7 @@ class Device {
   _cl_command_queue* map_queue();
 
  private:
+  _cl_kernel* built_kernel(std::string_view program, std::string_view entry, const Macros& macros);
   struct State;
   Device(std::unique_ptr<State> state, DeviceInfo info, const DeviceOptions& options);
   std::unique_ptr<State> state_;

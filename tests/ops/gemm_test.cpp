@@ -116,6 +116,17 @@ void sweep(Queue& queue) {
 TEST(Gemm, EveryFormAndRaggedShape) { sweep(shared_queue()); }
 TEST(Gemm, EveryFormAndRaggedShapeWithTheGpuPreset) { sweep(gpu_preset_queue()); }
 
+/// The shapes of LoRA: few steps of k, few rows or few columns, added to what is there.
+TEST(Gemm, ThinProducts) {
+  run_and_check(shared_queue(), {Form::nt, 130, 100, 16, 0.5f, 1.0f});
+  run_and_check(shared_queue(), {Form::nn, 130, 100, 3, 0.5f, 1.0f});
+  run_and_check(shared_queue(), {Form::tn, 16, 100, 150, 2.0f, 1.0f});
+  run_and_check(shared_queue(), {Form::tn, 300, 16, 150, 2.0f, 0.5f});
+  run_and_check(shared_queue(), {Form::nt, 300, 16, 150});
+  run_and_check(gpu_preset_queue(), {Form::nt, 130, 260, 16, 0.5f, 1.0f});
+  run_and_check(gpu_preset_queue(), {Form::tn, 16, 100, 150, 2.0f, 1.0f});
+}
+
 TEST(Gemm, LongSumsPassSeveralChunksOfK) {
   for (const Form form : {Form::nt, Form::nn, Form::tn})
     for (const std::size_t M : {4, 20}) {
@@ -131,12 +142,13 @@ Case stored_as(Case x, int bits) {
   return x;
 }
 
-/// The packed path decides at run time, so every combination; the staged one compiles each, so every loader and store once.
+/// The path in blocks decides at run time, so every combination; the others compile each, so every loader and store once.
 TEST(Gemm, EveryStorageType) {
   for (const Form form : {Form::nt, Form::nn, Form::tn})
     for (int bits = 1; bits < 8; ++bits) run_and_check(shared_queue(), stored_as({form, 21, 35, 19, 1.5f, 0.25f}, bits));
   for (Queue* queue : {&shared_queue(), &gpu_preset_queue()}) {
-    run_and_check(*queue, stored_as({Form::nt, 5, 35, 19, 1.5f, 0.25f}, 7));
+    run_and_check(*queue, stored_as({Form::nt, 5, 35, 39, 1.5f, 0.25f}, 7));
+    run_and_check(*queue, stored_as({Form::nt, 20, 35, 24, 1.5f, 0.25f}, 7));
     run_and_check(*queue, stored_as({Form::tn, 5, 35, 19, 1.5f, 0.25f}, 3));
   }
 }
@@ -189,16 +201,16 @@ TEST(Gemm, SumsDoNotDependOnTheShapeAroundThem) {
   }
 }
 
-/// Operands larger than the packing workspace go through it in parts: 1100 x 4100 floats are 17 MiB, more than its 16. a is half,
-/// since f32 rows would not be packed at all.
-TEST(Gemm, LargeOperandsArePackedInParts) {
+/// Several blocks of rows, stretches of them and panels of columns, none of them full; a is half or f32, so copied or read where it lies.
+TEST(Gemm, LargeOperandsGoThroughInParts) {
   for (const bool large_a : {true, false}) {
     const std::size_t M = large_a ? 1100 : 16, N = large_a ? 16 : 1100, K = 4100;
     std::vector<float> a(M * K), b(N * K);
     for (std::size_t i = 0; i < a.size(); ++i) a[i] = static_cast<float>(i % 7) - 3;  // small integers: the sums are exact
     for (std::size_t i = 0; i < b.size(); ++i) b[i] = static_cast<float>(i % 5) - 2;
     Queue& queue = shared_queue();
-    const DeviceTensor da = put(queue, a, {M, K}, DType::f16), db = put(queue, b, {N, K}, DType::f32), dc(queue.device(), DType::f32, {M, N}, "c");
+    const DeviceTensor da = put(queue, a, {M, K}, large_a ? DType::f32 : DType::f16), db = put(queue, b, {N, K}, DType::f32),
+                       dc(queue.device(), DType::f32, {M, N}, "c");
     ops::matmul_nt(queue, da, db, dc);
     const std::vector<float> got = download(dc);
     const auto want = ops::reference::matmul_nt(a, b, {}, M, N, K);
