@@ -6,7 +6,7 @@
 // neighbouring vectors of b and the same vector of a, which is a broadcast; lines are four values longer than the tile, so that the
 // transposing stores of neighbours fall into different banks.
 // Meaning:   A_BY_K 0|1 (1: a is [M, K], 0: [K, M])   B_BY_K 0|1 (1: b is [N, K], 0: [K, N])   A_HALF B_HALF C_HALF 0|1
-// Tunables:  VW (vector width, divisible by 4)  LX LY (group)  MR (divisible by 4) NV (rows and vectors a work-item owns)
+// Tunables:  VW (vector width)  LX LY (group)  MR (divisible by 4) NV (rows and vectors a work-item owns; LX * NV * VW divisible by 4)
 //            KC (divisible by 4)
 // Needs:     OpenCL C 1.2; local memory 4 * KC * (LY * MR + LX * NV * VW + 8) bytes.   Launcher: src/ops/gemm.cpp
 #define ROWS (LY * MR)

@@ -3,7 +3,7 @@
 // per group. Sums are deterministic but not the chain of fma over ascending k that the other dense kernels keep: one work-item per chain
 // would leave a GPU a handful of loads in flight.
 // Meaning:   A_HALF B_HALF C_HALF 0|1
-// Tunables:  VW 4   LX (power of two) LY (group)   MR (rows of x at a time)   MAX_ROWS (products nt with at most this many rows take this
+// Tunables:  VW 4   LX (power of two) LY (group)   MR (rows of x at a time, at most LX)   MAX_ROWS (products nt with at most this many rows take this
 //            path; 0: none do)
 // Needs:     OpenCL C 1.2; local memory 4 * LX * LY * MR bytes.   Launcher: src/ops/gemm.cpp
 #define DEFINE_DOTS(NAME, ALIGNED)                                                                                                       \

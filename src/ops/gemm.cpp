@@ -28,7 +28,7 @@ constexpr std::string_view kOp = "gemm";
 constexpr std::uint64_t kStretchBytes = 8 << 20;
 constexpr std::uint64_t kFewRows = 16;       // up to these a tile of half as many rows and two vectors is used
 constexpr std::uint64_t kLeastRows = 64;     // of a block, as far as a has them
-constexpr std::uint64_t kGroupsPerUnit = 2;  // work-items per core that make an even load
+constexpr std::uint64_t kGroupsPerUnit = 4;  // work-items per core that make an even load
 constexpr int kLeastGroup = 64;              // work-items of a staged group, at least, where the tunables have them
 constexpr std::uint64_t kNarrowStride = 64;  // a whose steps of k are this close together is read where it lies
 
@@ -118,7 +118,7 @@ Macros fitted_staged(Macros tunables, std::uint64_t rows) {
   int mr = value_of(tunables, "MR"), ly = value_of(tunables, "LY"), nv = value_of(tunables, "NV");
   const int lx = value_of(tunables, "LX");
   const auto fits = [&] { return static_cast<std::uint64_t>(ly * mr / 2) >= rows; };
-  while (mr >= 8 && ly > 1 && fits()) mr /= 2, nv = 1;
+  while (mr % 8 == 0 && ly > 1 && fits()) mr /= 2, nv = 1;
   while (ly > 1 && lx * ly > kLeastGroup && fits()) ly /= 2;
   for (auto& [name, value] : tunables) {
     if (name == "MR") value = mr;

@@ -100,35 +100,33 @@ std::vector<SearchSpace> packed_spaces() {
 
 std::vector<SearchSpace> dense_spaces() {
   return {
-      // Registers of a CPU hold MR * NV sums and one row of b; the launcher's scratch bound counts lines of at most 64.
-      {.key = "gemm_packed",
-       .axes = {{"VW", kCpuWidths, {}},
-                {"NV", {1, 2, 3, 4}, {}},
-                {"MR", {4, 8, 12}, {}},
-                {"ROW_BLOCK", {4, 6, 10, 16, 32}, {}},
-                {"PACK_ROWS", {5, 9, 17}, {}}},
-       .together = {{"VW", "NV"}, {"NV", "MR"}, {"MR", "ROW_BLOCK"}},
-       .conflict =
-           [](const Point& p) {
-             if (at(p, "MR") % 4 != 0) return std::string("MR must be divisible by 4");
-             return unless(at(p, "NV") * at(p, "VW") <= 64 && at(p, "NV") * at(p, "VW") % 4 == 0, "NV * VW must be at most 64, divisible by 4");
-           },
-       .verified_by = {"matmul_nt", "matmul_nn", "matmul_tn"}},
+      // Registers of a CPU hold MR * NV sums and one row of b.
       {.key = "gemm_block",
        .axes = {{"VW", kCpuWidths, {}},
                 {"NV", {1, 2, 3, 4}, {}},
                 {"MR", {4, 6, 8, 10, 12}, {}},
-                {"TILES", {6, 8, 11, 16, 22, 32}, {}},
+                {"TILES", {8, 11, 16, 22, 32, 43}, {}},
                 {"KC", {64, 128, 192, 256, 384}, {}},
                 {"MIN_ROWS", {5, 9, 17}, {}}},
        .together = {{"VW", "NV"}, {"NV", "MR"}, {"MR", "TILES"}, {"TILES", "KC"}},
        .local_bytes =
            [](const Point& p) {
              const long rows = at(p, "TILES") * at(p, "MR"), columns = at(p, "NV") * at(p, "VW");
-             return 4 * (at(p, "KC") * (rows + columns) + rows * columns);
+             return 4 * (at(p, "KC") * (rows + at(p, "VW") + columns) + rows * (columns + at(p, "VW")));
            },
        .conflict = [](const Point& p) { return unless(at(p, "KC") % at(p, "VW") == 0, "VW must divide KC"); },
        .verified_by = {"matmul_nt", "matmul_nn", "matmul_tn"}},
+      {.key = "gemm_dot",
+       .axes = {{"VW", {}, {}, "vectors of four values are compiled in"},
+                {"LX", {}, {16, 32, 64}},
+                {"LY", {}, {2, 4, 8, 16}},
+                {"MR", {}, {2, 4, 8}},
+                {"MAX_ROWS", {}, {8, 16, 32}}},
+       .together = {{"LX", "LY"}},
+       .group_items = [](const Point& p) { return at(p, "LX") * at(p, "LY"); },
+       .local_bytes = [](const Point& p) { return 4 * at(p, "LX") * at(p, "LY") * at(p, "MR"); },
+       .conflict = [](const Point& p) { return unless(at(p, "MR") <= at(p, "LX"), "MR must be at most LX"); },
+       .verified_by = {"matmul_nt"}},
       {.key = "gemm_rows",
        .axes = {{"VW", kCpuWidths, {}}, {"MR", {1, 2, 4, 8}, {}}, {"MAX_ROWS", {4, 8, 16}, {}}},
        .together = {{"VW", "MR"}},
@@ -137,16 +135,16 @@ std::vector<SearchSpace> dense_spaces() {
        .axes = {{"VW", kCpuWidths, {1, 2, 4}},
                 {"LX", {1}, {8, 16, 32}},
                 {"LY", {1}, {8, 16}},
-                {"MR", {4, 8, 12}, {2, 4, 8}},
+                {"MR", {4, 8, 12}, {4, 8}},
                 {"NV", {1, 2, 4}, {1, 2, 4}},
                 {"KC", {32, 64, 128, 256}, {8, 16, 32}}},
        .together = {{"VW", "NV"}, {"LX", "LY"}, {"MR", "NV"}, {"MR", "KC"}},
        .group_items = [](const Point& p) { return at(p, "LX") * at(p, "LY"); },
-       .local_bytes = [](const Point& p) { return 4 * at(p, "KC") * (at(p, "LY") * at(p, "MR") + at(p, "LX") * at(p, "NV") * at(p, "VW")); },
+       .local_bytes = [](const Point& p) { return 4 * at(p, "KC") * (at(p, "LY") * at(p, "MR") + at(p, "LX") * at(p, "NV") * at(p, "VW") + 8); },
        .conflict =
            [](const Point& p) {
-             const bool tiles = at(p, "LY") * at(p, "MR") % 4 == 0 && at(p, "LX") * at(p, "NV") * at(p, "VW") % 4 == 0;
-             return unless(tiles && at(p, "KC") % 4 == 0, "tile sides and KC must be divisible by 4");
+             const bool tiles = at(p, "MR") % 4 == 0 && at(p, "LX") * at(p, "NV") * at(p, "VW") % 4 == 0;
+             return unless(tiles && at(p, "KC") % 4 == 0, "MR, columns of a tile and KC must be divisible by 4");
            },
        .verified_by = {"matmul_nt", "matmul_nn", "matmul_tn"}},
   };

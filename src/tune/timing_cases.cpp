@@ -63,9 +63,9 @@ std::vector<TimingCase> dense_timing_cases(std::string_view key, bool is_cpu) {
   if (key == "gemm" && is_cpu) return {product('t', 1, 4096, 4096), product('t', 4, 4096, 4096), product('n', 4, 4096, 4096)};
   if (key == "gemm")
     return {product('t', 128, 4096, 4096), product('n', 128, 4096, 4096), product('w', 4096, 4096, 128), product('t', 8, 4096, 4096)};
-  if (key == "gemm_rows")
+  if (key == "gemm_rows" || key == "gemm_dot")
     return {product('t', 1, 4096, 4096), product('t', 4, 4096, 4096), product('t', 8, 4096, 4096), product('t', 12, 4096, 4096)};
-  if (key == "gemm_packed" || key == "gemm_block")
+  if (key == "gemm_block")
     return {product('t', 256, 768, 256),  product('n', 256, 256, 768),   product('w', 768, 256, 256),  product('t', 8, 4096, 4096),
             product('t', 16, 4096, 4096), product('t', 128, 4096, 4096), product('w', 4096, 4096, 128)};
   return {};

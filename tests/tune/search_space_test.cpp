@@ -92,7 +92,7 @@ TEST(SearchSpace, ConstraintsOfTheKernelHeadersHold) {
   EXPECT_NE(conflict("qgemv", {{"VW", 16}, {"RV", 4}, {"LS", 1}, {"KS", 1}}), "") << "64 rows are more than a block";
   EXPECT_EQ(conflict("qgemv", {{"VW", 1}, {"RV", 1}, {"LS", 64}, {"KS", 8}}), "work-group too large");
   EXPECT_EQ(conflict("gemm", {{"VW", 4}, {"LX", 16}, {"LY", 16}, {"MR", 8}, {"NV", 4}, {"KC", 32}}), "too much local memory");
-  EXPECT_NE(conflict("gemm_packed", {{"VW", 4}, {"NV", 2}, {"MR", 6}, {"ROW_BLOCK", 8}, {"PACK_ROWS", 9}}), "") << "MR divisible by 4";
+  EXPECT_NE(conflict("gemm_block", {{"VW", 16}, {"NV", 1}, {"MR", 6}, {"TILES", 2}, {"KC", 24}}), "") << "KC a multiple of VW";
   EXPECT_NE(conflict("attention_decode", {{"VW", 16}, {"LK", 1}, {"KS", 1}, {"BK", 8}}), "") << "BK a multiple of VW";
   EXPECT_NE(conflict("adamw", {{"VW", 4}, {"WG", 256}, {"WG_ELEMENTS", 512}}), "");
   EXPECT_NE(conflict("attention", {{"VW", 1}, {"TR", 8}, {"TD", 16}, {"BK", 16}, {"KC", 2}, {"DC", 8}}), "") << "TD * KC divides BK";
