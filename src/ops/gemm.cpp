@@ -28,7 +28,7 @@ constexpr std::string_view kOp = "gemm";
 constexpr std::uint64_t kStretchBytes = 8 << 20;
 constexpr std::uint64_t kFewRows = 16;       // up to these a tile of half as many rows and two vectors is used
 constexpr std::uint64_t kLeastRows = 64;     // of a block, as far as a has them
-constexpr std::uint64_t kGroupsPerUnit = 4;  // work-items per core that make an even load
+constexpr std::uint64_t kGroupsPerUnit = 2;  // work-items per core that make an even load
 constexpr int kLeastGroup = 64;              // work-items of a staged group, at least, where the tunables have them
 constexpr std::uint64_t kNarrowStride = 64;  // a whose steps of k are this close together is read where it lies
 
