@@ -77,7 +77,7 @@ int main(int argc, char** argv) {
   device->queue().fill_zero(operands.loss);
   // The state's second moment must not be negative; ranges and grid come from the first two cases.
   device->queue().fill_zero(operands.state);
-  const double limit = apiq::perf::host_read_gb_per_second();
+  const double limit = apiq::perf::read_gb_per_second(device->queue());
   for (const auto& x : all_cases(operands)) {
     const Contender ours{[&](int count) {
       for (int i = 0; i < count; ++i) x.enqueue();

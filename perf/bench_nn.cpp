@@ -165,7 +165,7 @@ void attention_backward(const Bench& bench, const AttentionCase& c) {
 int main(int argc, char** argv) {
   const auto options = perf::parse_options(argc, argv);
   const auto device = perf::open_device();
-  const Bench bench{device->queue(), options, perf::host_read_gb_per_second()};
+  const Bench bench{device->queue(), options, perf::read_gb_per_second(device->queue())};
   row_operations(bench);
   for (const AttentionCase& c : {AttentionCase{256, 256, 8, 4, 32, DType::f32}, AttentionCase{256, 256, 8, 4, 32, DType::f16},
                                  AttentionCase{512, 512, 8, 8, 128, DType::f32}, AttentionCase{512, 512, 32, 32, 128, DType::f32},

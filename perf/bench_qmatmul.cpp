@@ -114,7 +114,9 @@ perf::Result against_openblas(Queue& queue, const Case& c, int rounds) {
   rival.run(1);
   if (c.rank == 0) require_agreement(c, runtime::read_floats(queue, dy), theirs);
   const auto timings = perf::interleave({ours, rival}, rounds);
-  return {"qmatmul", c.text(), timings[0], weight.bytes(), c.flops(), "", 0, "OpenBLAS sgemm on f32, 2 threads", timings[1]};
+  return {"qmatmul", c.text(), timings[0], weight.bytes(),
+          c.flops(), "",       0,          std::string("OpenBLAS sgemm on f32, 2 threads, kernels for ") + openblas_get_corename(),
+          timings[1]};
 }
 
 /// One token, with and without LoRA: every call uses another copy of the weight, so that it comes from memory as it does in a model.

@@ -26,6 +26,16 @@ bool listed(std::string_view list, std::string_view name) {
   return false;
 }
 
+/// Where lines go is no part of how they came about.
+std::string without_output(int argc, char** argv) {
+  std::string text = argv[0];
+  for (int i = 1; i < argc; ++i) {
+    if (std::string_view(argv[i]) == "--output") ++i;
+    else text += " " + std::string(argv[i]);
+  }
+  return text;
+}
+
 [[noreturn]] void usage(const char* program, std::string_view own_options) {
   std::string more;
   while (!own_options.empty()) {
@@ -50,7 +60,7 @@ std::string value_of(int argc, char** argv, std::string_view name, std::string_v
 Options parse_options(int argc, char** argv, std::string_view own_options) {
   Options options;
   int rounds = 0;
-  for (int i = 0; i < argc; ++i) command() += (i != 0 ? " " : "") + std::string(argv[i]);
+  command() = without_output(argc, argv);
   for (int i = 1; i < argc; ++i) {
     const std::string_view name = argv[i];
     if (name == "--quick") {

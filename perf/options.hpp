@@ -21,7 +21,7 @@ Options parse_options(int argc, char** argv, std::string_view own_options = "");
 /// The value behind an option of the benchmark's own, or fallback.
 std::string value_of(int argc, char** argv, std::string_view name, std::string_view fallback);
 
-/// The command as it was typed.
+/// The command as it was typed, without --output.
 const std::string& command_line();
 
 }  // namespace apiq::perf

@@ -55,9 +55,19 @@ def interleave(calls, rounds, device, sample_ms):
     return [summarize(s) for s in samples]
 
 
+def command_line():
+    """As it was typed, without where results come from or go: that is no part of how they came about."""
+    words, skipped = [], 0
+    for word in sys.argv:
+        skipped = 1 if word in ("--output", "--cases") else skipped if skipped and not word.startswith("--") else 0
+        if not skipped:
+            words.append(word)
+    return " ".join(words)
+
+
 def print_line(output, benchmark, case, contender, timing, device, **more):
     line = {"benchmark": benchmark, "case": case, "contender": contender, **timing, **more, "device": {"name": device_name(device)},
-            "command": " ".join(sys.argv), "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")}
+            "command": command_line(), "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")}
     text = json.dumps(line)
     if output:
         with open(output, "a") as file:

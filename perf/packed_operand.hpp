@@ -1,0 +1,29 @@
+// A packed weight with LoRA on the device, random in every bit that means something.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "ops/qmatmul.hpp"
+
+namespace apiq::perf {
+
+class PackedOperand {
+ public:
+  /// rank 0: no LoRA. The same for the same seed.
+  PackedOperand(runtime::Queue& queue, const PackedLayout& layout, std::uint32_t rank, std::uint32_t seed);
+
+  ops::PackedWeightView view() const { return {layout_, qweight_, scales_, qzeros_}; }
+  const ops::LoraView& lora() const { return lora_; }
+  double packed_bytes() const { return static_cast<double>(layout_.bytes()); }
+  double lora_bytes() const { return lora_.rank == 0 ? 0.0 : static_cast<double>(lora_.A.bytes() + lora_.B_t.bytes()); }
+
+ private:
+  PackedLayout layout_;
+  runtime::DeviceTensor qweight_, scales_, qzeros_, a_, b_t_;
+  ops::LoraView lora_;
+};
+
+/// Activations f16 or f32, uniform in [-1, 1).
+runtime::DeviceTensor random_activations(runtime::Queue& queue, DType dtype, const Shape& shape, std::uint32_t seed);
+
+}  // namespace apiq::perf
