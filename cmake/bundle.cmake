@@ -44,6 +44,7 @@ if(APIQ_BUILD_PERF)
   install(DIRECTORY perf/ DESTINATION perf USE_SOURCE_PERMISSIONS
     PATTERN "*.cpp" EXCLUDE PATTERN "*.hpp" EXCLUDE PATTERN "CMakeLists.txt" EXCLUDE PATTERN "results" EXCLUDE PATTERN "__pycache__" EXCLUDE)
 endif()
+install(PROGRAMS tests/e2e/make_large_model DESTINATION tests)  # for perf/gpu_session
 install(DIRECTORY data/novels-6m DESTINATION data)
 install(FILES LICENSE README.md DESTINATION .)
 install(FILES scripts/results-table.json DESTINATION scripts)

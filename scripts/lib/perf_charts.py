@@ -110,7 +110,7 @@ def asked_chart(device, rules):
     svg.text((left + right) / 2, bottom + 38, "reached / asked (logarithmic)", "middle", "muted")
     for row, (figure, label) in enumerate(zip(figures, labels)):
         y = TOP + ROW * row
-        reached, asked = (f"{100 * v:.0f} %" if figure.kind == "share" else f"{v:.3g}" + (" ms" if figure.kind == "milliseconds" else "x")
+        reached, asked = (f"{100 * v:.0f} %" if figure.kind in ("share", "memory") else f"{v:.3g}" + (" ms" if figure.kind == "milliseconds" else "x")
                           for v in (figure.reached, figure.asked))
         svg.text(left - 10, y + 14, label, "end")
         svg.bar(at(1), at(figure.factor), y + 4, ROW - 9, "good" if figure.factor >= 1 else "short",

@@ -11,7 +11,7 @@ class Case:
     def __init__(self, benchmark, name):
         self.benchmark, self.name = benchmark, name
         self.lines = []       # ours
-        self.contenders = {}  # name -> milliseconds, of lines by rivals alone
+        self.contenders = {}  # name -> lines by that rival alone
 
     def median(self, key):
         values = [line[key] for line in self.lines if line.get(key) is not None]
@@ -25,9 +25,19 @@ class Case:
     def spread(self):
         return self.median("spread")
 
+    def limited(self, key):
+        """Median over the lines that were held against the highest limit (OpenBLAS with other kernels makes another one), noise aside."""
+        limits = [line["limit"] for line in self.lines if "limit" in line]
+        values = [line[key] for line in self.lines if "limit" in line and line["limit"] >= 0.8 * max(limits)]
+        return statistics.median(values) if values else None
+
     @property
     def share(self):
-        return self.median("share_of_limit")
+        return self.limited("share_of_limit")
+
+    @property
+    def limit(self):
+        return self.limited("limit")
 
     def first(self, key, default=None):
         return next((line[key] for line in self.lines if key in line), default)
@@ -39,10 +49,16 @@ class Case:
             if "rival" in line:
                 found.setdefault(line["rival"], []).append((line["rival_milliseconds_median"], line["ratio_to_rival"]))
         out = {name: tuple(statistics.median(column) for column in zip(*pairs)) for name, pairs in found.items()}
-        for name, samples in self.contenders.items():
-            milliseconds = statistics.median(samples)
+        for name, lines in self.contenders.items():
+            milliseconds = statistics.median(line["milliseconds_median"] for line in lines)
             out[name] = (milliseconds, milliseconds / self.milliseconds)
         return out
+
+    def memory_share(self, rival):
+        """Our peak device memory over the rival's; None if either is unknown."""
+        theirs = [line["peak_device_bytes"] for line in self.contenders.get(rival, []) if "peak_device_bytes" in line]
+        ours = self.median("peak_device_bytes")
+        return ours / statistics.median(theirs) if theirs and ours else None
 
 
 class Device:
@@ -55,7 +71,7 @@ class Device:
                     line = json.loads(text)
                     case = cases.setdefault((line["benchmark"], line["case"]), Case(line["benchmark"], line["case"]))
                     if "contender" in line:
-                        case.contenders.setdefault(line["contender"], []).append(line["milliseconds_median"])
+                        case.contenders.setdefault(line["contender"], []).append(line)
                     else:
                         case.lines.append(line)
                         self.lines.append(line)
@@ -87,7 +103,7 @@ class Asked:
     @property
     def factor(self):
         """Reached over asked: 1 is just enough, more is better."""
-        return self.asked / self.reached if self.kind == "milliseconds" else self.reached / self.asked
+        return self.asked / self.reached if self.kind in ("milliseconds", "memory") else self.reached / self.asked
 
 
 def asked_figures(device, rules):
@@ -101,6 +117,9 @@ def asked_figures(device, rules):
             if "ratio" in rule:
                 out += [Asked(case, "ratio", rule["ratio"], ratio, name) for name, (_, ratio) in case.rivals().items()
                         if re.search(rule["rival"], name)]
+            elif "memory" in rule:
+                shares = {name: case.memory_share(name) for name in case.rivals() if re.search(rule["rival"], name)}
+                out += [Asked(case, "memory", rule["memory"], share, name) for name, share in shares.items() if share is not None]
             elif "share" in rule and case.share is not None:
                 out.append(Asked(case, "share", rule["share"], case.share, case.first("limit_name", "limit")))
             elif "milliseconds" in rule:

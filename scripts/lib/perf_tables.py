@@ -55,16 +55,18 @@ def family_table(device, benchmark):
         case.median(key) is not None for case in cases)]
     header = ["case", "ms", "spread", "rate"] + (["share of limit"] if limits else []) + [title for _, title in extra]
     header += [f"ratio to rival {i}" if len(rivals) > 1 else "ratio to rival" for i, _ in enumerate(rivals, 1)]
+    memory = {name: i for i, name in enumerate(rivals, 1) if any(case.memory_share(name) is not None for case in cases)}
+    header += [f"memory of rival {i}" for i in memory.values()]
     rows = []
     for case in cases:
         found = case.rivals()
         row = [case.name, number(case.milliseconds), percent(case.spread), rate(case)] + ([percent(case.share)] if limits else [])
         row += [number(case.median(key) / 2**20 if key == "peak_device_bytes" else case.median(key)) if case.median(key) is not None else "-"
                 for key, _ in extra]
-        rows.append(row + [number(found[name][1]) if name in found else "-" for name in rivals])
+        rows.append(row + [number(found[name][1]) if name in found else "-" for name in rivals] + [percent(case.memory_share(name)) for name in memory])
     notes = []
     for limit in limits:
-        values = sorted(case.median("limit") for case in cases if case.first("limit_name") == limit)
+        values = sorted(case.limit for case in cases if case.first("limit_name") == limit)
         unit = "GB/s" if "bandwidth" in limit else "GFLOP/s"
         notes.append(f"{limit} {' to '.join(dict.fromkeys([number(values[0]), number(values[-1])]))} {unit}")
     text = []
@@ -90,7 +92,7 @@ def kernels_table(device, _rules):
 def asked_table(device, rules):
     rows = []
     for figure in asked_figures(device, rules):
-        show = percent if figure.kind == "share" else number
+        show = percent if figure.kind in ("share", "memory") else number
         rows.append([f"{figure.case.benchmark}: {figure.case.name}", f"{figure.kind}, {figure.against}", show(figure.asked), show(figure.reached),
                      "yes" if figure.factor >= 1 else "**no**"])
     return table(["figure", "measured as", "asked", "reached", "met"], rows)
