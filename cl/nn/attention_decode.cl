@@ -8,12 +8,14 @@
 #define VECTORS ((HEAD_DIM + VW - 1) / VW)
 #define OWN ((VECTORS + LK - 1) / LK)  // vectors of one item
 #define PADDED (OWN * LK * VW)
+#define UNROLL _Pragma("unroll")
 #if WG == 1
 #define SYNC()
+#define UNROLL_KEYS
 #else
 #define SYNC() barrier(CLK_LOCAL_MEM_FENCE)
+#define UNROLL_KEYS UNROLL  // the loads of all keys of a round are under way at the same time
 #endif
-#define UNROLL _Pragma("unroll")
 
 // Vector number i of a row of HEAD_DIM elements, zeros past its end.
 FLOATV load_part(global const STORED(HALF)* row, uint i) {
@@ -52,10 +54,13 @@ void attention_decode(const AttentionArgs args, global const STORED(HALF)* restr
 
   for (uint first = begin; first < end; first += KS * BK) {
     const uint key0 = first + slot * BK;
-    for (uint i = 0; i < BK; ++i) {
+    UNROLL_KEYS for (uint i = 0; i < BK; ++i) {
       FLOATV dot_lanes = 0.0f;
       if (key0 + i < end) {
-        UNROLL for (uint n = 0; n < OWN; ++n) dot_lanes = FMA(own_q[n], load_part(k + (key0 + i) * key_stride, n * LK + j), dot_lanes);
+        UNROLL for (uint n = 0; n < OWN; ++n) {
+          FETCH(v + (key0 + i) * key_stride + (n * LK + j) * VW);
+          dot_lanes = FMA(own_q[n], load_part(k + (key0 + i) * key_stride, n * LK + j), dot_lanes);
+        }
       }
       parts[(slot * BK + i) * (LK + 1) + j] = SUMV(dot_lanes);
     }
@@ -82,7 +87,10 @@ void attention_decode(const AttentionArgs args, global const STORED(HALF)* restr
     UNROLL for (uint n = 0; n < OWN; ++n) acc[n] *= shrink;
     for (uint i = 0; i < BK; ++i) {
       if (key0 + i >= end) break;
-      UNROLL for (uint n = 0; n < OWN; ++n) acc[n] = FMA((FLOATV)(score[i]), load_part(v + (key0 + i) * key_stride, n * LK + j), acc[n]);
+      UNROLL for (uint n = 0; n < OWN; ++n) {
+        FETCH(k + (key0 + KS * BK + i) * key_stride + (n * LK + j) * VW);
+        acc[n] = FMA((FLOATV)(score[i]), load_part(v + (key0 + i) * key_stride, n * LK + j), acc[n]);
+      }
     }
   }
 

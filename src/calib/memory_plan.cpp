@@ -131,7 +131,8 @@ std::uint64_t Planner::forward_scratch(const LinearSize& s) const { return ops::
 void Planner::add_block_wise(const BlockSizes& sizes) {
   const std::uint64_t rows = tokens_ * in_.options.batch_size, hidden = config_.hidden_size;
   std::uint64_t dense = 0, left_dense = 0, train = 0, start = 0;
-  std::uint64_t inner_scratch = ops::attention_bwd_scratch_bytes(in_.compute_units, tokens_, config_.num_key_value_heads, config_.head_dim);
+  std::uint64_t inner_scratch =
+      ops::attention_bwd_scratch_bytes(in_.compute_units, tokens_, config_.num_attention_heads, config_.num_key_value_heads, config_.head_dim);
   for (const LinearSize& s : sizes) {
     dense += kFloat * s.weights();
     if (!s.settings.quantize) left_dense += kFloat * s.weights();

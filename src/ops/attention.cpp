@@ -3,6 +3,7 @@
 #include <cmath>
 #include <type_traits>
 
+#include "ops/attention_tile.hpp"
 #include "ops/checks.hpp"
 #include "ops/nn.hpp"
 #include "shared/types.h"
@@ -52,33 +53,12 @@ AttentionArgs checked_args(const TensorView& q, const TensorView& k, const Tenso
           .stats_offset = 0};
 }
 
-/// Bytes of local memory of cl/nn/attention.cl for these tunables.
-std::uint64_t tile_bytes(int head_dim, int vw, int tr, int td, int bk, int dc) {
-  const int rows = tr * vw, dims = ((head_dim + td - 1) / td + dc - 1) / dc * dc;
-  return 4ull * static_cast<std::uint64_t>(head_dim * rows + bk * (td * dims + 1) + (bk + td + 2) * rows);
-}
-
-/// Large heads do not leave room for the preset's tile: fewer rows then.
-void shrink_to_local_memory(Macros& tuned, int head_dim, std::uint64_t limit) {
-  for (auto& [name, value] : tuned) {
-    if (name != "TR") continue;
-    const auto bytes = [&] {
-      return tile_bytes(head_dim, value_of(tuned, "VW"), value, value_of(tuned, "TD"), value_of(tuned, "BK"), value_of(tuned, "DC"));
-    };
-    while (bytes() > limit && value > 1) value /= 2;
-    if (bytes() > limit)
-      throw Unsupported("[attention_fwd] head_dim " + std::to_string(head_dim) + " needs " + std::to_string(bytes()) +
-                        " bytes of local memory, the device has " + std::to_string(limit) + "; choose another device");
-  }
-}
-
 void launch_tiles(Queue& queue, const AttentionArgs& args, const Macros& meaning, Macros tuned, const TensorView& q, const TensorView& k,
                   const TensorView& v, const TensorView& out, const TensorView& lse) {
-  shrink_to_local_memory(tuned, value_of(meaning, "HEAD_DIM"), queue.device().info().local_bytes);
-  const std::size_t group = static_cast<std::size_t>(value_of(tuned, "TR") * value_of(tuned, "TD"));
-  const std::size_t tile_rows = static_cast<std::size_t>(value_of(tuned, "TR") * value_of(tuned, "VW"));
-  const std::size_t rows = std::size_t{args.num_queries} * (args.heads / args.kv_heads);
-  queue.launch("attention", "attention_fwd", meaning + tuned, {{(rows + tile_rows - 1) / tile_rows * group, args.kv_heads, 1}, {group, 1, 1}},
+  shrink_tile(kOp, tuned, value_of(meaning, "HEAD_DIM"), 8, queue.device().info().local_bytes);
+  const std::size_t group = tile_items(tuned);
+  const std::uint64_t rows = std::uint64_t{args.num_queries} * (args.heads / args.kv_heads), per_tile = own_elements(tuned);
+  queue.launch("attention", "attention_fwd", meaning + tuned, {{(rows + per_tile - 1) / per_tile * group, args.kv_heads, 1}, {group, 1, 1}},
                {Arg::value(args), q, k, v, out, lse});
 }
 
@@ -121,7 +101,7 @@ void attention_fwd(Queue& queue, const TensorView& q, const TensorView& k, const
   const auto tuned = queue.tuned("attention");
   // A tile that is less than a quarter full costs more than it saves.
   const std::uint64_t rows_per_kv_head = std::uint64_t{args.num_queries} * (args.heads / args.kv_heads);
-  const bool decode = rows_per_kv_head * 4 < static_cast<std::uint64_t>(value_of(tuned, "TR") * value_of(tuned, "VW"));
+  const bool decode = rows_per_kv_head * 4 < own_elements(tuned);
   if (decode) {
     launch_decode(queue, args, meaning, q, k, v, out, lse);
   } else {

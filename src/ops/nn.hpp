@@ -32,14 +32,16 @@ void attention_fwd(Queue& queue, const TensorView& q, const TensorView& k, const
 ///   q, out, d_out, d_q [tokens, heads, head_dim]; k, v, d_k, d_v [tokens, kv_heads, head_dim], all f32 or all f16; lse f32 [heads, tokens].
 ///   p = exp(q k / sqrt(head_dim) - lse), ds = p (d_out v - sum(d_out out)); d_v = p^T d_out, d_q = ds k / sqrt(head_dim),
 ///   d_k = ds^T q / sqrt(head_dim), the last and d_v summed over the heads that share a key.
-/// d_q may alias q, out or d_out; nothing else may alias. Sums in a fixed order: the same device gives the same bytes. Scratch: f32 sums of
-/// d_k and d_v, in as many copies as fill the device but at most 64 MiB (one copy always; none where it is one and the tensors are f32).
-/// Throws Unsupported if the device's local memory cannot hold a tile.   Kernel: cl/nn/attention_bwd.cl.
+/// d_q may alias q, out or d_out; nothing else may alias. Sums in a fixed order: the same device gives the same bytes. Scratch on CPUs: f32
+/// sums of d_k and d_v, in as many copies as fill the device but at most 64 MiB (one copy always; none where it is one and the tensors are f32); on
+/// other devices f32 [heads, tokens].
+/// Throws Unsupported if the device's local memory cannot hold a tile.   Kernels: cl/nn/attention_bwd.cl, cl/nn/attention_bwd_tiles.cl.
 void attention_bwd(Queue& queue, const TensorView& q, const TensorView& k, const TensorView& v, const TensorView& out, const TensorView& lse,
                    const TensorView& d_out, const TensorView& d_q, const TensorView& d_k, const TensorView& d_v);
 
 /// Workspace bytes that attention_bwd of f32 tensors may take on a device with so many compute units, at most.
-std::uint64_t attention_bwd_scratch_bytes(std::uint64_t compute_units, std::uint64_t tokens, std::uint64_t kv_heads, std::uint64_t head_dim);
+std::uint64_t attention_bwd_scratch_bytes(std::uint64_t compute_units, std::uint64_t tokens, std::uint64_t heads, std::uint64_t kv_heads,
+                                          std::uint64_t head_dim);
 
 /// z = silu(gate) * up.   All [n].  z may alias either.
 void swiglu_fwd(Queue& queue, const TensorView& gate, const TensorView& up, const TensorView& z);

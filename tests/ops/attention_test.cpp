@@ -1,6 +1,7 @@
 // attention_fwd against the fp64 reference: prefill, chunks and decoding, grouped heads, odd head sizes, both presets and types.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "apiq/error.hpp"
@@ -74,6 +75,26 @@ TEST_P(Attention, LargeScoresDoNotOverflow) {
   // Scores reach about +-100 * sqrt(8) / 3: far past where exp of a score itself overflows.
   if (dtype() == DType::f32) check({20, 20, 2, 1, 8}, 10.0f);
   check({1, 300, 1, 1, 8}, 10.0f);
+}
+
+TEST_P(Attention, SmallProbabilitiesKeepTheirDigits) {
+  if (dtype() != DType::f32) GTEST_SKIP() << "binary16 cannot hold e^-78";
+  // Query i scores 0 on the first key, -x on the second with x from 0.7 to 78, and so little on the others that they must count as exactly nothing;
+  // only the second value is not 0. So out = e / (1 + e) with e = exp(-x), to a relative error, which tests the exponential itself.
+  const std::size_t queries = 40, keys = 42, dim = 8;
+  std::vector<float> q(queries * dim), k(keys * dim), v(keys * dim);
+  for (std::size_t i = 0; i < queries; ++i) q[i * dim] = (static_cast<float>(i) + 0.37f) * 5.6f;
+  for (std::size_t i = 1; i < keys; ++i) k[i * dim] = i == 1 ? -1.0f : -1e4f;
+  std::fill_n(&v[dim], dim, 1.0f);
+  const auto q_dev = on().upload(q, {queries, 1, dim}), k_dev = on().upload(k, {keys, 1, dim}), v_dev = on().upload(v, {keys, 1, dim});
+  const auto out = on().tensor({queries, 1, dim});
+  ops::attention_fwd(on().queue(), q_dev, k_dev, v_dev, out);
+  const auto got = on().download(out);
+  for (std::size_t i = 0; i < queries; ++i) {
+    const double x = q[i * dim] / std::sqrt(8.0), e = std::exp(-x), expected = e / (1 + e);
+    // Roundings of scale and factor, of their product with q, and of the score: 4 |x| u; 2^x 3 ulp, its sum, the division.
+    ASSERT_NEAR(got[i * dim + 3], expected, expected * (4 * x + 12) * 0x1p-24) << "x " << x;
+  }
 }
 
 TEST_P(Attention, ViewsIntoLargerTensors) {
