@@ -1,6 +1,10 @@
 // After lib/common.h: reductions over a work-group of WG items (a power of two), in an order that depends on WG only, and over the
 // lanes of one vector. Every item gets the result. The scratch array is declared in the kernel with GROUP_SCRATCH(name); it may be
-// used again at once. A group of one item (the CPU preset) needs neither local memory nor barriers.
+// used again at once. A group of one item (the CPU preset) needs neither local memory nor barriers. Programs that define TEAM, a power of two
+// that divides WG, reduce over each TEAM consecutive items instead, all teams at the same time.
+#ifndef TEAM
+#define TEAM WG
+#endif
 #if WG == 1
 #define GROUP_SCRATCH_OF(type, name)
 #define GROUP_REDUCE(function, value, scratch) (value)
@@ -10,9 +14,10 @@
 #define GROUP_REDUCE(function, value, scratch) function((value), (scratch))
 #define DEFINE_GROUP_REDUCE(function, type, combine)                                 \
   type function(type value, local type* scratch) {                                   \
-    const uint item = get_local_id(0);                                               \
+    const uint item = get_local_id(0) % TEAM;                                        \
+    scratch += get_local_id(0) - item;                                               \
     scratch[item] = value;                                                           \
-    for (uint step = WG / 2; step > 0; step /= 2) {                                  \
+    for (uint step = TEAM / 2; step > 0; step /= 2) {                                \
       barrier(CLK_LOCAL_MEM_FENCE);                                                  \
       if (item < step) scratch[item] = combine(scratch[item], scratch[item + step]); \
     }                                                                                \

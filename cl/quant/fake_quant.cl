@@ -1,8 +1,8 @@
 // Group quantization with learnable clipping: ranges, their search for the least error, grid, fake
 // quantization with its straight-through backward pass, and codes.
-// A work-group handles groups_per_wg consecutive groups; its WG items walk each group together.
+// A work-group handles groups_per_wg consecutive groups; TEAM of its WG items walk a group together, WG / TEAM groups at a time.
 // Meaning:   none: bits, symmetric and clip are run-time values, they only enter arithmetic done once per group
-// Tunables:  WG (1), VW (16), WG_ELEMENTS (16384; read by the launcher: weights per work-group)
+// Tunables:  WG (1), TEAM (1) powers of two, VW (16), WG_ELEMENTS (16384; read by the launcher: weights per work-group)
 // Needs:     OpenCL C 1.2.   Launcher: src/ops/fake_quant.cpp
 // Division is the plain `/`: correctly rounded on CPUs, up to 2.5 ulp on GPUs, where a code can therefore differ from the host's at a
 // tie. All kernels here round the same quotient, so on one device training, gradient and stored codes always agree.
@@ -103,16 +103,24 @@ constant float shrink_logits[SHRINKS] = {4.59511985f,  2.94443898f,  2.19722458f
 
 #define FIRST_GROUP(a) (get_group_id(0) * (size_t)(a).groups_per_wg)
 #define LAST_GROUP(a) min(FIRST_GROUP(a) + (a).groups_per_wg, (size_t)(a).num_groups)
+#define TEAMS (WG / TEAM)
+#define TEAM_OF_ITEM (get_local_id(0) / TEAM)
+#define ITEM_OF_TEAM (get_local_id(0) % TEAM)
+// Items of a work-group meet barriers in such loops, so every team takes part in every turn: one without a group walks over nothing.
+#define HAS_GROUP(turn, last) ((turn) + TEAM_OF_ITEM < (last))
+#define GROUP_OF_TURN(turn, last) min((turn) + TEAM_OF_ITEM, (last)-1)
+#define SIZE_OF_TURN(a, turn, last) (HAS_GROUP(turn, last) ? (a).group_size : 0)
 
 kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void group_range(const FakeQuantArgs a, global const float* restrict w,
                                                                         global float* restrict xmin, global float* restrict xmax) {
   GROUP_SCRATCH(scratch);
   const size_t last = LAST_GROUP(a);
-  for (size_t group = FIRST_GROUP(a); group < last; ++group) {
-    const size_t begin = group * a.group_size + a.w, end = begin + a.group_size;
+  for (size_t turn = FIRST_GROUP(a); turn < last; turn += TEAMS) {
+    const size_t group = GROUP_OF_TURN(turn, last);
+    const size_t begin = group * a.group_size + a.w, end = begin + SIZE_OF_TURN(a, turn, last);
     FLOATV low = 0.0f, high = 0.0f;  // the range contains 0
-    size_t i = begin + get_local_id(0) * VW;
-    for (; i + VW <= end; i += WG * VW) {
+    size_t i = begin + ITEM_OF_TEAM * VW;
+    for (; i + VW <= end; i += TEAM * VW) {
       const FLOATV x = LOADV(w, i);
       low = x < low ? x : low;
       high = x > high ? x : high;
@@ -124,7 +132,7 @@ kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void group_range(const Fa
     }
     const float smallest = GROUP_MIN(MINV(low), scratch);
     const float largest = GROUP_MAX(MAXV(high), scratch);
-    if (get_local_id(0) == 0) {
+    if (ITEM_OF_TEAM == 0 && HAS_GROUP(turn, last)) {
       xmin[a.xmin + group] = smallest;
       xmax[a.xmax + group] = largest;
     }
@@ -137,7 +145,8 @@ kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void mse_range(const Fake
                                                                       global float* restrict upbound, global float* restrict lowbound) {
   GROUP_SCRATCH(scratch);
   const size_t last = LAST_GROUP(a);
-  for (size_t group = FIRST_GROUP(a); group < last; ++group) {
+  for (size_t turn = FIRST_GROUP(a); turn < last; turn += TEAMS) {
+    const size_t group = GROUP_OF_TURN(turn, last);
     float scales[16], zeros[16];
     const FLOATV hi = xmax[a.xmax + group], lo = xmin[a.xmin + group];
     for (uint i = 0; i < SHRINKS; i += VW) {
@@ -146,13 +155,13 @@ kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void mse_range(const Fake
       STOREV(scales, i, s);
       STOREV(zeros, i, grid_zero(a, f * lo, s));
     }
-    const size_t begin = group * a.group_size + a.w, end = begin + a.group_size;
+    const size_t begin = group * a.group_size + a.w, end = begin + SIZE_OF_TURN(a, turn, last);
     float least = INFINITY, logit = shrink_logits[0];
     for (uint f = 0; f < SHRINKS; ++f) {
       const float s = scales[f], z = zeros[f];
       FLOATV sum = 0.0f;
-      size_t i = begin + get_local_id(0) * VW;
-      for (; i + VW <= end; i += WG * VW) {
+      size_t i = begin + ITEM_OF_TEAM * VW;
+      for (; i + VW <= end; i += TEAM * VW) {
         const FLOATV x = LOADV(w, i);
         const FLOATV d = s * (code_of(x, s, z, a.qmax) - z) - x;
         sum = FMA(d, d, sum);
@@ -168,7 +177,7 @@ kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void mse_range(const Fake
         logit = shrink_logits[f];
       }
     }
-    if (get_local_id(0) == 0) {
+    if (ITEM_OF_TEAM == 0 && HAS_GROUP(turn, last)) {
       upbound[a.upbound + group] = logit;
       lowbound[a.lowbound + group] = logit;
     }
@@ -212,11 +221,11 @@ kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void fake_quant_fwd(const
                                                                            global const float* restrict scale, global const float* restrict zero,
                                                                            global float* restrict what) {
   const size_t last = LAST_GROUP(a);
-  for (size_t group = FIRST_GROUP(a); group < last; ++group) {
+  for (size_t group = FIRST_GROUP(a) + TEAM_OF_ITEM; group < last; group += TEAMS) {
     const float s = scale[a.scale + group], z = zero[a.zero + group];
     const size_t first = group * a.group_size, size = a.group_size;
-    size_t i = get_local_id(0) * VW;
-    for (; i + VW <= size; i += WG * VW) STOREV(what, a.what + first + i, s * (code_of(LOADV(w, a.w + first + i), s, z, a.qmax) - z));
+    size_t i = ITEM_OF_TEAM * VW;
+    for (; i + VW <= size; i += TEAM * VW) STOREV(what, a.what + first + i, s * (code_of(LOADV(w, a.w + first + i), s, z, a.qmax) - z));
     if (i < size) {
       const FLOATV x = LOADV_PART(w, a.w + first + i, size - i, 0.0f);
       STOREV_PART(what, a.what + first + i, s * (code_of(x, s, z, a.qmax) - z), size - i);
@@ -235,12 +244,13 @@ kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void fake_quant_bwd(const
   GROUP_SCRATCH(scratch);
   const size_t last = LAST_GROUP(a);
   // dL/ds of each group goes to d_upbound first, so that the exponentials below are done VW groups at a time.
-  for (size_t group = FIRST_GROUP(a); group < last; ++group) {
+  for (size_t turn = FIRST_GROUP(a); turn < last; turn += TEAMS) {
+    const size_t group = GROUP_OF_TURN(turn, last);
     const float s = scale[a.scale + group], z = zero[a.zero + group];
-    const size_t first = group * a.group_size, size = a.group_size;
+    const size_t first = group * a.group_size, size = SIZE_OF_TURN(a, turn, last);
     FLOATV sum = 0.0f;
-    size_t i = get_local_id(0) * VW;
-    for (; i + VW <= size; i += WG * VW) {
+    size_t i = ITEM_OF_TEAM * VW;
+    for (; i + VW <= size; i += TEAM * VW) {
       FLOATV g = LOADV(d_what, a.what + first + i);
       sum = slope_sum(LOADV(w, a.w + first + i), &g, s, z, a.qmax, sum);
       if (a.has_d_w) STOREV(d_w, a.d_w + first + i, g);
@@ -251,7 +261,7 @@ kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void fake_quant_bwd(const
       if (a.has_d_w) STOREV_PART(d_w, a.d_w + first + i, g, size - i);
     }
     const float total = GROUP_SUM(SUMV(sum), scratch);
-    if (get_local_id(0) == 0) d_upbound[a.d_upbound + group] = a.clip ? total : 0.0f;
+    if (ITEM_OF_TEAM == 0 && HAS_GROUP(turn, last)) d_upbound[a.d_upbound + group] = a.clip ? total : 0.0f;
   }
   barrier(CLK_GLOBAL_MEM_FENCE);
   for (size_t group = FIRST_GROUP(a) + get_local_id(0) * VW; group < last; group += WG * VW) {
@@ -277,16 +287,16 @@ kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void quantize_codes(const
                                                                            global uchar* restrict codes, global half* restrict scales,
                                                                            global uchar* restrict zeros) {
   const size_t last = LAST_GROUP(a);
-  for (size_t group = FIRST_GROUP(a); group < last; ++group) {
+  for (size_t group = FIRST_GROUP(a) + TEAM_OF_ITEM; group < last; group += TEAMS) {
     const float s = scale[a.scale + group], z = zero[a.zero + group];
     const size_t first = group * a.group_size, size = a.group_size;
     // VW codes at a time, then the remainder one by one: bytes have no partial vector store.
     const size_t vectors = size / VW * VW;
-    for (size_t i = get_local_id(0) * VW; i < vectors; i += WG * VW)
+    for (size_t i = ITEM_OF_TEAM * VW; i < vectors; i += TEAM * VW)
       STOREV_UCHAR(codes, a.codes + first + i, CONVERT_UCHARV(code_of(LOADV(w, a.w + first + i), s, z, a.qmax)));
-    for (size_t i = vectors + get_local_id(0); i < size; i += WG)
+    for (size_t i = vectors + ITEM_OF_TEAM; i < size; i += TEAM)
       codes[a.codes + first + i] = convert_uchar_sat(clamp(rint(w[a.w + first + i] / s) + z, 0.0f, a.qmax));
-    if (get_local_id(0) == 0) {
+    if (ITEM_OF_TEAM == 0) {
       vstore_half_rte(s, a.scales + group, scales);
       zeros[a.zeros + group] = convert_uchar_sat(z);
     }

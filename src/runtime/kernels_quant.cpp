@@ -9,7 +9,7 @@ std::vector<KernelSpec> quant_kernels() {
                    "cl/quant/fake_quant.cl"},
        .entries = {"group_range", "mse_range", "quant_grid", "fake_quant_fwd", "fake_quant_bwd", "quantize_codes"},
        .meanings = {{}},
-       .tunables = {{"WG", 1, 32}, {"VW", 16, 2}, {"WG_ELEMENTS", 16384, 2048}}},
+       .tunables = {{"WG", 1, 128}, {"TEAM", 1, 32}, {"VW", 16, 2}, {"WG_ELEMENTS", 16384, 4096}}},
       {.name = "moments",
        .sources = {"cl/shared/types.h", "cl/lib/common.h", "cl/lib/reduce.h", "cl/lib/ragged.h", "cl/shared/moments_args.h", "cl/quant/moments.cl"},
        .entries = {"damp", "scale_columns"},
