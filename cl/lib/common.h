@@ -38,16 +38,27 @@
 #endif
 #if VW >= 8
 // PoCL 3.1 may compile wide vload_halfN / vstore_halfN to moves that fault unless the address is a multiple of 16 bytes, which OpenCL
-// does not ask for. The conversion therefore works on an aligned copy, which compilers keep in registers.
-FLOATV load_unaligned_half(global const half* p) {
-  const CAT(ushort, VW) bits = CAT(vload, VW)(0, (global const ushort*)p);
-  return CAT(vload_half, VW)(0, (const half*)&bits);
+// does not ask for. The conversion therefore works on an aligned copy, which compilers keep in registers; eight at a time, since it
+// puts the halves of a vector of 16 together and takes them apart with twice as many instructions.
+float8 load_8_halves(global const half* p) {
+  const ushort8 bits = vload8(0, (global const ushort*)p);
+  return vload_half8(0, (const half*)&bits);
 }
-void store_unaligned_half(FLOATV v, global half* p) {
-  CAT(ushort, VW) bits;
-  CAT(CAT(vstore_half, VW), _rte)(v, 0, (half*)&bits);
-  CAT(vstore, VW)(bits, 0, (global ushort*)p);
+void store_8_halves(float8 v, global half* p) {
+  ushort8 bits;
+  vstore_half8_rte(v, 0, (half*)&bits);
+  vstore8(bits, 0, (global ushort*)p);
 }
+#if VW == 8
+#define load_unaligned_half load_8_halves
+#define store_unaligned_half store_8_halves
+#else
+float16 load_unaligned_half(global const half* p) { return (float16)(load_8_halves(p), load_8_halves(p + 8)); }
+void store_unaligned_half(float16 v, global half* p) {
+  store_8_halves(v.lo, p);
+  store_8_halves(v.hi, p + 8);
+}
+#endif
 #endif
 #if VW == 2
 #define SUMV(v) ((v).s0 + (v).s1)
