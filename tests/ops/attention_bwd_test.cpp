@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <string_view>
+#include <vector>
 
 #include "apiq/error.hpp"
 #include "cases/presets.hpp"
@@ -106,7 +108,10 @@ TEST_P(AttentionBwd, EveryLengthAroundATile) {
 }
 
 TEST_P(AttentionBwd, HeadSizes) {
-  for (const std::size_t head_dim : {20, 32, 64, 128}) check({37, 2, 1, head_dim});
+  // What no vector divides, and what is staged in several parts; GPU tiles take PoCL seconds a size, CPUs get the sizes of models as well.
+  std::vector<std::size_t> sizes{20, 128};
+  if (std::string_view(GetParam().preset) == "cpu") sizes.insert(sizes.end(), {32, 64});
+  for (const std::size_t head_dim : sizes) check({37, 2, 1, head_dim});
 }
 
 TEST_P(AttentionBwd, EveryGrouping) {
