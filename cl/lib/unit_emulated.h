@@ -6,6 +6,7 @@
 //   EMULATED_A_LANE(row, k), EMULATED_A_HALF(row, k)         lane and 16-bit half (2 * register + upper) that hold a value of a
 //   EMULATED_B_LANE(column, k), EMULATED_B_HALF(column, k)
 //   EMULATED_C_ROW(lane, i), EMULATED_C_COLUMN(lane, i)      what register i of a lane's c is
+#define UNIT_ROLLED  // loops over instructions stay loops: unrolled barriers cost seconds of compile time each
 #define EMULATED_WORDS (EMULATED_A_WORDS + EMULATED_B_WORDS)
 
 typedef struct {
@@ -17,9 +18,10 @@ typedef struct {
   const UnitLane name = {(uint)get_local_id(0) % UNIT_LANES, (uint)get_local_id(0) / UNIT_LANES, \
                          emulated_words + get_local_id(0) / UNIT_LANES * (UNIT_LANES * EMULATED_WORDS)}
 
-uint unit_pack(const float low, const float high) { return portable_pack(low, high); }
+UNIT_INLINE uint unit_hardware_lane(const UnitLane unit) { return unit.lane; }
+UNIT_INLINE uint unit_pack(const float low, const float high) { return portable_pack(low, high); }
 
-float emulated_input(local const uint* words, const uint half_index) {
+UNIT_INLINE float emulated_input(local const uint* words, const uint half_index) {
   const uint bits = words[half_index / 2] >> (half_index % 2 * 16) & 0xffffu;
 #if INPUT_BF16
   return as_float(bits << 16);
@@ -29,7 +31,7 @@ float emulated_input(local const uint* words, const uint half_index) {
 #endif
 }
 
-void emulated_instruction(const UnitLane unit, float* c, const uint* a, const uint* b) {
+UNIT_INLINE void emulated_instruction(const UnitLane unit, float* c, const uint* a, const uint* b) {
   local uint* mine = unit.words + unit.lane * EMULATED_WORDS;
   for (uint i = 0; i < EMULATED_A_WORDS; ++i) mine[i] = a[i];
   for (uint i = 0; i < EMULATED_B_WORDS; ++i) mine[EMULATED_A_WORDS + i] = b[i];

@@ -5,27 +5,32 @@
 #define A_CHUNKS (ROWS * SLAB_CHUNKS)  // of a tile of either operand
 #define B_CHUNKS (COLUMNS * SLAB_CHUNKS)
 
-// Fragments of a for all rows of this unit, from a tile.
-static inline __attribute__((always_inline)) void load_rows(const UnitLane unit, UnitA* a, local const uint4* tile, const uint row) {
+// sum += a b^T, where a_tile and b_tile begin at this unit's rows and columns: instructions [first, last) of the UNIT_STEPS that a slab takes.
+static UNIT_INLINE void multiply_steps(const UnitLane unit, UnitC (*sum)[FN], local const uint4* a_tile, local const uint4* b_tile,
+                                       const uint first, const uint last) {
+#ifndef UNIT_ROLLED
 #pragma unroll
-  for (uint m = 0; m < FM; ++m) a[m] = unit_load_a(unit, tile, row + m * UNIT_M);
-}
-
-// sum += a b^T for columns [first, last) of fragments.
-static inline __attribute__((always_inline)) void multiply_columns(const UnitLane unit, UnitC (*sum)[FN], const UnitA* a, local const uint4* tile,
-                                                                  const uint column, const uint first, const uint last) {
+#endif
+  for (uint step = first; step < last; ++step) {
+    UnitA a[FM];
+#ifndef UNIT_ROLLED
 #pragma unroll
-  for (uint n = first; n < last; ++n) {
-    const UnitB b = unit_load_b(unit, tile, column + n * UNIT_N);
-    // Steps outside, fragments inside: neighbouring instructions do not wait for each other's sums.
+#endif
+    for (uint m = 0; m < FM; ++m) a[m] = unit_load_a(unit, a_tile, m * UNIT_M, step);
+#ifndef UNIT_ROLLED
 #pragma unroll
-    for (uint step = 0; step < UNIT_STEPS; ++step)
+#endif
+    for (uint n = 0; n < FN; ++n) {
+      const UnitB b = unit_load_b(unit, b_tile, n * UNIT_N, step);
+#ifndef UNIT_ROLLED
 #pragma unroll
-      for (uint m = 0; m < FM; ++m) unit_multiply(unit, &sum[m][n], a[m], b, step);
+#endif
+      for (uint m = 0; m < FM; ++m) unit_multiply(unit, &sum[m][n], a[m], b);
+    }
   }
 }
 
-static inline __attribute__((always_inline)) void clear_sums(UnitC (*sum)[FN]) {
+static UNIT_INLINE void clear_sums(UnitC (*sum)[FN]) {
 #pragma unroll
   for (uint m = 0; m < FM; ++m)
 #pragma unroll
@@ -36,7 +41,7 @@ static inline __attribute__((always_inline)) void clear_sums(UnitC (*sum)[FN]) {
 
 // c[at .. at + 4) = alpha * sums + beta * c, of which the first `count` exist. Types are run-time values: they matter once per tile, and
 // programs cost compile time.
-void store_four(const UnitOutput out, global void* c, const size_t at, const uint count, local const float* sums) {
+UNIT_INLINE void store_four(const UnitOutput out, global void* c, const size_t at, const uint count, local const float* sums) {
   if (count >= 4 && out.quads) {
     float4 value = out.alpha * vload4(0, sums);
     if (out.is_half) {
@@ -67,7 +72,7 @@ void store_four(const UnitOutput out, global void* c, const size_t at, const uin
 #define TILE_BYTES (2 * 16 * (A_CHUNKS + B_CHUNKS))
 #define OUT_BYTES (4 * UNITS_M * UNITS_N * UNIT_M * OUT_STRIDE)
 #define LOCAL_CHUNKS ((TILE_BYTES > OUT_BYTES ? TILE_BYTES : OUT_BYTES) / 16)
-static inline __attribute__((always_inline)) void store_sums(const UnitLane unit, UnitC (*sum)[FN], const UnitOutput out, global void* c,
+static UNIT_INLINE void store_sums(const UnitLane unit, UnitC (*sum)[FN], const UnitOutput out, global void* c,
                                                             const uint row, const uint column, local float* scratch) {
   local float* mine = scratch + unit.group * (UNIT_M * OUT_STRIDE);
 #pragma unroll
@@ -88,7 +93,7 @@ static inline __attribute__((always_inline)) void store_sums(const UnitLane unit
 
 // Which tile of c a work-group computes: bands of RASTER tile rows, walked through column by column, so that groups that run at the same
 // time share lines of both operands in the cache.
-uint2 tile_of(const uint group, const uint row_tiles, const uint column_tiles) {
+UNIT_INLINE uint2 tile_of(const uint group, const uint row_tiles, const uint column_tiles) {
   const uint band = group / (RASTER * column_tiles), in_band = group % (RASTER * column_tiles);
   const uint height = min((uint)RASTER, row_tiles - band * RASTER);
   return (uint2)(band * RASTER + in_band % height, in_band / height);

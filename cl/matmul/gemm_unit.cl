@@ -2,12 +2,48 @@
 // Two tiles of each operand: while one is multiplied, the next is on its way through registers, a's during the first half and b's during the
 // second, so that only one operand occupies registers; one barrier per tile is enough.
 // Meaning:   A_BY_K 0|1 (1: a is [M, K], 0: [K, M])   B_BY_K 0|1 (1: b is [N, K], 0: [K, N])   A_HALF B_HALF 0|1
-//            INPUT_BF16 0|1   ALIGNED 1: operands whose k are neighbours have lines that start at multiples of 16 bytes
+//            INPUT_BF16 0|1   UNIT_LOADS 1|2   ALIGNED 1: operands whose k are neighbours have lines that start at multiples of 16 bytes
 // Tunables:  UNITS_M UNITS_N (units of a work-group)  FM FN (fragments of a unit)  RASTER (tile rows of a band); 4 * ROWS and 4 * COLUMNS are
 //            multiples of the number of work-items
 // Needs:     OpenCL C 1.2 and a unit header; local memory 128 * (ROWS + COLUMNS) bytes.   Launcher: src/ops/gemm_unit.cpp
 DEFINE_UNIT_STAGE(stage_a, A_BY_K, A_HALF, ROWS)
 DEFINE_UNIT_STAGE(stage_b, B_BY_K, B_HALF, COLUMNS)
+
+// The tile that begins at k0, into registers; k ends at `end`.
+static UNIT_INLINE void load_a(HELD(A_HALF)* held, global const STORED(A_HALF)* a, const GemmUnitArgs args, const uint lines, const uint k0,
+                               const uint end, const uint item) {
+  const uint count = min(SLAB_K, end - k0);
+  if (count == SLAB_K) {
+#pragma unroll
+    for (uint t = 0; t < STAGE_TASKS(ROWS); ++t) held[t] = stage_a_load(a, args.a_stride, lines, k0, SLAB_K, item, t);
+  } else {
+#pragma unroll
+    for (uint t = 0; t < STAGE_TASKS(ROWS); ++t) held[t] = stage_a_load(a, args.a_stride, lines, k0, count, item, t);
+  }
+}
+
+static UNIT_INLINE void load_b(HELD(B_HALF)* held, global const STORED(B_HALF)* b, const GemmUnitArgs args, const uint lines, const uint k0,
+                               const uint end, const uint item) {
+  const uint count = min(SLAB_K, end - k0);
+  if (count == SLAB_K) {
+#pragma unroll
+    for (uint t = 0; t < STAGE_TASKS(COLUMNS); ++t) held[t] = stage_b_load(b, args.b_stride, lines, k0, SLAB_K, item, t);
+  } else {
+#pragma unroll
+    for (uint t = 0; t < STAGE_TASKS(COLUMNS); ++t) held[t] = stage_b_load(b, args.b_stride, lines, k0, count, item, t);
+  }
+}
+
+// From registers into local memory.
+static UNIT_INLINE void store_a(const HELD(A_HALF)* held, local uint4* tile, const uint item) {
+#pragma unroll
+  for (uint t = 0; t < STAGE_TASKS(ROWS); ++t) stage_a_store(held[t], tile, item, t);
+}
+
+static UNIT_INLINE void store_b(const HELD(B_HALF)* held, local uint4* tile, const uint item) {
+#pragma unroll
+  for (uint t = 0; t < STAGE_TASKS(COLUMNS); ++t) stage_b_store(held[t], tile, item, t);
+}
 
 kernel __attribute__((reqd_work_group_size(UNIT_ITEMS, 1, 1))) UNIT_ATTRIBUTES
 void gemm_unit(const GemmUnitArgs args, global const STORED(A_HALF)* restrict a, global const STORED(B_HALF)* restrict b, global void* restrict c) {
@@ -22,43 +58,32 @@ void gemm_unit(const GemmUnitArgs args, global const STORED(A_HALF)* restrict a,
   a += args.a_offset + (A_BY_K ? (size_t)row0 * args.a_stride : row0);
   b += args.b_offset + (B_BY_K ? (size_t)column0 * args.b_stride : column0);
 
+  const uint split = get_group_id(1), first = split * args.split_K, end = min(args.K, first + args.split_K);
+
   UnitC sum[FM][FN];
   clear_sums(sum);
+  HELD(A_HALF) a_held[STAGE_TASKS(ROWS)];
+  HELD(B_HALF) b_held[STAGE_TASKS(COLUMNS)];
+  load_a(a_held, a, args, a_lines, first, end, item);
+  load_b(b_held, b, args, b_lines, first, end, item);
+  store_a(a_held, tiles, item);
+  store_b(b_held, b_tiles, item);
+  barrier(CLK_LOCAL_MEM_FENCE);
   uint stage = 0;
-  for (uint k0 = 0; k0 < args.K + SLAB_K; k0 += SLAB_K, stage ^= 1) {
-    const bool more = k0 < args.K;
-    UnitA a_fragments[FM];
-    HELD(A_HALF) a_held[STAGE_TASKS(ROWS)];
-    HELD(B_HALF) b_held[STAGE_TASKS(COLUMNS)];
-    const uint count = more ? min(SLAB_K, args.K - k0) : 0;
-    if (count == SLAB_K) {
-#pragma unroll
-      for (uint t = 0; t < STAGE_TASKS(ROWS); ++t) a_held[t] = stage_a_load(a, args.a_stride, a_lines, k0, SLAB_K, item, t);
-    } else if (more) {
-#pragma unroll
-      for (uint t = 0; t < STAGE_TASKS(ROWS); ++t) a_held[t] = stage_a_load(a, args.a_stride, a_lines, k0, count, item, t);
-    }
-    if (k0 > 0) {
-      load_rows(unit, a_fragments, tiles + (stage ^ 1) * A_CHUNKS, unit_row0);
-      multiply_columns(unit, sum, a_fragments, b_tiles + (stage ^ 1) * B_CHUNKS, unit_column0, 0, FN / 2);
-    }
+  for (uint k0 = first + SLAB_K; k0 < end + SLAB_K; k0 += SLAB_K, stage ^= 1) {
+    const bool more = k0 < end;
+    local const uint4 *a_now = tiles + (stage * A_CHUNKS + unit_row0 * SLAB_CHUNKS), *b_now = b_tiles + (stage * B_CHUNKS + unit_column0 * SLAB_CHUNKS);
+    if (more) load_a(a_held, a, args, a_lines, k0, end, item);
+    multiply_steps(unit, sum, a_now, b_now, 0, UNIT_STEPS / 2);
     if (more) {
-#pragma unroll
-      for (uint t = 0; t < STAGE_TASKS(ROWS); ++t) stage_a_store(a_held[t], tiles + stage * A_CHUNKS, item, t);
+      store_a(a_held, tiles + (stage ^ 1) * A_CHUNKS, item);
+      load_b(b_held, b, args, b_lines, k0, end, item);
     }
-    if (count == SLAB_K) {
-#pragma unroll
-      for (uint t = 0; t < STAGE_TASKS(COLUMNS); ++t) b_held[t] = stage_b_load(b, args.b_stride, b_lines, k0, SLAB_K, item, t);
-    } else if (more) {
-#pragma unroll
-      for (uint t = 0; t < STAGE_TASKS(COLUMNS); ++t) b_held[t] = stage_b_load(b, args.b_stride, b_lines, k0, count, item, t);
-    }
-    if (k0 > 0) multiply_columns(unit, sum, a_fragments, b_tiles + (stage ^ 1) * B_CHUNKS, unit_column0, FN / 2, FN);
-    if (more) {
-#pragma unroll
-      for (uint t = 0; t < STAGE_TASKS(COLUMNS); ++t) stage_b_store(b_held[t], b_tiles + stage * B_CHUNKS, item, t);
-    }
+    multiply_steps(unit, sum, a_now, b_now, UNIT_STEPS / 2, UNIT_STEPS);
+    if (more) store_b(b_held, b_tiles + (stage ^ 1) * B_CHUNKS, item);
     barrier(CLK_LOCAL_MEM_FENCE);
   }
-  store_sums(unit, sum, args.c, c, row0 + unit_row0, column0 + unit_column0, (local float*)tiles);
+  UnitOutput out = args.c;
+  out.offset += split * out.rows * out.stride;
+  store_sums(unit, sum, out, c, row0 + unit_row0, column0 + unit_column0, (local float*)tiles);
 }

@@ -10,7 +10,7 @@ using runtime::UnitMode;
 
 /// c = alpha * a b^T + beta * c, operands rounded (to nearest even) to mode.input, sums in fp32.
 ///   a f32|f16 [M, K], b f32|f16 [N, K], c f32|f16 [M, N]; row-major, c must not alias a or b.
-/// Each product carries a relative error of up to 2 * 2^-9 (bf16) or 2 * 2^-12 (f16) from its factors; with f16, factors past 65504 become
+/// Each product carries a relative error of up to 2 * 2^-8 (bf16) or 2 * 2^-11 (f16) from its factors; with f16, factors past 65504 become
 /// infinite. A sum of fp32 products of exact factors is added up in an order the hardware chooses.
 /// Enqueued. Throws ShapeError, Unsupported (past 2^32 elements; no program for this unit), BuildError, DeviceError.
 void unit_matmul_nt(Queue& queue, const UnitMode& mode, const TensorView& a, const TensorView& b, const TensorView& c, float alpha = 1.0f,

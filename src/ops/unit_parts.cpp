@@ -2,25 +2,57 @@
 
 #include <type_traits>
 
-namespace apiq::ops {
+#include "ops/unit_probe.hpp"
 
-namespace {
+namespace apiq::ops {
 
 using runtime::MatrixUnit;
 
+namespace {
+
 static_assert(sizeof(UnitOutput) == 32 && std::is_trivially_copyable_v<UnitOutput>);
-static_assert(sizeof(GemmUnitArgs) == 60 && std::is_trivially_copyable_v<GemmUnitArgs>);
+static_assert(sizeof(GemmUnitArgs) == 64 && std::is_trivially_copyable_v<GemmUnitArgs>);
+static_assert(sizeof(UnitSumArgs) == 40 && std::is_trivially_copyable_v<UnitSumArgs>);
+static_assert(sizeof(QgemmUnitArgs) == 100 && std::is_trivially_copyable_v<QgemmUnitArgs>);
 
-/// Lanes and instruction shape as the unit's header in cl/lib has them.
-struct UnitShape {
-  std::uint64_t lanes, m, n;
-};
+}  // namespace
 
-UnitShape unit_shape(MatrixUnit unit) {
+UnitSize unit_size(MatrixUnit unit) {
   switch (unit) {
     case MatrixUnit::nv_mma:
-    case MatrixUnit::emulated: return {32, 16, 8};
+    case MatrixUnit::emulated: return {32, 16, 8, 2, 4, 2};
     default: throw Unsupported("[matrix unit] the shape of '" + std::string(runtime::name_of(unit)) + "' is not known; add it beside its header");
+  }
+}
+
+namespace {
+
+/// Elements of c that a work-group computes, and what they are made of.
+struct Tile {
+  UnitSize size;
+  std::uint64_t units_m, units_n, fm, fn;
+
+  std::uint64_t items() const { return units_m * units_n * size.lanes; }
+  std::uint64_t rows() const { return units_m * fm * size.rows; }
+  std::uint64_t columns() const { return units_n * fn * size.columns; }
+  std::uint64_t count(std::uint64_t M, std::uint64_t N) const { return ((M + rows() - 1) / rows()) * ((N + columns() - 1) / columns()); }
+  /// What the kernels ask for: work-items share the staging of both operands evenly, units begin at whole periods of the tile's order.
+  bool possible() const {
+    return fm > 0 && fn > 0 && 4 * rows() % items() == 0 && 4 * columns() % items() == 0 && fm * size.rows % 16 == 0 && fn * size.columns % 16 == 0;
+  }
+};
+
+/// Smaller tiles where a large one would mostly compute padding, or where there are fewer than the device has compute units. Halves
+/// only, so that there are few programs.
+Tile fitted(Tile tile, std::uint64_t M, std::uint64_t N, std::uint64_t compute_units) {
+  while (true) {
+    const bool few = tile.count(M, N) < compute_units;
+    Tile shorter = tile, narrower = tile;
+    shorter.fm = tile.fm % 2 == 0 ? tile.fm / 2 : 0;
+    narrower.fn = tile.fn % 2 == 0 ? tile.fn / 2 : 0;
+    const bool shorten = shorter.possible() && (M <= shorter.rows() || few), narrow = narrower.possible() && (N <= narrower.columns() || few);
+    if (!shorten && !narrow) return tile;
+    tile = shorten && (!narrow || tile.rows() >= tile.columns()) ? shorter : narrower;
   }
 }
 
@@ -31,12 +63,19 @@ UnitPlan unit_plan(runtime::Queue& queue, std::string_view family, const runtime
   plan.program = runtime::unit_program(family, mode.unit);
   plan.tunables = queue.tuned(plan.program);
   const auto value = [&](std::string_view name) { return static_cast<std::uint64_t>(runtime::value_of(plan.tunables, name)); };
-  const UnitShape shape = unit_shape(mode.unit);
-  const std::uint64_t rows = value("UNITS_M") * value("FM") * shape.m, columns = value("UNITS_N") * value("FN") * shape.n;
-  plan.row_tiles = (M + rows - 1) / rows;
-  plan.column_tiles = (N + columns - 1) / columns;
-  const std::size_t items = value("UNITS_M") * value("UNITS_N") * shape.lanes;
-  plan.range = {{plan.row_tiles * plan.column_tiles * items, 1, 1}, {items, 1, 1}};
+  const Tile asked{unit_size(mode.unit), value("UNITS_M"), value("UNITS_N"), value("FM"), value("FN")};
+  if (!asked.possible())
+    throw InvalidArgument("[" + plan.program + "] tunables UNITS_M, UNITS_N, FM, FN: a tile of " + std::to_string(asked.rows()) + " x " +
+                          std::to_string(asked.columns()) + " cannot be shared by " + std::to_string(asked.items()) +
+                          " work-items; correct the tuning file");
+  const Tile tile = fitted(asked, M, N, queue.device().info().compute_units);
+  for (auto& [name, number] : plan.tunables) {
+    if (name == "FM") number = static_cast<int>(tile.fm);
+    if (name == "FN") number = static_cast<int>(tile.fn);
+  }
+  plan.row_tiles = (M + tile.rows() - 1) / tile.rows();
+  plan.column_tiles = (N + tile.columns() - 1) / tile.columns();
+  plan.range = {{plan.row_tiles * plan.column_tiles * tile.items(), 1, 1}, {tile.items(), 1, 1}};
   return plan;
 }
 

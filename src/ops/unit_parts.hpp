@@ -12,6 +12,18 @@
 
 namespace apiq::ops {
 
+/// One operand of a dense product. by_k: k runs along the last axis of the tensor, else its lines (rows of A or columns of B) do; neighbouring rows
+/// of the tensor are `stride` elements apart.
+struct UnitOperand {
+  runtime::TensorView view;
+  bool by_k;
+  std::uint64_t stride;
+};
+
+/// c [M, N] = alpha * A B + beta * c over K steps; c says M and N, and shapes are the caller's business. `op` starts the texts of errors.
+void unit_product(runtime::Queue& queue, const runtime::UnitMode& mode, std::string_view op, const UnitOperand& a, const UnitOperand& b,
+                  std::uint64_t K, const runtime::TensorView& c, float alpha, float beta);
+
 /// One product's program, settings and launch. A work-group computes one tile of c.
 struct UnitPlan {
   std::string program;

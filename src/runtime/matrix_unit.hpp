@@ -16,6 +16,7 @@ enum class InputType { f16, bf16 };
 struct UnitMode {
   MatrixUnit unit = MatrixUnit::none;
   InputType input = InputType::bf16;
+  int loads = 1;  // how fragments come out of local memory: 1 by ordinary loads, 2 by the unit's own instruction where it has one (nv_mma: ldmatrix)
   bool operator==(const UnitMode&) const = default;
 };
 
