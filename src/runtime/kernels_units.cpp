@@ -21,12 +21,13 @@ const std::vector<Unit>& units() {
        .headers = {"cl/lib/unit_nv_ptx.h", "cl/lib/unit_nv_mma.h"},
        .targets = {"nvptx64"},
        .tunables = {{"UNITS_M", 2, 2}, {"UNITS_N", 2, 2}, {"FM", 4, 4}, {"FN", 8, 8}, {"RASTER", 8, 8}}},
-      // Small tiles, several units and fragments in both directions: what tests need to meet every index.
+      // For tests, which build what they run: one compiler is enough to check it offline. Small tiles with several units and fragments
+      // in both directions over the two presets.
       {.gemm = "gemm_unit_emulated",
        .qgemm = "qgemm_unit_emulated",
        .probe = "unit_probe_emulated",
        .headers = {"cl/lib/unit_nv_layout.h", "cl/lib/unit_emulated.h", "cl/lib/unit_nv_emulated.h", "cl/lib/unit_nv_mma.h"},
-       .targets = {},
+       .targets = {"spir64"},
        .tunables = {{"UNITS_M", 2, 1}, {"UNITS_N", 2, 2}, {"FM", 1, 2}, {"FN", 2, 4}, {"RASTER", 2, 2}}},
   };
   return all;
