@@ -19,10 +19,28 @@ std::unique_ptr<BlockSolver> make_solver(const RunContext& run, StepDone step_do
 }
 
 void OutputError::add(const TensorView& found, const TensorView& wanted) {
-  ops::relative_error_sums(queue_, found, wanted, sums_);
-  const auto values = runtime::read_floats(queue_, sums_);
-  difference_ += values[0];
-  size_ += values[1];
+  ops::relative_error_sums(queue_, found, wanted, sums_.view().rows(waiting_, 1).reshaped({2}));
+  if (++waiting_ == kSamplesAtOnce) collect();
+}
+
+void OutputError::collect() {
+  if (waiting_ == 0) return;
+  const auto values = runtime::read_floats(queue_, sums_.view().rows(0, waiting_));
+  for (std::size_t i = 0; i < values.size(); i += 2) {
+    difference_ += values[i];
+    size_ += values[i + 1];
+  }
+  waiting_ = 0;
+}
+
+double OutputError::relative() {
+  collect();
+  return difference_ / size_;
+}
+
+double OutputError::difference() {
+  collect();
+  return difference_;
 }
 
 }  // namespace apiq::calib

@@ -46,18 +46,24 @@ std::unique_ptr<BlockSolver> make_block_solver(const RunContext& run, StepDone s
 /// Both streams through a block that was solved before.
 void replay(WorkingBlock& weights, const std::vector<std::pair<std::string, QuantizedLinear>>& linears, Streams& streams);
 
-/// Sums of squared differences over all samples, sample by sample: add() gets one sample of each stream.
+/// Sums of squared differences over all samples, sample by sample: add() gets one sample of each stream. Enqueued; the sums are read back
+/// many samples at a time, so that the device does not pause after each.
 class OutputError {
  public:
-  explicit OutputError(Queue& queue) : queue_(queue), sums_(queue.device(), DType::f32, {2}, "error sums") {}
+  explicit OutputError(Queue& queue) : queue_(queue), sums_(queue.device(), DType::f32, {kSamplesAtOnce, 2}, "error sums") {}
   void add(const TensorView& found, const TensorView& wanted);
-  /// sum (found - wanted)^2 / sum wanted^2
-  double relative() const { return difference_ / size_; }
-  double difference() const { return difference_; }
+  /// sum (found - wanted)^2 / sum wanted^2; waits
+  double relative();
+  /// sum (found - wanted)^2; waits
+  double difference();
 
  private:
+  static constexpr std::uint64_t kSamplesAtOnce = 64;
+  void collect();
+
   Queue& queue_;
-  DeviceTensor sums_;
+  DeviceTensor sums_;          // of samples that are not in the totals yet
+  std::uint64_t waiting_ = 0;  // how many
   double difference_ = 0, size_ = 0;
 };
 

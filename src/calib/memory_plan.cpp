@@ -11,7 +11,6 @@
 #include "calib/linear_settings.hpp"
 #include "calib/options.hpp"
 #include "io/checkpoint.hpp"
-#include "ops/gemm.hpp"
 #include "ops/nn.hpp"
 #include "ops/qmatmul.hpp"
 #include "quant/gram.hpp"
@@ -59,6 +58,7 @@ class Planner {
   std::uint64_t pack_scratch(const LinearSize& size) const;
   std::uint64_t start_bytes(const LinearSize& size) const;
   std::uint64_t start_scratch(const LinearSize& size) const;
+  std::uint64_t error_scratch(const LinearSize& size) const;
   std::uint64_t forward_scratch(const LinearSize& size) const;
 
   // Each adds rows and raises scratch_.
@@ -122,8 +122,10 @@ std::uint64_t Planner::start_bytes(const LinearSize& s) const {
   return in_.train.lora_init == LoraInit::cloq ? whole + found : std::max(whole, kFloat * s.in + found);
 }
 
-/// The weight's error.
-std::uint64_t Planner::start_scratch(const LinearSize& s) const { return start_bytes(s) == 0 ? 0 : kFloat * s.weights(); }
+/// The weight's error and its size.
+std::uint64_t Planner::start_scratch(const LinearSize& s) const { return start_bytes(s) == 0 ? 0 : error_scratch(s); }
+
+std::uint64_t Planner::error_scratch(const LinearSize& s) const { return kFloat * s.weights() + ops::error_scratch_bytes(s.weights()); }
 
 /// A sample through the linear as it is, or through what is stored.
 std::uint64_t Planner::forward_scratch(const LinearSize& s) const { return ops::qmatmul_scratch_bytes(tokens_, s.in, s.settings.rank); }
@@ -141,7 +143,7 @@ void Planner::add_block_wise(const BlockSizes& sizes) {
     inner_scratch = std::max({inner_scratch, forward_scratch(s), quant::TrainedLinear::scratch_bytes(s.out, s.in, choice_.keep_effective_weights)});
     scratch(start_scratch(s));
     scratch(pack_scratch(s));
-    scratch(kFloat * s.weights());  // weight error
+    scratch(error_scratch(s));
   }
   const std::uint64_t batch = (in_.options.batch_size > 1 ? 3 : 1) * kFloat * rows * hidden;
   scratch(batch + DecoderBlock::scratch_bytes(config_, rows, choice_.keep) + inner_scratch);
@@ -172,7 +174,7 @@ void Planner::add_stage(const BlockSizes& sizes, std::uint32_t stage) {
       row("start", state + start_bytes(s));
     }
     scratch(pack_scratch(s));
-    scratch(kFloat * s.weights());
+    scratch(error_scratch(s));
     row("train", state + (in_.options.gram ? quant::GramObjective::device_bytes(s.out, s.in) : 0));
   }
   if (!tokens_) return;

@@ -121,6 +121,10 @@ void squared_error(Queue& queue, const TensorView& y, const TensorView& target, 
   queue.launch("loss", "sum_partials", comparison.macros, work_groups(comparison.macros, 1), {Arg::value(args), partials, loss});
 }
 
+std::uint64_t error_scratch_bytes(std::uint64_t elements) {
+  return 2 * 2 * sizeof(float) * ((elements + kWorkGroupElements - 1) / kWorkGroupElements);  // two sums, each a high and a low part
+}
+
 void relative_error_sums(Queue& queue, const TensorView& a, const TensorView& b, const TensorView& sums) {
   Comparison comparison(queue, "relative_error_sums", a, b);
   check_tensor("relative_error_sums", "sums", sums, DType::f32, {2});

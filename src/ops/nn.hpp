@@ -78,6 +78,9 @@ void squared_error(Queue& queue, const TensorView& y, const TensorView& target, 
 /// sums f32 [2] = { sum (a - b)^2, sum b^2 } in a fixed order: relative error = sums[0] / sums[1].
 void relative_error_sums(Queue& queue, const TensorView& a, const TensorView& b, const TensorView& sums);
 
+/// Workspace bytes that squared_error, relative_error_sums and dot take for tensors of so many elements, at most.
+std::uint64_t error_scratch_bytes(std::uint64_t elements);
+
 /// sum f32 [1] = sum a b over equal shapes and types, in a fixed order, to 2.5e-7 of sum |a b|.
 void dot(Queue& queue, const TensorView& a, const TensorView& b, const TensorView& sum);
 
