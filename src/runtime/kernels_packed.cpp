@@ -39,7 +39,7 @@ std::vector<KernelSpec> packed_kernels() {
        {kTypes, kCommon, kArgs, kUnpack, kStore, "cl/matmul/qgemm_bwd.cl"},
        {"qgemm_bwd"},
        combinations({{"BITS", {2, 3, 4, 8}}, {"ALIGNED", {0, 1}}, {"TOKENS", {8, 16}}, {"Y_HALF", {0, 1}}}),
-       {{"VW", 16, 1}, {"NV", 1, 1}, {"LS", 1, 32}, {"KS", 1, 4}, {"AHEAD", 4, 1}, {"MAX_TOKENS", 16, 8}}},
+       {{"VW", 16, 1}, {"NV", 2, 1}, {"LS", 1, 32}, {"KS", 1, 4}, {"AHEAD", 4, 1}, {"MAX_TOKENS", 8, 8}}},
       {"pack",
        {kTypes, kCommon, "cl/shared/pack_args.h", kUnpack, "cl/quant/pack.cl"},
        {"pack_codes", "pack_scales", "pack_zeros", "unpack_codes", "dequantize"},
