@@ -1,18 +1,18 @@
 // apiq::generate: the prompt in one pass, then one token at a time over the KV cache.
 #include <algorithm>
 #include <chrono>
+#include <memory>
 
 #include "apiq/error.hpp"
 #include "apiq/generate.hpp"
-#include "generate/sampler.hpp"
-#include "model/model_impl.hpp"
+#include "generate/token_stream.hpp"
 
 namespace apiq {
 
+using generate_detail::GreedyStream;
+using generate_detail::SampledStream;
 using generate_detail::Sampler;
-using runtime::Queue;
-using runtime::TensorView;
-using runtime::Workspace;
+using generate_detail::TokenStream;
 
 namespace {
 
@@ -25,15 +25,19 @@ std::vector<std::int32_t> prompt_ids(const ModelImpl& model, const std::string& 
   return ids;
 }
 
-/// Logits of the last of these tokens, on the host.
-std::vector<float> next_logits(const ModelImpl& model, KvCache& cache, const std::vector<std::int32_t>& ids, std::uint32_t first_position) {
-  Queue& queue = model.queue();
-  Workspace::Scope scope(queue.workspace());
-  const TensorView hidden = queue.workspace().allocate(model.activation_dtype(), {ids.size(), model.config().hidden_size});
-  const TensorView logits = queue.workspace().allocate(DType::f32, {1, model.config().vocab_size});
-  model.forward(ids, &cache, first_position, hidden);
-  model.logits(hidden.rows(ids.size() - 1, 1), logits);
-  return runtime::read_floats(queue, logits);
+/// Throws InvalidArgument unless the prompt and all new tokens have a position.
+void check_length(const ModelImpl& model, std::size_t prompt_tokens, std::uint32_t max_tokens) {
+  const std::uint64_t limit = model.config().max_position_embeddings;
+  if (max_tokens == 0) throw InvalidArgument("[--max-tokens] expected at least 1, found 0");
+  if (prompt_tokens + max_tokens <= limit + 1) return;
+  throw InvalidArgument("[--max-tokens] " + std::to_string(prompt_tokens) + " prompt tokens and " + std::to_string(max_tokens) +
+                        " new ones pass the model's context of " + std::to_string(limit) + "; use at most " +
+                        std::to_string(prompt_tokens <= limit ? limit + 1 - prompt_tokens : 0));
+}
+
+std::unique_ptr<TokenStream> open_stream(const ModelImpl& model, Decoder& decoder, const GenerateOptions& options) {
+  if (options.temperature != 0) return std::make_unique<SampledStream>(model.queue(), decoder, options);
+  return std::make_unique<GreedyStream>(model.queue(), decoder, options.max_tokens);
 }
 
 }  // namespace
@@ -42,40 +46,37 @@ GenerateResult generate(Model& model, const GenerateOptions& options, const std:
                         const Callbacks& callbacks) {
   const auto begin = Clock::now();
   const ModelImpl& impl = model.impl();
-  Sampler sampler(options);
+  Sampler{options};  // throws before anything is computed
   const auto prompt = prompt_ids(impl, options.prompt);
-  const std::uint64_t limit = impl.config().max_position_embeddings;
-  if (options.max_tokens == 0) throw InvalidArgument("[--max-tokens] expected at least 1, found 0");
-  if (prompt.size() + options.max_tokens > limit + 1)
-    throw InvalidArgument("[--max-tokens] " + std::to_string(prompt.size()) + " prompt tokens and " + std::to_string(options.max_tokens) +
-                          " new ones pass the model's context of " + std::to_string(limit) + "; use at most " +
-                          std::to_string(prompt.size() <= limit ? limit + 1 - prompt.size() : 0));
-  const auto capacity = static_cast<std::uint32_t>(prompt.size() + options.max_tokens - 1);
-  KvCache cache(impl.queue(), impl.config(), capacity, impl.activation_dtype());
+  check_length(impl, prompt.size(), options.max_tokens);
+  const KvCache cache(impl.queue(), impl.config(), static_cast<std::uint32_t>(prompt.size() + options.max_tokens - 1), impl.activation_dtype());
+  const auto eos = options.stop_at_eos ? impl.config().eos_token_ids : std::vector<std::int32_t>{};
+  // Where the host draws, only the host knows that a text ends.
+  Decoder decoder(impl, cache, options.max_tokens, options.temperature == 0 ? eos : std::vector<std::int32_t>{});
 
   GenerateResult result;
   result.prompt_tokens = prompt.size();
-  StreamDecoder decoder(impl.tokenizer());
-  for (const std::int32_t id : prompt) decoder.push(id);  // so that the first new token is decoded in its context
-  const auto emit = [&](const std::string& text) {
-    result.text += text;
-    if (on_text && !text.empty()) on_text(text);
+  StreamDecoder text(impl.tokenizer());
+  for (const std::int32_t id : prompt) text.push(id);  // so that the first new token is decoded in its context
+  const auto emit = [&](const std::string& piece) {
+    result.text += piece;
+    if (on_text && !piece.empty()) on_text(piece);
   };
   const auto prefill_begin = Clock::now();
-  std::vector<float> logits = next_logits(impl, cache, prompt, 0);
+  decoder.prefill(prompt);
+  impl.queue().finish();
   const auto prefill_end = Clock::now();
-  const auto& eos = impl.config().eos_token_ids;
-  for (auto position = static_cast<std::uint32_t>(prompt.size());; ++position) {
-    const std::int32_t id = sampler.choose(logits);
-    if (options.stop_at_eos && std::find(eos.begin(), eos.end(), id) != eos.end()) break;
+  const auto stream = open_stream(impl, decoder, options);
+  for (;;) {
+    const std::int32_t id = stream->next();
+    if (std::find(eos.begin(), eos.end(), id) != eos.end()) break;
     ++result.tokens;
-    emit(decoder.push(id));
+    emit(text.push(id));
     if (result.tokens == options.max_tokens) break;
     if (callbacks.stop != nullptr && callbacks.stop->load()) throw Interrupted("interrupted after " + std::to_string(result.tokens) + " tokens");
-    logits = next_logits(impl, cache, {id}, position);
   }
   const auto end = Clock::now();
-  emit(decoder.finish());
+  emit(text.finish());
   result.prefill_tokens_per_second = static_cast<double>(prompt.size()) / seconds_between(prefill_begin, prefill_end);
   // The first new token comes out of the prefill.
   const double decoded = result.tokens > 1 ? static_cast<double>(result.tokens - 1) : 0;

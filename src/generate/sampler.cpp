@@ -16,9 +16,12 @@ Sampler::Sampler(const GenerateOptions& options)
   if (!(top_p_ > 0 && top_p_ <= 1)) throw InvalidArgument("[--top-p] expected a number above 0 and at most 1, found " + std::to_string(top_p_));
 }
 
+void throw_not_finite() {
+  throw Error("[generate] the model's logits are not finite: its weights are damaged or overflow; check the model with apiq-inspect --verify");
+}
+
 std::int32_t Sampler::choose(std::span<const float> logits) {
-  if (!std::all_of(logits.begin(), logits.end(), [](float value) { return std::isfinite(value); }))
-    throw Error("[generate] the model's logits are not finite: its weights are damaged or overflow; check the model with apiq-inspect --verify");
+  if (!std::all_of(logits.begin(), logits.end(), [](float value) { return std::isfinite(value); })) throw_not_finite();
   if (temperature_ == 0) return static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
   std::vector<std::int32_t> order(logits.size());
   std::iota(order.begin(), order.end(), 0);

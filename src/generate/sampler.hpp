@@ -8,6 +8,9 @@
 
 namespace apiq::generate_detail {
 
+/// Error: a choice among infinite or undefined logits was asked for.
+[[noreturn]] void throw_not_finite();
+
 class Sampler {
  public:
   /// Throws InvalidArgument for a negative temperature or a top_p outside (0, 1].

@@ -95,12 +95,16 @@ void Linear::forward(Queue& queue, const TensorView& x, const TensorView& y) con
     ops::matmul_nt(queue, x, dense_, y);
     return;
   }
+  ops::qmatmul(queue, packed_weight(), lora(), x, y);
+}
+
+ops::LoraView Linear::lora() const {
   ops::LoraView lora{rank_, scaling_, {}, {}};
   if (rank_ != 0) {
     lora.A = lora_A_;
     lora.B_t = lora_B_t_;
   }
-  ops::qmatmul(queue, {layout_, qweight_, scales_, qzeros_}, lora, x, y);
+  return lora;
 }
 
 void Linear::effective_weight(Queue& queue, const TensorView& out) const {

@@ -29,6 +29,11 @@ class Linear {
   void effective_weight(Queue& queue, const TensorView& out) const;
 
   bool is_packed() const { return dense_.empty(); }
+  /// Of a dense linear: W [out, in].
+  const TensorView& dense_weight() const { return dense_; }
+  /// Of a packed linear: its codes, and its LoRA (rank 0: none).
+  ops::PackedWeightView packed_weight() const { return {layout_, qweight_, scales_, qzeros_}; }
+  ops::LoraView lora() const;
   /// Bytes of weights and adapter read by one forward.
   std::uint64_t weight_bytes() const;
 

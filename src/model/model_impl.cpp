@@ -21,11 +21,19 @@ std::uint32_t bits_of(const TensorInfo& info) { return info.dtype == DType::f32 
 
 }  // namespace
 
-KvCache::KvCache(Queue& queue, const ModelConfig& config, std::uint32_t capacity, DType dtype) {
-  for (std::uint32_t i = 0; i < config.num_hidden_layers; ++i) {
-    k_.emplace_back(queue.device(), dtype, Shape{capacity, config.kv_features()}, "key cache");
-    v_.emplace_back(queue.device(), dtype, Shape{capacity, config.kv_features()}, "value cache");
+KvCache::KvCache(Queue& queue, const ModelConfig& config, std::uint32_t capacity, DType dtype) : capacity_(capacity) {
+  constexpr std::uint64_t kOneTensor = 256 << 20;  // larger ones are left to the driver in pieces
+  const std::uint64_t bytes = std::uint64_t{config.num_hidden_layers} * capacity * config.kv_features() * size_of(dtype);
+  layers_per_tensor_ = bytes <= std::min(kOneTensor, queue.device().info().max_buffer_bytes) ? config.num_hidden_layers : 1;
+  for (std::uint32_t i = 0; i < config.num_hidden_layers; i += layers_per_tensor_) {
+    k_.emplace_back(queue.device(), dtype, Shape{std::uint64_t{capacity} * layers_per_tensor_, config.kv_features()}, "key cache");
+    v_.emplace_back(queue.device(), dtype, Shape{std::uint64_t{capacity} * layers_per_tensor_, config.kv_features()}, "value cache");
   }
+}
+
+model::KvView KvCache::layer(std::uint32_t index) const {
+  const std::uint32_t tensor = index / layers_per_tensor_, row = index % layers_per_tensor_ * capacity_;
+  return {k_[tensor].view().rows(row, capacity_), v_[tensor].view().rows(row, capacity_)};
 }
 
 std::unique_ptr<ModelImpl> ModelImpl::load(Device& device, const std::filesystem::path& path, bool use_lora) {
@@ -119,7 +127,7 @@ void ModelImpl::finish_loading() {
   summary_.vocab_size = config_.vocab_size;
   summary_.max_position_embeddings = config_.max_position_embeddings;
   summary_.num_hidden_layers = config_.num_hidden_layers;
-  summary_.weight_bytes = (head_.empty() ? embedding_ : head_).view().bytes();
+  summary_.weight_bytes = head().bytes();
   for (const auto& block : blocks_) summary_.weight_bytes += block.weight_bytes();
 }
 
@@ -140,7 +148,7 @@ const model::RopeTables& ModelImpl::rope(std::uint32_t positions) const {
   return *rope_;
 }
 
-void ModelImpl::forward(const std::vector<std::int32_t>& ids, KvCache* cache, std::uint32_t first_position, const TensorView& hidden) const {
+void ModelImpl::forward(const std::vector<std::int32_t>& ids, const KvCache* cache, std::uint32_t first_position, const TensorView& hidden) const {
   const std::uint64_t tokens = ids.size();
   if (first_position + tokens > config_.max_position_embeddings)
     throw InvalidArgument("[model] " + std::to_string(first_position + tokens) + " positions are more than the model's max_position_embeddings of " +
@@ -164,7 +172,7 @@ void ModelImpl::logits(const TensorView& hidden, const TensorView& out) const {
   Workspace::Scope scope(queue_.workspace());
   const TensorView normed = queue_.workspace().allocate(hidden.dtype, hidden.shape);
   ops::rmsnorm_fwd(queue_, hidden, norm_, config_.rms_norm_eps, normed);
-  ops::matmul_nt(queue_, normed, head_.empty() ? embedding_ : head_, out);
+  ops::matmul_nt(queue_, normed, head(), out);
 }
 
 Model Model::load(Device& device, const std::filesystem::path& path, bool use_lora) { return Model(ModelImpl::load(device, path, use_lora)); }

@@ -20,10 +20,12 @@ namespace apiq {
 class KvCache {
  public:
   KvCache(runtime::Queue& queue, const ModelConfig& config, std::uint32_t capacity, DType dtype);
-  model::KvView layer(std::uint32_t index) const { return {k_[index], v_[index]}; }
+  model::KvView layer(std::uint32_t index) const;
+  std::uint32_t capacity() const { return capacity_; }
 
  private:
-  std::vector<runtime::DeviceTensor> k_, v_;
+  std::uint32_t capacity_, layers_per_tensor_;
+  std::vector<runtime::DeviceTensor> k_, v_;  // all layers in one each where a buffer may be that large, else one each per layer
 };
 
 class ModelImpl {
@@ -38,9 +40,16 @@ class ModelImpl {
   const Tokenizer& tokenizer() const;
 
   /// hidden [num_tokens, hidden_size] = the last block's output for ids at first_position ...; cache = nullptr: no cache, position 0.
-  void forward(const std::vector<std::int32_t>& ids, KvCache* cache, std::uint32_t first_position, const runtime::TensorView& hidden) const;
+  void forward(const std::vector<std::int32_t>& ids, const KvCache* cache, std::uint32_t first_position, const runtime::TensorView& hidden) const;
   /// logits f32 [rows, vocab_size] of some rows of hidden (normalized here).
   void logits(const runtime::TensorView& hidden, const runtime::TensorView& out) const;
+
+  const std::vector<model::Block>& blocks() const { return blocks_; }
+  const runtime::TensorView& embedding() const { return embedding_; }
+  const runtime::TensorView& head() const { return head_.empty() ? embedding_ : head_; }
+  const runtime::TensorView& norm() const { return norm_; }
+  /// Cosines and sines of at least so many positions; valid until more are asked for.
+  const model::RopeTables& rope(std::uint32_t positions) const;
 
  private:
   explicit ModelImpl(runtime::Queue& queue) : queue_(queue) {}
@@ -65,7 +74,6 @@ class ModelImpl {
   runtime::DeviceTensor head_;       // empty when tied
   runtime::DeviceTensor norm_;
   std::vector<model::Block> blocks_;
-  const model::RopeTables& rope(std::uint32_t positions) const;
   mutable std::unique_ptr<model::RopeTables> rope_;  // as many positions as were needed so far
   mutable std::unique_ptr<Tokenizer> tokenizer_;
 };

@@ -9,7 +9,8 @@ namespace apiq::runtime {
 const std::vector<KernelSpec>& kernel_specs() {
   static const std::vector<KernelSpec> specs = [] {
     std::vector<KernelSpec> all;
-    for (const auto& part : {matmul_kernels(), nn_kernels(), quant_kernels(), optim_kernels(), packed_kernels(), limits_kernels(), unit_kernels()})
+    for (const auto& part :
+         {matmul_kernels(), nn_kernels(), quant_kernels(), optim_kernels(), packed_kernels(), decode_kernels(), limits_kernels(), unit_kernels()})
       all.insert(all.end(), part.begin(), part.end());
     return all;
   }();

@@ -9,6 +9,7 @@ std::vector<KernelSpec> nn_kernels();
 std::vector<KernelSpec> quant_kernels();
 std::vector<KernelSpec> optim_kernels();
 std::vector<KernelSpec> limits_kernels();  // what devices can do at best
+std::vector<KernelSpec> decode_kernels();  // one token at a time
 std::vector<KernelSpec> packed_kernels();  // products with packed weights and packing itself
 std::vector<KernelSpec> unit_kernels();    // products on matrix units
 

@@ -59,6 +59,17 @@ void Queue::read(const TensorView& view, void* data) {
         "clEnqueueReadBuffer");
 }
 
+Event Queue::start_read(const TensorView& view, void* data) {
+  if (view.bytes() == 0) return {};
+  cl_event event = nullptr;
+  check(clEnqueueReadBuffer(state_->queue(), static_cast<cl_mem>(view.memory), CL_FALSE, view.offset * size_of(view.dtype), view.bytes(), data, 0,
+                            nullptr, &event),
+        "clEnqueueReadBuffer");
+  Event out(event);
+  check(clFlush(state_->queue()), "clFlush");
+  return out;
+}
+
 void Queue::copy(const TensorView& from, const TensorView& to) {
   if (from.bytes() != to.bytes()) throw ShapeError("[copy] " + from.shape.text() + " and " + to.shape.text() + " differ in bytes");
   if (from.bytes() == 0) return;

@@ -64,6 +64,8 @@ class Queue {
   void write(const TensorView& view, const void* data);
   /// Copies device -> host, waiting for everything before it.
   void read(const TensorView& view, void* data);
+  /// Starts a copy device -> host and returns at once: `data` must stay, and holds the values once the event is done.
+  Event start_read(const TensorView& view, void* data);
   /// Copies between views of equal byte size.
   void copy(const TensorView& from, const TensorView& to);
   /// Sets every byte.
