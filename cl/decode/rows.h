@@ -56,11 +56,12 @@ typedef struct {
 // acc[v] = rows row + v * VW .. of the matrix [rows, features] times the input, LoRA (whose scaling * A h is t) included.
 void product(FLOATV* acc, uint group_size, global const DecodeLinear* l, uint rows, uint features, uint row, Input in, global const float* t,
              Weights weights) {
-#if DENSE == 16
-  UNROLL for (uint v = 0; v < RV; ++v) acc[v] = dense_rows_1(weights.halves + l->weight, row + v * VW, rows, features, in.h);
-#elif DENSE == 32
-  UNROLL for (uint v = 0; v < RV; ++v) acc[v] = dense_rows_0(weights.floats + l->weight, row + v * VW, rows, features, in.h);
-#else
+  UNROLL for (uint v = 0; v < RV; ++v) {
+    if (DENSE == 16) acc[v] = dense_rows_1(weights.halves + l->weight, row + v * VW, rows, features, in.h);
+    else if (DENSE == 32) acc[v] = dense_rows_0(weights.floats + l->weight, row + v * VW, rows, features, in.h);
+    else acc[v] = 0.0f;
+  }
+  if (DENSE != 0) return;
   QmatmulArgs q;
   q.out_features = rows;
   q.padded_rows = (rows + ROW_BLOCK - 1) / ROW_BLOCK * ROW_BLOCK;
@@ -74,7 +75,5 @@ void product(FLOATV* acc, uint group_size, global const DecodeLinear* l, uint ro
   q.qzeros = l->qzeros;
   q.lora_B_t = l->lora_B_t;
   q.x = q.x_sums = q.lora_t = q.y = 0;
-  UNROLL for (uint v = 0; v < RV; ++v) acc[v] = 0.0f;
   qgemv_rows(acc, q, row, 0, q.groups, weights.words, weights.halves, weights.words, in.prepared, in.sums, t, weights.halves);
-#endif
 }

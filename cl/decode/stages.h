@@ -29,7 +29,7 @@ void normalize(const Token* at, global const float* weight, uint n, float eps) {
 
 // What packed products read of h. Groups are whole vectors here.
 void prepare(const Token* at, global const float* h, uint n, uint group_size) {
-#if DENSE == 0
+  if (DENSE != 0) return;
   for (uint group = 0; group * group_size < n; ++group) {
     FLOATV sum = 0.0f;
     for (uint k = group * group_size; k < (group + 1) * group_size; k += VW) {
@@ -42,7 +42,6 @@ void prepare(const Token* at, global const float* h, uint n, uint group_size) {
     }
     at->sums[group] = SUMV(sum);
   }
-#endif
 }
 
 // The input of a stage: rmsnorm(x) * norm, or where norm is null what all groups have in `from`. Groups make their copies when they get
@@ -72,9 +71,7 @@ Input prepared_input_of(const Token* at, const DecodeArgs* a, Source* source) {
 void lora_phase(Token* at, const DecodeArgs* a, global const DecodeLinear* l, uint count, Source* source) {
   const uint number = at->phase++;
   uint tasks = 0;
-#if DENSE == 0
-  for (uint i = 0; i < count; ++i) tasks += PARTS(l[i].rank, VW);
-#endif
+  for (uint i = 0; DENSE == 0 && i < count; ++i) tasks += PARTS(l[i].rank, VW);
   if (tasks == 0) return;
   Phase phase = begin_phase(at->counters, number, tasks);
   for (uint task = take_task(&phase); task < tasks; task = take_task(&phase)) {

@@ -48,4 +48,8 @@ void attention_stage(Queue& queue, const ModelConfig& config, const RopeTables& 
 void block_forward(Queue& queue, const ModelConfig& config, const RopeTables& rope, const Block& block, const TensorView& x, const KvView& kv,
                    std::uint32_t first_position);
 
+/// The same for one token, x [1, hidden_size], in fewer launches where the block's linears are packed.
+void block_decode(Queue& queue, const ModelConfig& config, const RopeTables& rope, const Block& block, const TensorView& x, const KvView& kv,
+                  std::uint32_t position);
+
 }  // namespace apiq::model

@@ -143,7 +143,7 @@ void Decoder::run_one(std::uint32_t index) {
       continue;
     }
     for (std::uint32_t i = piece.first; i < piece.first + piece.count; ++i)
-      model::block_forward(queue, model_.config(), rope, model_.blocks()[i], hidden_, cache_.layer(i), position_);
+      model::block_decode(queue, model_.config(), rope, model_.blocks()[i], hidden_, cache_.layer(i), position_);
   }
   model_.logits(hidden_, logits_);
   ++position_;

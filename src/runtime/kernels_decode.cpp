@@ -14,6 +14,15 @@ std::vector<Macros> decode_meanings() {
           meaning(0, 8, 64, 1, 1), meaning(16, 8, 32, 0, 1), meaning(32, 8, 32, 0, 0)};
 }
 
+/// A block's four stages, in every width: q, k, v; o and down; gate, up.
+std::vector<Macros> stage_meanings() {
+  std::vector<Macros> all;
+  for (const int bits : {2, 3, 4, 8})
+    for (const auto& [norm, output] : {std::pair{1, 0}, {0, 1}, {1, 2}})
+      all.push_back({{"BITS", bits}, {"ALIGNED", 1}, {"Y_HALF", bits == 8}, {"NORM", norm}, {"OUTPUT", output}});
+  return all;
+}
+
 }  // namespace
 
 std::vector<KernelSpec> decode_kernels() {
@@ -26,6 +35,12 @@ std::vector<KernelSpec> decode_kernels() {
        .entries = {"decode_token"},
        .meanings = decode_meanings(),
        .tunables = {{"VW", 16, 4}, {"RV", 2, 1}, {"EXTRACT", 3, 2}, {"AHEAD", 6, 1}, {"WG", 1, 1}, {"USED", 1, 0}}},
+      {.name = "stage",
+       .sources = {"cl/shared/types.h", "cl/lib/common.h", "cl/lib/reduce.h", "cl/shared/qmatmul_args.h", "cl/lib/unpack.h", "cl/lib/store_rows.h",
+                   "cl/lib/qgemv_rows.h", "cl/shared/stage_args.h", "cl/decode/stage.cl"},
+       .entries = {"stage_input", "stage_products"},
+       .meanings = stage_meanings(),
+       .tunables = {{"VW", 16, 1}, {"RV", 2, 1}, {"LS", 1, 32}, {"KS", 1, 8}, {"EXTRACT", 3, 2}, {"AHEAD", 6, 1}, {"WG", 1, 128}, {"RANKS", 4, 1}}},
       {.name = "argmax",
        .sources = {"cl/shared/types.h", "cl/lib/common.h", "cl/lib/unpack.h", "cl/shared/argmax_args.h", "cl/decode/best.h", "cl/decode/argmax.cl"},
        .entries = {"argmax_parts", "argmax_choose"},
