@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Decoding in plain PyTorch, float32, with a key-value cache: the rival of perf/bench_decode.
 
-One token at a time, greedy, over preallocated caches; q, k, v and gate, up are one product each. With transformers installed its
-generate() is timed too. Prints one JSON line per way of decoding; with a command behind "--" (bench_decode and its options) that is run
-between the rounds, so that all meet the machine in the same state, and its lines are printed with the faster rival beside them.
+  decode_torch.py data/novels-6m -- build/release/bin/bench_decode data/novels-6m model-2bit.h5 --rounds 1
 
-  perf/rivals/decode_torch.py data/novels-6m -- build/release/bin/bench_decode data/novels-6m --rounds 1
+One token at a time, greedy, over preallocated caches; q, k, v and gate, up are one product each. With transformers installed its generate() is
+timed too. A command behind "--" (bench_decode) runs between the rounds, so that all meet the machine in the same state; its lines are printed with
+the faster rival beside them, the other one on lines of its own.
 """
 import argparse
 import json
@@ -18,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
+import measure
 
 
 def read_safetensors(path):
@@ -63,7 +65,6 @@ class Plain:
         frequency = c.get("rope_theta", 10000.0) ** (-torch.arange(0, self.dim, 2, dtype=torch.float64) / self.dim)
         angle = torch.outer(torch.arange(capacity, dtype=torch.float64), frequency)
         self.cos, self.sin = (torch.cat([f, f], -1).float() for f in (angle.cos(), angle.sin()))
-        self.weight_bytes = 4 * (sum(w.numel() for b in self.blocks for w in b[:6]) + self.head.numel())
 
     def rms(self, x, weight):
         return x * torch.rsqrt((x * x).mean() + self.eps) * weight
@@ -103,11 +104,10 @@ class Plain:
 class Transformers:
     name = "transformers generate, fp32"
 
-    def __init__(self, folder, capacity):
+    def __init__(self, folder):
         from transformers import LlamaForCausalLM
 
         self.model = LlamaForCausalLM.from_pretrained(folder, torch_dtype=torch.float32).eval()
-        self.weight_bytes = 4 * sum(p.numel() for p in self.model.parameters())
 
     def run(self, prompt, tokens):
         ids = torch.tensor([prompt])
@@ -120,47 +120,59 @@ class Transformers:
         return (time.perf_counter() - begin - first) / (tokens - 1), out
 
 
+def rounds_of(rivals, command, rounds, prompt, tokens):
+    """Milliseconds per token of every rival and round, and the lines that the command printed in each."""
+    samples, lines, texts = {rival.name: [] for rival in rivals}, [], set()
+    for rival in rivals:
+        rival.run(prompt, 8)
+    for _ in range(rounds):
+        for rival in rivals:
+            time.sleep(0.05)
+            seconds, text = rival.run(prompt, tokens)
+            samples[rival.name].append(1e3 * seconds)
+            texts.add(tuple(text))
+        if command:
+            lines.append([json.loads(line) for line in subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.decode().splitlines()])
+    if len(texts) != 1:
+        sys.exit("the ways of decoding in PyTorch disagree about the text")
+    return samples, lines
+
+
 def main():
-    own, command = (sys.argv[1:], []) if "--" not in sys.argv else (sys.argv[1 : sys.argv.index("--")], sys.argv[sys.argv.index("--") + 1 :])
+    split = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="Hugging Face directory of a Llama model")
     parser.add_argument("--tokens", type=int, default=256)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2)
-    args = parser.parse_args(own)
-    torch.set_num_threads(args.threads)
+    measure.add_common_arguments(parser)
+    args = parser.parse_args(sys.argv[1:split])
+    command, rounds = sys.argv[split + 1 :], 3 if args.quick else args.rounds
+    measure.use_cores(args.threads)
     torch.set_grad_enabled(False)
-    prompt = [1]
-    rivals = [Plain(args.model, len(prompt) + args.tokens)]
+    rivals = [Plain(args.model, 1 + args.tokens)]
     try:
-        rivals.append(Transformers(args.model, 0))
+        rivals.append(Transformers(args.model))
     except ImportError:
         pass
-    seconds, lines, texts = {r.name: [] for r in rivals}, [], {}
-    for rival in rivals:
-        rival.run(prompt, 8)  # warm-up
-    for _ in range(args.rounds):
+    samples, lines = rounds_of(rivals, command, rounds, [1], args.tokens)
+    timings = {name: measure.summarize(values) for name, values in samples.items()}
+    best = min(timings, key=lambda name: timings[name]["milliseconds_median"])
+    cases = [same[0]["case"] for same in zip(*lines)] or [f"{Path(args.model).name}, {args.tokens} tokens"]
+    for case in cases:
         for rival in rivals:
-            time.sleep(0.05)
-            taken, texts[rival.name] = rival.run(prompt, args.tokens)
-            seconds[rival.name].append(taken)
-        if command:
-            lines.append([json.loads(line) for line in subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.decode().splitlines()])
-    if len({tuple(text) for text in texts.values()}) != 1:
-        sys.exit("the two ways of decoding in PyTorch disagree about the text")
-    best = min(rivals, key=lambda r: statistics.median(seconds[r.name]))
-    milliseconds = {name: 1e3 * statistics.median(values) for name, values in seconds.items()}
-    for rival in rivals:
-        ms = milliseconds[rival.name]
-        print(json.dumps({"benchmark": "decode", "case": f"{Path(args.model).name}, {rival.name}", "milliseconds_median": ms,
-                          "milliseconds_min": 1e3 * min(seconds[rival.name]), "rounds": args.rounds, "bytes": rival.weight_bytes,
-                          "gb_per_second": rival.weight_bytes / 1e6 / ms, "tokens_per_second": 1e3 / ms, "threads": args.threads,
-                          "torch": torch.__version__}))
+            if not lines or rival.name != best:
+                measure.print_line(args.output, "decode", case, rival.name, timings[rival.name], "cpu",
+                                   tokens_per_second=1e3 / timings[rival.name]["milliseconds_median"])
     for same in zip(*lines):
-        ms = statistics.median(line["milliseconds_median"] for line in same)
-        print(json.dumps({**same[0], "milliseconds_median": ms, "milliseconds_min": min(line["milliseconds_min"] for line in same),
-                          "rounds": len(same), "tokens_per_second": 1e3 / ms, "gb_per_second": same[0]["bytes"] / 1e6 / ms, "rival": best.name,
-                          "rival_milliseconds_median": milliseconds[best.name], "ratio_to_rival": milliseconds[best.name] / ms}))
+        own = measure.summarize([line["milliseconds_median"] for line in same])
+        ms, rival_ms = own["milliseconds_median"], timings[best]["milliseconds_median"]
+        line = {**same[0], **own, "tokens_per_second": 1e3 / ms, "gb_per_second": same[0]["bytes"] / 1e6 / ms, "rival": best,
+                "rival_milliseconds_median": rival_ms, "rival_spread": timings[best]["spread"], "ratio_to_rival": rival_ms / ms, "asked_ratio": 5}
+        line["share_of_limit"] = line["gb_per_second"] / line["limit"]
+        if args.output:
+            with open(args.output, "a") as file:
+                file.write(json.dumps(line) + "\n")
+        else:
+            print(json.dumps(line))
 
 
 if __name__ == "__main__":
