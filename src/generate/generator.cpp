@@ -62,6 +62,7 @@ GenerateResult generate(Model& model, const GenerateOptions& options, const std:
     result.text += piece;
     if (on_text && !piece.empty()) on_text(piece);
   };
+  impl.queue().finish();  // what is compiled and copied for decoding is no part of the prompt's time
   const auto prefill_begin = Clock::now();
   decoder.prefill(prompt);
   impl.queue().finish();

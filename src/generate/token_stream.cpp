@@ -31,7 +31,7 @@ void GreedyStream::start(Batch& batch) {
   batch.ids.resize(tokens);
   if (tokens == 0) return;
   const bool first = started_ == 0;  // the first token came out of the prompt
-  if (const std::uint32_t computed = first ? tokens - 1 : tokens; computed != 0) decoder_.run(computed);
+  if (const std::uint32_t computed = first ? tokens - 1 : tokens; computed != 0) decoder_.run_ahead(computed);
   batch.read = queue_.start_read(decoder_.ids().rows(started_, tokens), batch.ids.data());
   left_ -= tokens;
   started_ += tokens;
@@ -56,7 +56,7 @@ std::int32_t GreedyStream::next() {
 }
 
 std::int32_t SampledStream::next() {
-  if (!first_) decoder_.run(last_);
+  if (!first_) decoder_.feed(last_);
   first_ = false;
   logits_.resize(decoder_.logits().elements());
   queue_.read(decoder_.logits(), logits_.data());

@@ -113,7 +113,7 @@ void Decoder::prefill(const std::vector<std::int32_t>& ids) {
 
 void Decoder::choose_first() { ops::argmax(model_.queue(), logits_, ids_.view().rows(0, 1)); }
 
-void Decoder::run(std::uint32_t tokens) {
+void Decoder::run_ahead(std::uint32_t tokens) {
   if (is_whole()) {
     pieces_[0].fused->kernel.run(position_, tokens, done_);
     position_ += tokens;
@@ -126,7 +126,7 @@ void Decoder::run(std::uint32_t tokens) {
   }
 }
 
-void Decoder::run(std::int32_t id) {
+void Decoder::feed(std::int32_t id) {
   const TensorView first = ids_.view().rows(0, 1);
   model_.queue().write(first, &id);
   if (is_whole()) pieces_[0].fused->kernel.run(position_++, 1, 0);

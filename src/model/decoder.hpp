@@ -22,9 +22,9 @@ class Decoder {
   void choose_first();
   /// The next `tokens` tokens after what was computed: inputs ids[done] .., successors into ids[done + 1] ... Past an end of text or
   /// logits that are not finite they are undefined. Enqueued.
-  void run(std::uint32_t tokens);
+  void run_ahead(std::uint32_t tokens);
   /// One token whose id the host chose; logits are those after it. Enqueued.
-  void run(std::int32_t id);
+  void feed(std::int32_t id);
 
   /// f32 [1, vocab_size]
   const runtime::TensorView& logits() const { return logits_; }
