@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <vector>
 
 #include "apiq/error.hpp"
@@ -23,22 +22,27 @@ void throw_not_finite() {
 std::int32_t Sampler::choose(std::span<const float> logits) {
   if (!std::all_of(logits.begin(), logits.end(), [](float value) { return std::isfinite(value); })) throw_not_finite();
   if (temperature_ == 0) return static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-  std::vector<std::int32_t> order(logits.size());
-  std::iota(order.begin(), order.end(), 0);
+  struct Candidate {
+    float logit;
+    std::int32_t id;
+  };
+  std::vector<Candidate> order(logits.size());
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = {logits[i], static_cast<std::int32_t>(i)};
   const std::size_t kept = top_k_ != 0 ? std::min<std::size_t>(top_k_, order.size()) : order.size();
   // Ties go to the lower index, so that the order does not depend on the sort.
-  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(kept), order.end(),
-                    [&](std::int32_t a, std::int32_t b) { return logits[a] != logits[b] ? logits[a] > logits[b] : a < b; });
+  const auto before = [](const Candidate& a, const Candidate& b) { return a.logit != b.logit ? a.logit > b.logit : a.id < b.id; };
+  if (kept == order.size()) std::sort(order.begin(), order.end(), before);
+  else std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(kept), order.end(), before);
   std::vector<double> weights(kept);
   double total = 0;
-  for (std::size_t i = 0; i < kept; ++i) total += weights[i] = std::exp((static_cast<double>(logits[order[i]]) - logits[order[0]]) / temperature_);
+  for (std::size_t i = 0; i < kept; ++i) total += weights[i] = std::exp((static_cast<double>(order[i].logit) - order[0].logit) / temperature_);
   double nucleus = 0;
   std::size_t count = 0;
   while (count < kept && nucleus < top_p_ * total) nucleus += weights[count++];
   double left = random_.uniform(draws_++) * nucleus;
   for (std::size_t i = 0; i < count; ++i)
-    if ((left -= weights[i]) < 0) return order[i];
-  return order[count - 1];
+    if ((left -= weights[i]) < 0) return order[i].id;
+  return order[count - 1].id;
 }
 
 }  // namespace apiq::generate_detail
