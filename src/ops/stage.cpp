@@ -51,14 +51,19 @@ void check_stage(std::span<const StageLinear> linears, const TensorView& x, cons
   }
 }
 
-/// Tunables of the program, the taking out of codes included: both kernels must agree on it.
+/// Both kernels must agree on how codes are taken out. The products' settings are those measured for qgemv, whose inner loop they have.
 Macros macros_of(Queue& queue, std::span<const StageLinear> linears, bool half, bool norm, StageOutput output) {
+  Macros tuned = queue.tuned("stage");
+  const Macros products = queue.tuned("qgemv");
+  for (auto& [name, value] : tuned)
+    for (const auto& [other, measured] : products)
+      if (name == other) value = measured;
   return Macros{{"BITS", static_cast<int>(linears[0].weight.layout.bits)},
                 {"ALIGNED", 1},
                 {"Y_HALF", half},
                 {"NORM", norm},
                 {"OUTPUT", static_cast<int>(output)}} +
-         queue.tuned("stage");
+         tuned;
 }
 
 void launch_input(Queue& queue, const Macros& macros, std::span<const StageLinear> linears, const TensorView& x, const TensorView& norm, float eps,

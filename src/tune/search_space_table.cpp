@@ -238,6 +238,7 @@ std::vector<SearchSpace> streaming_spaces() {
       streaming("loss", {}, {"squared_error", "dot", "relative_error_sums"}),
       streaming("to_f32", {{"ITEMS", {64, 128, 256, 512, 1024}, {1, 2, 4}}}, {"to_f32"}),
       fixed("decode_token", {"VW", "RV", "EXTRACT", "AHEAD", "WG", "USED"}, "a whole model in one launch; its inner loop is that of qgemv"),
+      fixed("stage", {"VW", "RV", "LS", "KS", "EXTRACT", "AHEAD", "WG", "RANKS"}, "its products take what was found for qgemv, the rest is small"),
       fixed("argmax", {"VW", "WG"}, "one row of logits per token"),
       fixed("limits", {"VW", "WG", "VECTORS"}, "a yardstick: what reading and multiplying cost, for every other kernel"),
       fixed("embedding", {"VW", "WG"}, "copies one row per token: no time of a model"),
