@@ -1,6 +1,7 @@
 // Losses over rows of logits, and the sums that compare activations.
 #include <cmath>
 
+#include "ops/argmax.hpp"
 #include "ops/nn.hpp"
 #include "ops/reference/loss.hpp"
 #include "ops/self_test/cases.hpp"
@@ -83,10 +84,25 @@ Measure run_dot(Queue& queue, DType dtype) {
   return {difference(queue, sum, {want}), 4 * kF32Unit * magnitude / std::fabs(want)};  // terms cancel: in units of their magnitudes
 }
 
+/// The greedy choice among enough logits for several work-groups, with a tie, and among some that are not all finite.
+Measure run_argmax(Queue& queue) {
+  std::vector<float> logits = random_values(20011, 3);
+  logits[17011] = logits[19000] = 2.0f;
+  std::vector<float> broken = logits;
+  broken[5] = NAN;
+  const DeviceTensor d = put(queue, logits, {logits.size()}), b = put(queue, broken, {broken.size()}), out = space(queue, {2}, DType::u32);
+  ops::argmax(queue, d, out.view().rows(0, 1));
+  ops::argmax(queue, b, out.view().rows(1, 1));
+  std::vector<std::uint32_t> got(2);
+  queue.read(out, got.data());
+  return {exactly(got, {17011, ops::kNotFinite}), 0};
+}
+
 }  // namespace
 
 std::vector<Case> loss_cases() {
   std::vector<Case> out;
+  out.push_back({"argmax", "f32", run_argmax});
   for (const DType dtype : {DType::f32, DType::f16}) {
     const std::string type(name_of(dtype));
     out.push_back({"cross_entropy_fwd", type, [=](Queue& queue) { return run_cross_entropy(queue, dtype); }});

@@ -1,7 +1,10 @@
-// Packed weights: pack, unpack, dequantize, and the products with LoRA for every bit width and usual group size.
+// Packed weights: pack, unpack, dequantize, the products with LoRA for every bit width and usual group size, and the fused stages of decoding.
 #include "ops/qmatmul.hpp"
 #include "ops/reference/qmatmul.hpp"
+#include "ops/reference/rmsnorm.hpp"
+#include "ops/reference/swiglu.hpp"
 #include "ops/self_test/cases.hpp"
+#include "ops/stage.hpp"
 #include "tensor/packed_format.hpp"
 #include "util/half.hpp"
 #include "util/random.hpp"
@@ -136,6 +139,29 @@ Measure run_qmatmul_bwd(Queue& queue, const PackedLayout& layout, std::uint32_t 
   return {difference(queue, dx, reference::qmatmul_bwd(problem, gradient)), (layout.out_features + rank + 8) * kF32Unit + unit_of(dtype)};
 }
 
+/// One token through the norm where there is one, a matrix (twice where the output is gated) with LoRA, and what follows.
+Measure run_stage(Queue& queue, const PackedLayout& layout, std::uint32_t rank, StageOutput output) {
+  const PackedData data(layout);
+  const OnDevice packed(queue, data);
+  const Factors lora(queue, layout, rank);
+  std::vector<float> x = random_values(layout.in_features, 5), norm = random_values(layout.in_features, 8, 0.5f, 1.5f),
+                     before = random_values(layout.out_features, 9);
+  const DeviceTensor dx = put(queue, x, {1, layout.in_features}), dnorm = put(queue, norm, {layout.in_features}),
+                     y = put(queue, before, {1, layout.out_features});
+  std::vector<StageLinear> linears(output == StageOutput::gated ? 2 : 1, {packed.view, lora.view, y});
+  const bool add = output == StageOutput::add;  // that of o and down, which no norm precedes
+  decode_stage(queue, linears, dx, add ? TensorView{} : dnorm.view(), 1e-5f, output);
+  const auto normed = add ? doubles(x) : reference::rmsnorm_fwd(doubles(x), doubles(norm), 1e-5);
+  const std::vector<float> h(normed.begin(), normed.end());
+  const reference::QmatmulProblem problem{1, layout.out_features, layout.in_features, layout.group_size, rank,   0.25,
+                                          h, data.codes,          data.scales,        data.zeros,        lora.A, lora.B};
+  auto expected = reference::qmatmul(problem);
+  if (output == StageOutput::gated) expected = reference::swiglu_fwd(expected, expected);
+  for (std::size_t i = 0; add && i < expected.size(); ++i) expected[i] += before[i];
+  // As for the mat-vec alone; a gated output has its error twice.
+  return {difference(queue, y, expected), 4 * (layout.in_features + rank + 16) * kF32Unit};
+}
+
 std::string detail(const PackedLayout& layout) {
   return "bits " + std::to_string(layout.bits) + ", group " + (layout.group_size == layout.in_features ? "row" : std::to_string(layout.group_size));
 }
@@ -168,6 +194,12 @@ std::vector<Case> packed_cases() {
                      [=](Queue& queue) { return run_qmatmul(queue, half, tokens, 16, DType::f16); }});
     }
   }
+  for (const std::uint32_t bits : {2, 3, 4, 8})
+    for (const auto& [name, output] : {std::pair{"store", StageOutput::store}, {"add", StageOutput::add}, {"gated", StageOutput::gated}}) {
+      const PackedLayout layout{160, 256, bits, 64};
+      const StageOutput kind = output;
+      out.push_back({"decode_stage", detail(layout) + ", rank 16, " + name, [=](Queue& queue) { return run_stage(queue, layout, 16, kind); }});
+    }
   return out;
 }
 
