@@ -1,9 +1,11 @@
 #include "tune/tuning_output.hpp"
 
+#include <algorithm>
 #include <ctime>
 
 #include "apiq/error.hpp"
 #include "apiq/version.hpp"
+#include "tune/search_space.hpp"
 #include "util/atomic_file.hpp"
 
 namespace apiq::tuning {
@@ -31,6 +33,19 @@ Json gain_of(const TunedKernel& kernel) {
   return {{"speedup", rounded(kernel.speedup)}, {"spread", rounded(kernel.spread)}, {"date", today()}, {"commit", commit()}, {"cases", cases}};
 }
 
+/// Whether an entry still means something: its program has all its tunables, and may be built with these values.
+bool is_current(const std::string& key, const Point& values, const runtime::Device& device) {
+  const auto& spaces = search_spaces();
+  const auto space = std::find_if(spaces.begin(), spaces.end(), [&](const SearchSpace& s) { return s.key == key; });
+  if (space == spaces.end()) return false;
+  Point point = point_of(device.tuning().values(program_of(*space), variant_of(*space)));
+  for (const auto& [name, value] : values) {
+    if (!point.contains(name)) return false;
+    point[name] = value;
+  }
+  return conflict_of(*space, point, device.info()).empty();
+}
+
 }  // namespace
 
 TuningOutput::TuningOutput(fs::path path, const runtime::Device& device) : path_(std::move(path)), info_(device.info()) {
@@ -38,13 +53,16 @@ TuningOutput::TuningOutput(fs::path path, const runtime::Device& device) : path_
   const fs::path from = fs::exists(path_, ignored) ? path_ : device.tuning().file();
   if (from.empty()) return;
   data_ = runtime::read_tuning_file(from);
+  std::erase_if(data_.tunables, [&](const auto& entry) { return !is_current(entry.first, entry.second, device); });
   const Json json = Json::parse(read_file(from));
-  if (json.contains("gains")) gains_ = json.at("gains");
+  if (json.contains("gains"))
+    for (const auto& [key, gain] : json.at("gains").items())
+      if (data_.tunables.contains(key)) gains_[key] = gain;
 }
 
 void TuningOutput::record(const TunedKernel& kernel) {
   data_.tunables.erase(kernel.name);
-  if (gains_.contains(kernel.name)) gains_.erase(kernel.name);
+  gains_.erase(kernel.name);
   if (kernel.outcome == TuneOutcome::faster) {
     data_.tunables[kernel.name] = {kernel.values.begin(), kernel.values.end()};
     gains_[kernel.name] = gain_of(kernel);
@@ -53,14 +71,8 @@ void TuningOutput::record(const TunedKernel& kernel) {
 }
 
 void TuningOutput::write() const {
-  const Json json{{"device", info_.name},
-                  {"driver", info_.driver},
-                  {"platform", info_.platform_version},
-                  {"date", today()},
-                  {"commit", commit()},
-                  {"tunables", data_.tunables},
-                  {"choices", data_.choices},
-                  {"gains", gains_.is_null() ? Json::object() : gains_}};
+  const Json json{{"device", info_.name}, {"driver", info_.driver},     {"platform", info_.platform_version}, {"date", today()},
+                  {"commit", commit()},   {"tunables", data_.tunables}, {"choices", data_.choices},           {"gains", gains_}};
   std::error_code failed;
   if (!path_.parent_path().empty()) fs::create_directories(path_.parent_path(), failed);
   if (failed) throw IoError(path_.parent_path().string() + ": the folder cannot be made (" + failed.message() + "); choose another --output");

@@ -11,7 +11,8 @@ namespace apiq::tuning {
 class TuningOutput {
  public:
   /// Content: the file at `path` if there is one, else the file that serves the device now, so that what it says of kernels that are not
-  /// searched keeps holding. Throws FormatError, IoError.
+  /// searched keeps holding. Entries of programs and tunables that are not there any more, and those their kernels forbid, are left out.
+  /// Throws FormatError, IoError.
   TuningOutput(std::filesystem::path path, const runtime::Device& device);
 
   const runtime::TuningData& data() const { return data_; }
@@ -23,7 +24,7 @@ class TuningOutput {
   std::filesystem::path path_;
   const DeviceInfo& info_;
   runtime::TuningData data_;
-  nlohmann::ordered_json gains_;
+  nlohmann::ordered_json gains_ = nlohmann::ordered_json::object();
 };
 
 }  // namespace apiq::tuning

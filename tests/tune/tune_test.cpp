@@ -116,6 +116,15 @@ TEST(TuningOutput, ReplacesOneKernelAndKeepsTheRest) {
   EXPECT_TRUE(after.tunables.contains("swiglu"));
 }
 
+TEST(TuningOutput, LeavesOutEntriesOfKernelsAsTheyWere) {
+  const test::TemporaryFolder folder;
+  const fs::path path = folder.write("out.json", R"({"tunables": {"removed": {"VW": 4}, "swiglu": {"WIDTH": 4}, "qgemv": {"VW": 16, "RV": 32},
+                                                       "loss": {"VW": 8}}, "choices": {}})");
+  const tuning::TuningOutput output(path, testing::public_device().impl());
+  ASSERT_EQ(output.data().tunables.size(), 1u) << "a program, a tunable and a combination that are not";
+  EXPECT_EQ(output.data().tunables.at("loss"), (runtime::TunedValues{{"VW", 8}}));
+}
+
 /// One search of a small kernel: interrupted at its first setting, gone on with by the same call, then read by the next opening.
 TEST(Tune, StopsResumesAndWritesWhatTheNextOpeningReads) {
   const test::TemporaryFolder folder;
