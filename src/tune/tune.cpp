@@ -65,7 +65,9 @@ class Tuner {
       efforts -= own;
       result.finished = result.finished && result.kernels.back().finished;
     }
-    if (result.finished) state_.remove();
+    if (result.finished)
+      for (const SearchSpace* space : spaces) state_.forget(std::string(space->key));
+    state_.save();
     return result;
   }
 

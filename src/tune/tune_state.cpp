@@ -57,16 +57,16 @@ void TuneState::load() {
 }
 
 void TuneState::save() const {
+  if (kernels_.empty() && attempt_.times == 0) {
+    std::error_code ignored;
+    fs::remove(path_, ignored);
+    return;
+  }
   Json kernels = Json::object();
   for (const auto& [key, state] : kernels_) kernels[key] = json_of(state);
   Json json{{"version", kVersion}, {"device", device_}, {"driver", driver_}, {"kernels", kernels}};
   if (attempt_.times != 0) json["trying"] = {{"kernel", attempt_.kernel}, {"setting", attempt_.point}, {"times", attempt_.times}};
   write_file_atomically(path_, json.dump(1) + "\n");
-}
-
-void TuneState::remove() const {
-  std::error_code ignored;
-  fs::remove(path_, ignored);
 }
 
 KernelState& TuneState::of(const std::string& key, const std::string& fingerprint) {

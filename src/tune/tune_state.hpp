@@ -29,11 +29,12 @@ class TuneState {
 
   /// What the file holds if it is of this device and driver; nothing otherwise. Throws IoError, FormatError (path, what to do).
   void load();
+  /// Writes the file, or removes it if there is nothing to remember.
   void save() const;
-  void remove() const;
 
   /// The kernel's state, emptied first if it is of another fingerprint.
   KernelState& of(const std::string& key, const std::string& fingerprint);
+  void forget(const std::string& key) { kernels_.erase(key); }
   /// Notes what is about to run. False: it already ended the process twice.
   bool begin(const std::string& key, const std::string& point);
   void end() { attempt_ = {}; }

@@ -63,6 +63,14 @@ TEST(TuneState, KeepsWhatWasMeasuredForTheSameDeviceAndKernel) {
   EXPECT_EQ(same.result.rejected, kernel.result.rejected);
   EXPECT_EQ(same.result.cases.at(0).ms, 2.0);
   EXPECT_TRUE(read.of("rmsnorm", "the kernel changed").memo.empty());
+  read.of("swiglu", "def");
+  read.forget("rmsnorm");
+  read.save();
+  EXPECT_TRUE(fs::exists(path)) << "another kernel is not finished";
+  read.forget("swiglu");
+  read.save();
+  EXPECT_FALSE(fs::exists(path));
+  written.save();
   tuning::TuneState other(path, info_of("2"));
   other.load();
   EXPECT_TRUE(other.of("rmsnorm", "abc").memo.empty()) << "another driver";
