@@ -155,63 +155,67 @@ constexpr long kHeadDim = 128;
 
 long padded(long dims, long parts, long unit) { return ((dims + parts - 1) / parts + unit - 1) / unit * unit; }
 
-long attention_bytes(const Point& p) {
-  const long vw = at(p, "VW"), td = at(p, "TD"), rows = at(p, "TR") * at(p, "RB") * vw, chunk = std::min(at(p, "DS"), kHeadDim);
+/// Of a tile of own elements and others (src/ops/attention_tile.hpp), with up to 16 bytes per element besides.
+long attention_tile_bytes(const Point& p) {
+  const long vw = at(p, "VW"), td = at(p, "TD"), bk = at(p, "BK"), own = at(p, "TR") * at(p, "RB") * vw, chunk = std::min(at(p, "DS"), kHeadDim);
   const auto rounded_up = [vw](long n) { return (n + vw - 1) / vw * vw; };
   const long item_dims = (kHeadDim + td - 1) / td, dims = padded(kHeadDim, td, std::min(item_dims, at(p, "DC")));
-  const long keys = td * at(p, "KC") * (rounded_up(chunk) + 1), values = at(p, "VS") * rounded_up(std::max(kHeadDim, td * dims));
-  return 4 * ((chunk + at(p, "BK") + td + 2) * rows + std::max(keys, values));
+  const long scores = td * at(p, "KC") * (rounded_up(chunk) + 1), sums = at(p, "VS") * rounded_up(std::max(kHeadDim, td * dims));
+  return 4 * ((chunk + bk + td) * own + std::max(scores, sums)) + 16 * (own + bk);
 }
 
 long attention_bwd_bytes(const Point& p) {
-  const long vw = at(p, "VW"), tr = at(p, "TR"), td = at(p, "TD"), bk = at(p, "BK"), rows = tr * vw * at(p, "RB");
-  const long dims = (kHeadDim + vw - 1) / vw * vw, stride = std::max(td * padded(kHeadDim, td, at(p, "DC")), dims) + 1;
-  return 4 * (2 * rows * (dims + 1) + (tr * td == 1 ? 2 * kHeadDim * rows : 0) + 2 * bk * (stride + rows) + 5 * rows);
+  const long vw = at(p, "VW"), bk = at(p, "BK"), rows = vw * at(p, "RB");
+  const long dims = (kHeadDim + vw - 1) / vw * vw, stride = std::max(padded(kHeadDim, 1, at(p, "DC")), dims);
+  return 4 * (2 * rows * (dims + kHeadDim) + 2 * bk * (stride + rows) + 5 * rows);
 }
 
-std::string attention_conflict(const Point& p) { return unless(at(p, "BK") % (at(p, "TD") * at(p, "KC")) == 0, "TD * KC must divide BK"); }
+std::string attention_tile_conflict(const Point& p) {
+  if (at(p, "BK") % (at(p, "TD") * at(p, "KC")) != 0) return "TD * KC must divide BK";
+  if (at(p, "BK") % at(p, "VS") != 0) return "VS must divide BK";
+  return unless(at(p, "DS") % at(p, "VW") == 0, "VW must divide DS");
+}
+
+/// Forward pass, and the backward pass of devices with many small work-items.
+SearchSpace attention_tiles(std::string_view key, bool on_cpus, std::string_view verified_by) {
+  SearchSpace out{.key = key,
+                  .axes = {{"VW", kCpuWidths, {1, 2, 4}},
+                           {"RB", {1, 2, 4, 6}, {1, 2, 4}},
+                           {"TR", {1}, {4, 8, 16}},
+                           {"TD", {1}, {4, 8, 16}},
+                           {"BK", {16, 32, 64}, {16, 32, 64}},
+                           {"KC", {2, 4, 8}, {1, 2, 4}},
+                           {"DC", {2, 4, 8}, {4, 8, 16}},
+                           {"DS", {64, 1024}, {16, 32, 64}},
+                           {"VS", {16, 32, 64}, {8, 16, 32}}}};
+  if (!on_cpus)
+    for (Axis& axis : out.axes) axis.cpu.clear();
+  out.together = {{"RB", "KC"}, {"RB", "DC"}, {"BK", "VS"}, {"TR", "TD"}};
+  out.group_items = [](const Point& p) { return at(p, "TR") * at(p, "TD"); };
+  out.local_bytes = attention_tile_bytes;
+  out.conflict = attention_tile_conflict;
+  out.verified_by = {verified_by};
+  return out;
+}
 
 std::vector<SearchSpace> attention_spaces() {
-  const auto group = [](const Point& p) { return at(p, "TR") * at(p, "TD"); };
   return {
-      {.key = "attention",
-       .axes = {{"VW", kCpuWidths, {1, 2, 4}},
-                {"RB", {1, 2, 4, 6}, {1, 2, 4}},
-                {"TR", {1}, {4, 8, 16}},
-                {"TD", {1}, {4, 8, 16}},
-                {"BK", {16, 32, 64}, {16, 32, 64}},
-                {"KC", {2, 4, 8}, {1, 2, 4}},
-                {"DC", {2, 4, 8}, {4, 8, 16}},
-                {"DS", {64, 1024}, {16, 32, 64}},
-                {"VS", {16, 32, 64}, {8, 16, 32}}},
-       .together = {{"RB", "KC"}, {"RB", "DC"}, {"BK", "VS"}, {"TR", "TD"}},
-       .group_items = group,
-       .local_bytes = attention_bytes,
-       .conflict =
-           [](const Point& p) {
-             const std::string tiles = attention_conflict(p);
-             return tiles.empty() ? unless(at(p, "BK") % at(p, "VS") == 0, "VS must divide BK") : tiles;
-           },
-       .verified_by = {"attention_fwd"}},
+      attention_tiles("attention", true, "attention_fwd"),
+      attention_tiles("attention_bwd_tiles", false, "attention_bwd"),
       {.key = "attention_bwd",
-       .axes = {{"VW", kCpuWidths, {1, 2, 4}},
-                {"RB", {1, 2, 4}, {1, 2}},
-                {"TR", {1}, {4, 8, 16}},
-                {"TD", {1}, {4, 8, 16}},
-                {"BK", {16, 32, 64}, {8, 16, 32}},
-                {"KC", {2, 4, 8}, {1, 2, 4}},
-                {"DC", {2, 4, 8}, {4, 8, 16}},
-                {"KEYS", {4, 8, 16}, {1, 2, 4}},
-                {"DV", {1, 2, 4}, {1, 2}},
+       .axes = {{"FORM", {}, {}, "which of two kernels: CPUs take this one, GPUs attention_bwd_tiles"},
+                {"VW", kCpuWidths, {}},
+                {"RB", {1, 2, 4}, {}},
+                {"BK", {16, 32, 64}, {}},
+                {"KC", {2, 4, 8}, {}},
+                {"DC", {2, 4, 8}, {}},
+                {"KEYS", {4, 8, 16}, {}},
+                {"DV", {1, 2, 4}, {}},
                 {"SPAN", {}, {}, "of the sum over chunks, a small part of the time"}},
-       .together = {{"RB", "KC"}, {"RB", "DC"}, {"KEYS", "DV"}, {"TR", "TD"}},
-       .group_items = group,
+       .together = {{"RB", "KC"}, {"RB", "DC"}, {"KEYS", "DV"}},
        .local_bytes = attention_bwd_bytes,
        .conflict =
-           [](const Point& p) {
-             const std::string tiles = attention_conflict(p);
-             return tiles.empty() ? unless(at(p, "BK") % at(p, "KEYS") == 0, "KEYS must divide BK") : tiles;
-           },
+           [](const Point& p) { return unless(at(p, "BK") % at(p, "KC") == 0 && at(p, "BK") % at(p, "KEYS") == 0, "KC and KEYS must divide BK"); },
        .verified_by = {"attention_bwd"}},
       {.key = "attention_decode",
        .axes = {{"VW", kCpuWidths, {1, 2, 4}}, {"LK", {1}, {4, 8, 16, 32}}, {"KS", {1}, {4, 8, 16}}, {"BK", {16, 32, 64}, {4, 8, 16}}},
@@ -225,10 +229,13 @@ std::vector<SearchSpace> attention_spaces() {
 
 std::vector<SearchSpace> streaming_spaces() {
   const Axis elements{"WG_ELEMENTS", {4096, 8192, 16384, 32768, 65536}, {1024, 2048, 4096, 8192}};
+  SearchSpace fake_quant = streaming("fake_quant", {{"TEAM", {1}, {8, 16, 32, 64}}, elements},
+                                     {"quant_grid", "fake_quant_fwd", "fake_quant_bwd", "mse_range", "quantize_codes"});
+  fake_quant.conflict = [](const Point& p) { return unless(at(p, "WG") % at(p, "TEAM") == 0, "TEAM must divide WG"); };
   SearchSpace adamw = streaming("adamw", {elements}, {"adamw_step"});
   adamw.conflict = [](const Point& p) { return unless(at(p, "WG_ELEMENTS") % (at(p, "WG") * at(p, "VW")) == 0, "WG * VW must divide WG_ELEMENTS"); };
   return {
-      streaming("fake_quant", {elements}, {"quant_grid", "fake_quant_fwd", "fake_quant_bwd", "mse_range", "quantize_codes"}),
+      fake_quant,
       adamw,
       streaming("rmsnorm", {{"ROWS", {1, 2, 4, 8, 16}, {1, 2, 4}}}, {"rmsnorm_fwd", "rmsnorm_bwd"}),
       streaming("swiglu", {{"ITEMS", {32, 64, 128, 256, 512}, {1, 2, 4}}}, {"swiglu_fwd", "swiglu_bwd"}),

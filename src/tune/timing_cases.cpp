@@ -121,7 +121,7 @@ TimingCase attention_backward(const AttentionShape& s) {
 std::vector<TimingCase> attention_timing_cases(std::string_view key) {
   const AttentionShape small{256, 256, 8, 4, 32}, large{512, 512, 32, 32, 128};
   if (key == "attention") return {attention_forward(small), attention_forward(large)};
-  if (key == "attention_bwd") return {attention_backward(small), attention_backward(large)};
+  if (key == "attention_bwd" || key == "attention_bwd_tiles") return {attention_backward(small), attention_backward(large)};
   if (key == "attention_decode") return {attention_forward({1, 512, 8, 4, 32}), attention_forward({1, 2048, 32, 32, 128, DType::f16})};
   return {};
 }

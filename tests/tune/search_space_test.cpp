@@ -95,7 +95,8 @@ TEST(SearchSpace, ConstraintsOfTheKernelHeadersHold) {
   EXPECT_NE(conflict("gemm_block", {{"VW", 16}, {"NV", 1}, {"MR", 6}, {"TILES", 2}, {"KC", 24}}), "") << "KC a multiple of VW";
   EXPECT_NE(conflict("attention_decode", {{"VW", 16}, {"LK", 1}, {"KS", 1}, {"BK", 8}}), "") << "BK a multiple of VW";
   EXPECT_NE(conflict("adamw", {{"VW", 4}, {"WG", 256}, {"WG_ELEMENTS", 512}}), "");
-  EXPECT_NE(conflict("attention", {{"VW", 1}, {"TR", 8}, {"TD", 16}, {"BK", 16}, {"KC", 2}, {"DC", 8}}), "") << "TD * KC divides BK";
+  EXPECT_NE(conflict("attention", {{"VW", 1}, {"TR", 8}, {"TD", 16}, {"BK", 16}, {"KC", 2}, {"DC", 8}, {"DS", 32}, {"VS", 16}}), "")
+      << "TD * KC divides BK";
 }
 
 TEST(TuningFiles, ShippedOnesNameWhatThereIsAndKeepTheConstraints) {
