@@ -155,13 +155,13 @@ constexpr long kHeadDim = 128;
 
 long padded(long dims, long parts, long unit) { return ((dims + parts - 1) / parts + unit - 1) / unit * unit; }
 
-/// Of a tile of own elements and others (src/ops/attention_tile.hpp), with up to 16 bytes per element besides.
+/// Of a tile of own elements and others (src/ops/attention_tile.hpp), with up to 20 bytes per element besides.
 long attention_tile_bytes(const Point& p) {
   const long vw = at(p, "VW"), td = at(p, "TD"), bk = at(p, "BK"), own = at(p, "TR") * at(p, "RB") * vw, chunk = std::min(at(p, "DS"), kHeadDim);
   const auto rounded_up = [vw](long n) { return (n + vw - 1) / vw * vw; };
   const long item_dims = (kHeadDim + td - 1) / td, dims = padded(kHeadDim, td, std::min(item_dims, at(p, "DC")));
   const long scores = td * at(p, "KC") * (rounded_up(chunk) + 1), sums = at(p, "VS") * rounded_up(std::max(kHeadDim, td * dims));
-  return 4 * ((chunk + bk + td) * own + std::max(scores, sums)) + 16 * (own + bk);
+  return 4 * ((chunk + bk + td) * own + std::max(scores, sums)) + 20 * (own + bk);
 }
 
 long attention_bwd_bytes(const Point& p) {
