@@ -103,6 +103,7 @@ TEST(TuningOutput, ReplacesOneKernelAndKeepsTheRest) {
     tuning::TuningOutput output(path, device);
     TunedKernel other = sample_kernel();
     other.name = "swiglu";
+    other.values = {{"VW", 8}, {"ITEMS", 64}};
     output.record(other);
     output.record(sample_kernel());
   }
