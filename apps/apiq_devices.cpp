@@ -1,9 +1,11 @@
 // apiq-devices: OpenCL platforms and devices with what we use of them; self-test and benchmark of one of them.
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <optional>
 
 #include "apiq/error.hpp"
+#include "apiq/fast_paths.hpp"
 #include "apiq/self_test.hpp"
 #include "common/program.hpp"
 #include "common/table.hpp"
@@ -32,6 +34,42 @@ void print_device(const DeviceInfo& d) {
        {"  sub-groups", yes(d.has_sub_groups)}});
 }
 
+/// "used, 3.1 to 7.9 times the portable kernel", or where and why it was refused.
+std::string path_text(const FastPathReport& path) {
+  double least = 0, most = 0;
+  for (const FastPathSpeed& speed : path.speeds) {
+    least = least == 0 ? speed.ratio : std::min(least, speed.ratio);
+    most = std::max(most, speed.ratio);
+  }
+  const std::string range = path.speeds.empty() ? "" : ", " + decimals(least, 2) + " to " + decimals(most, 2) + " times the portable kernel";
+  if (path.used) return "accepted" + range;
+  if (path.accepted) return "not used (" + path.stage + "): " + path.reason;
+  return "refused (" + path.stage + "): " + path.reason;
+}
+
+/// What became of the fast paths. Only a device that some gate lets through is opened.
+std::vector<FastPathReport> paths_of(const DeviceInfo& info) {
+  std::vector<FastPathReport> gates = fast_path_gates(info);
+  if (std::all_of(gates.begin(), gates.end(), [](const FastPathReport& path) { return !path.stage.empty(); })) return gates;
+  try {
+    Device device = Device::open({.selector = std::to_string(info.platform_index) + ":" + std::to_string(info.device_index)});
+    return fast_paths(device);
+  } catch (const DeviceError& error) {
+    for (FastPathReport& path : gates)
+      if (path.stage.empty()) path.stage = "gate", path.reason = error.what();
+    return gates;
+  }
+}
+
+void print_paths(const DeviceReport& device, bool verbose) {
+  std::vector<std::pair<std::string, std::string>> rows;
+  for (const FastPathReport& path : device.fast_paths) rows.emplace_back("  " + path.path, path_text(path));
+  std::printf("  fast paths\n");
+  print_pairs(rows);
+  for (const FastPathReport& path : device.fast_paths)
+    if (verbose && !path.log.empty()) std::fprintf(stderr, "%s: compiler log\n%s\n", path.path.c_str(), path.log.c_str());
+}
+
 std::vector<SelfTestRow> run_self_test(Program& program) {
   const std::atomic<bool>* stop = program.callbacks().stop;
   const bool prints = program.prints_tables();
@@ -55,10 +93,14 @@ void print_benchmark(const DeviceBenchmark& b) {
 }
 
 int run(Program& program, const Settings& s) {
-  const std::vector<DeviceInfo> devices = list_devices();
+  std::vector<DeviceReport> devices;
+  for (const DeviceInfo& info : list_devices()) devices.push_back({info, paths_of(info)});
   if (devices.empty()) throw Unsupported("no OpenCL device found; install a driver, for example `apt install pocl-opencl-icd` for the CPU");
   if (program.prints_tables()) {
-    for (const DeviceInfo& device : devices) print_device(device);
+    for (const DeviceReport& device : devices) {
+      print_device(device.info);
+      print_paths(device, program.verbose());
+    }
     std::printf("\n");
     std::fflush(stdout);
   }

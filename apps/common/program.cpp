@@ -7,10 +7,21 @@
 #include <new>
 
 #include "apiq/error.hpp"
+#include "apiq/option_names.hpp"
 #include "apiq/version.hpp"
 #include "common/interrupt.hpp"
 
 namespace apiq::apps {
+
+namespace {
+
+Compute parse_compute(const std::string& text) {
+  for (const Compute value : {Compute::automatic, Compute::f32, Compute::bf16, Compute::f16})
+    if (text == name_of(value)) return value;
+  throw UsageError("expected auto, f32, bf16 or f16, found '" + text + "'");
+}
+
+}  // namespace
 
 Program::Program(const Options& options, std::string command) : name_(options.program()), command_(std::move(command)) {
   if (const char* selector = std::getenv("APIQ_DEVICE"); selector && *selector) device_options_.selector = selector;
@@ -26,6 +37,11 @@ void Program::add_common(Options& options) {
   options.custom(
       "host-memory", "SIZE", [this](const std::string& text) { host_memory_ = parse_size(text); },
       "budget for host memory; passing it is reported at the end", "none");
+  options.custom(
+      "compute", "TYPE", [this](const std::string& text) { device_options_.compute = parse_compute(text); },
+      "auto, f32, bf16 or f16: what inputs of large products may be rounded to where the device has a matrix unit",
+      "auto: bf16 in calibration, f16 in "
+      "evaluation");
   options.group("Result and log");
   options.value("seed", "N", seed_, "same seed, same device, same bytes");
   options.value("json", "FILE", json_, "write the result as JSON (- = standard output, instead of tables)");

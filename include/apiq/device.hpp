@@ -28,12 +28,24 @@ struct DeviceInfo {
   std::uint64_t max_buffer_bytes = 0;      // largest single buffer apiq asks for
   bool has_fp16_arithmetic = false;
   bool has_sub_groups = false;
+  unsigned compute_capability = 0;        // NVIDIA: 90 is 9.0; 0 where the device does not say
+  unsigned wavefront_width = 0;           // AMD: 32 or 64; 0 where the device does not say
+  std::vector<unsigned> sub_group_sizes;  // Intel, ascending; empty where the device does not say
+};
+
+/// The type that inputs of large products may be rounded to so that a matrix unit can take them; sums are f32 always.
+enum class Compute {
+  automatic,  // with a matrix unit f16 in evaluation and generation, bf16 in calibration and training; else f32
+  f32,        // nothing is rounded
+  bf16,
+  f16,  // except gradients, which f16 cannot hold: they are rounded to bf16
 };
 
 struct DeviceOptions {
   std::string selector = "auto";   // auto | gpu | cpu | P:D | part of a name
   std::uint64_t memory_bytes = 0;  // hard budget; 0 = DeviceInfo::default_budget_bytes
-  bool profile = false;            // collect device time per kernel (costs a little)
+  Compute compute = Compute::automatic;
+  bool profile = false;  // collect device time per kernel (costs a little)
 };
 
 /// Every device of every platform, in platform order. Empty if there is no OpenCL platform.
@@ -50,6 +62,7 @@ class Device {
   Device& operator=(Device&&) noexcept;
 
   const DeviceInfo& info() const;
+  Compute compute() const;  // as asked for
   std::uint64_t budget_bytes() const;
   std::uint64_t peak_bytes() const;
   /// One line per kernel, largest device time first; empty unless opened with profile.

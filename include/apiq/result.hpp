@@ -7,6 +7,7 @@
 #include "apiq/batch.hpp"
 #include "apiq/device.hpp"
 #include "apiq/evaluate.hpp"
+#include "apiq/fast_paths.hpp"
 #include "apiq/generate.hpp"
 #include "apiq/inspect.hpp"
 #include "apiq/quantize.hpp"
@@ -29,7 +30,7 @@ std::string to_json(const RunInfo& run, const DryRunResult& result);
 std::string to_json(const RunInfo& run, const ModelSummary& model, const PerplexityResult& result);
 std::string to_json(const RunInfo& run, const ModelSummary& model, const GenerateResult& result);
 std::string to_json(const RunInfo& run, const FileSummary& summary);
-std::string to_json(const RunInfo& run, const std::vector<DeviceInfo>& devices, const std::vector<SelfTestRow>& self_test,
+std::string to_json(const RunInfo& run, const std::vector<DeviceReport>& devices, const std::vector<SelfTestRow>& self_test,
                     const DeviceBenchmark* benchmark);
 
 std::string to_json(const RunInfo& run, const BatchResult& result);

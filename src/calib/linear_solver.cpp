@@ -5,6 +5,7 @@
 #include "calib/stop.hpp"
 #include "ops/gemm.hpp"
 #include "ops/nn.hpp"
+#include "runtime/compute.hpp"
 
 namespace apiq::calib {
 
@@ -65,6 +66,7 @@ ActivationStore LinearSolver::make_targets(const TensorView& weight, Stream& ful
   targets.begin_pass();
   for (std::uint32_t i = 0; i < run_.num_samples(); ++i) {
     throw_if_stopped(run_.callbacks);
+    const runtime::ComputeScope compute(run_.queue.device(), runtime::Work::training);
     ops::matmul_nt(run_.queue, full.inputs().open(i), weight, targets.create(i));
     targets.commit(i);
   }

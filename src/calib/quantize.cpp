@@ -16,6 +16,7 @@
 #include "calib/stop.hpp"
 #include "io/checkpoint.hpp"
 #include "io/part_file.hpp"
+#include "ops/fast_path/fast_path.hpp"
 #include "report/block_json.hpp"
 #include "tokenizer/token_file.hpp"
 #include "util/atomic_file.hpp"
@@ -124,6 +125,7 @@ void Run::check_weights() const {
 
 calib::RunContext Run::context(Trace* trace) {
   runtime::Queue& queue = device_.impl().queue();
+  ops::settle_fast_paths(queue);
   if (options_.host_memory_bytes != 0) device_.impl().host_budget().set_limit(options_.host_memory_bytes);
   queue.workspace().reserve(plan_.scratch_bytes);
   return {queue, model_, *method_, options_, train_, set_, plan_, callbacks_, trace};

@@ -2,6 +2,7 @@
 
 #include "ops/gemm.hpp"
 #include "ops/nn.hpp"
+#include "runtime/compute.hpp"
 #include "util/random.hpp"
 
 namespace apiq::calib {
@@ -40,11 +41,15 @@ void WorkingBlock::make_dense(std::uint32_t linear) {
 void WorkingBlock::set_packed(std::uint32_t linear, const QuantizedLinear& result) { packed_[linear] = model::Linear::packed(run_.queue, result); }
 
 quant::BlockFunction::Forward WorkingBlock::full() const {
-  return [this](std::uint32_t l, const TensorView& x, const TensorView& y) { ops::matmul_nt(run_.queue, x, dense_[l], y); };
+  return [this](std::uint32_t l, const TensorView& x, const TensorView& y) {
+    const runtime::ComputeScope compute(run_.queue.device(), runtime::Work::training);
+    ops::matmul_nt(run_.queue, x, dense_[l], y);
+  };
 }
 
 quant::BlockFunction::Forward WorkingBlock::quantized() const {
   return [this](std::uint32_t l, const TensorView& x, const TensorView& y) {
+    const runtime::ComputeScope compute(run_.queue.device(), runtime::Work::training);
     if (settings_[l].quantize) packed_[l].forward(run_.queue, x, y);
     else ops::matmul_nt(run_.queue, x, dense_[l], y);
   };

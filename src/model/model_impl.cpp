@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include "apiq/error.hpp"
+#include "ops/fast_path/fast_path.hpp"
 #include "ops/gemm.hpp"
 #include "ops/nn.hpp"
+#include "runtime/compute.hpp"
 
 namespace apiq {
 
@@ -37,6 +39,7 @@ model::KvView KvCache::layer(std::uint32_t index) const {
 }
 
 std::unique_ptr<ModelImpl> ModelImpl::load(Device& device, const std::filesystem::path& path, bool use_lora) {
+  ops::settle_fast_paths(device.impl().queue());
   std::unique_ptr<ModelImpl> model(new ModelImpl(device.impl().queue()));
   model->summary_.path = path.string();
   if (std::filesystem::is_directory(path)) model->load_directory(ModelDirectory::open(path));
@@ -154,6 +157,7 @@ void ModelImpl::forward(const std::vector<std::int32_t>& ids, const KvCache* cac
     throw InvalidArgument("[model] " + std::to_string(first_position + tokens) + " positions are more than the model's max_position_embeddings of " +
                           std::to_string(config_.max_position_embeddings));
   const model::RopeTables& tables = rope(static_cast<std::uint32_t>(first_position + tokens));
+  const runtime::ComputeScope compute(queue_.device(), runtime::Work::inference);
   Workspace::Scope scope(queue_.workspace());
   const TensorView device_ids = queue_.workspace().allocate(DType::u32, {tokens});
   queue_.write(device_ids, ids.data());
@@ -169,6 +173,7 @@ void ModelImpl::forward(const std::vector<std::int32_t>& ids, const KvCache* cac
 }
 
 void ModelImpl::logits(const TensorView& hidden, const TensorView& out) const {
+  const runtime::ComputeScope compute(queue_.device(), runtime::Work::inference);
   Workspace::Scope scope(queue_.workspace());
   const TensorView normed = queue_.workspace().allocate(hidden.dtype, hidden.shape);
   ops::rmsnorm_fwd(queue_, hidden, norm_, config_.rms_norm_eps, normed);

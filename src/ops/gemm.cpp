@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "ops/checks.hpp"
+#include "ops/fast_path/fast_path.hpp"
 #include "ops/gemm_clblast.hpp"
 #include "shared/types.h"
 
@@ -183,13 +184,23 @@ void run_blocks(Queue& queue, const Product& p, const Macros& tunables) {
                {Arg::value(args), p.a, p.b, p.c});
 }
 
-void run(Queue& queue, const Product& p) {
-  if (p.M == 0 || p.N == 0) return;
-  const bool all_f32 = !is_half(p.a) && !is_half(p.b) && !is_half(p.c);
-  if (all_f32 && p.K != 0 && gemm_engine(queue) == "clblast") {
-    clblast_gemm(queue, p.a, p.a_by_k, p.a_stride, p.b, p.b_by_k, p.c, p.K, p.alpha, p.beta);
-    return;
+/// By a path that has shown on this device that it is right and faster, if there is one.
+bool run_fast(Queue& queue, const Product& p) {
+  const auto form = !p.a_by_k ? runtime::ProductKind::dense_tn : p.b_by_k ? runtime::ProductKind::dense_nt : runtime::ProductKind::dense_nn;
+  const FastPath* path = chosen_path(queue, form, p.M);
+  if (path == nullptr && !is_half(p.a) && !is_half(p.b) && !is_half(p.c)) {
+    const std::string engine = gemm_engine(queue);
+    if (engine == "clblast") clblast_gemm(queue, p.a, p.a_by_k, p.a_stride, p.b, p.b_by_k, p.c, p.K, p.alpha, p.beta);
+    if (engine != "auto") return engine == "clblast";
+    path = chosen_engine(queue, form, p.M);
   }
+  if (path == nullptr) return false;
+  path->run(queue, {.product = form, .a = p.a, .b = p.b, .c = p.c, .alpha = p.alpha, .beta = p.beta, .a_stride = p.a_stride, .w = {}, .lora = {}});
+  return true;
+}
+
+void run(Queue& queue, const Product& p) {
+  if (p.M == 0 || p.N == 0 || (p.K != 0 && run_fast(queue, p))) return;
   if (run_few_rows(queue, p)) return;
   const Macros blocks = fitted_registers(queue, "gemm_block");
   const std::uint64_t min_rows = value_of(blocks, "MIN_ROWS");
@@ -225,9 +236,10 @@ void matmul_tn(Queue& queue, const Columns& a, const TensorView& b, const Tensor
 std::string gemm_engine(Queue& queue) {
   std::string engine;
   if (const char* forced = std::getenv("APIQ_GEMM"); forced != nullptr && *forced != '\0') engine = forced;
-  else engine = queue.device().tuning().choice("gemm.engine", "own");
-  if (engine != "own" && engine != "clblast")
-    throw InvalidArgument("[gemm] expected the engine 'own' or 'clblast' (APIQ_GEMM or gemm.engine of the tuning file), got '" + engine + "'");
+  else engine = queue.device().tuning().choice("gemm.engine", "auto");
+  if (engine != "own" && engine != "clblast" && engine != "auto")
+    throw InvalidArgument("[gemm] expected the engine 'own', 'clblast' or 'auto' (APIQ_GEMM or gemm.engine of the tuning file), got '" + engine +
+                          "'");
   return engine;
 }
 

@@ -1,5 +1,5 @@
 // Dense matrix products in the three forms training needs. Two engines behind one interface: our own tunable kernel and CLBlast;
-// which one a device uses comes from the tuning database (measured), see gemm_engine().
+// which one a device uses is measured, see gemm_engine(). In a ComputeScope (runtime/compute.hpp) matrix units take part.
 #pragma once
 #include <string>
 
@@ -31,7 +31,8 @@ struct Columns {
 /// copy of the columns. So dW = dY^T X comes a slab of rows at a time and is never whole in memory. Throws ShapeError past the last column.
 void matmul_tn(Queue& queue, const Columns& a, const TensorView& b, const TensorView& c, float alpha = 1.0f, float beta = 0.0f);
 
-/// "own" or "clblast": what this device's tuning file says for f32 products ("gemm.engine"); default "own". APIQ_GEMM overrides.
+/// "own" or "clblast": what this device's tuning file says for f32 products ("gemm.engine"), or "auto": the faster one by measurement
+/// (ops/fast_path). APIQ_GEMM overrides.
 std::string gemm_engine(Queue& queue);
 
 }  // namespace apiq::ops

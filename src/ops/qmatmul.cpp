@@ -3,6 +3,7 @@
 #include <string>
 #include <type_traits>
 
+#include "ops/fast_path/fast_path.hpp"
 #include "ops/qmatmul_parts.hpp"
 
 namespace apiq::ops {
@@ -47,6 +48,9 @@ void qmatmul(Queue& queue, const PackedWeightView& w, const LoraView& lora, cons
   check_lora(kQmatmul, w.layout, lora);
   if (x.shape[0] == 0) return;
   if (x.shape[0] == 1) return qgemv(queue, w, lora, x, y);
+  if (const FastPath* path = chosen_path(queue, ProductKind::packed_forward, x.shape[0]))
+    return path->run(queue,
+                     {.product = ProductKind::packed_forward, .a = x, .b = {}, .c = y, .alpha = 1, .beta = 0, .a_stride = 0, .w = w, .lora = lora});
   qgemm(queue, w, lora, x, y);
 }
 

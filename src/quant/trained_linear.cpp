@@ -5,6 +5,7 @@
 #include "ops/gemm.hpp"
 #include "ops/nn.hpp"
 #include "quant/low_rank.hpp"
+#include "runtime/compute.hpp"
 
 namespace apiq::quant {
 
@@ -81,16 +82,21 @@ TensorView TrainedLinear::effective() {
 
 void TrainedLinear::forward(const TensorView& x, const TensorView& y) {
   Workspace::Scope scope(queue_.workspace());
-  ops::matmul_nt(queue_, x, effective(), y);
+  const TensorView weight = effective();
+  const runtime::ComputeScope compute(queue_.device(), runtime::Work::training);
+  ops::matmul_nt(queue_, x, weight, y);
 }
 
 void TrainedLinear::backward(const StepInfo& info, const TensorView& x, const TensorView& dy, const TensorView& dx, bool accumulate) {
   if (dx.memory != nullptr) {
     Workspace::Scope scope(queue_.workspace());
-    ops::matmul_nn(queue_, dy, effective(), dx, 1.0f, accumulate ? 1.0f : 0.0f);
+    const TensorView weight = effective();
+    const runtime::ComputeScope compute(queue_.device(), runtime::Work::gradient);
+    ops::matmul_nn(queue_, dy, weight, dx, 1.0f, accumulate ? 1.0f : 0.0f);
   }
   const std::uint64_t out = weight_.shape[0], in = weight_.shape[1], rows = slab_rows(out, in);
   Workspace::Scope scope(queue_.workspace());
+  const runtime::ComputeScope compute(queue_.device(), runtime::Work::gradient);
   const TensorView slab = queue_.workspace().allocate(DType::f32, {rows, in});
   for (std::uint64_t begin = 0; begin < out; begin += rows) {
     const std::uint64_t count = std::min(rows, out - begin);

@@ -1,5 +1,7 @@
 #include "report/common_json.hpp"
 
+#include "apiq/fast_paths.hpp"
+#include "apiq/option_names.hpp"
 #include "apiq/version.hpp"
 
 namespace apiq {
@@ -9,7 +11,12 @@ Json common_json(const RunInfo& run) {
   out["device"] = nullptr;
   if (run.device) {
     const DeviceInfo& d = run.device->info();
-    out["device"] = {{"name", d.name}, {"vendor", d.vendor}, {"driver", d.driver}, {"platform", d.platform}};
+    out["device"] = {{"name", d.name},
+                     {"vendor", d.vendor},
+                     {"driver", d.driver},
+                     {"platform", d.platform},
+                     {"compute", name_of(run.device->compute())},
+                     {"fast_paths", fast_paths_used(*run.device)}};
   }
   out["seed"] = run.seed;
   out["seconds"] = run.seconds;

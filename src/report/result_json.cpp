@@ -29,6 +29,12 @@ Json embedded(const std::string& text) {
   return parsed.is_discarded() ? Json(text) : parsed;
 }
 
+Json path_json(const FastPathReport& path) {
+  Json speeds = Json::array();
+  for (const FastPathSpeed& s : path.speeds) speeds.push_back({{"product", s.product}, {"rows", s.rows}, {"ratio", s.ratio}});
+  return {{"path", path.path}, {"accepted", path.accepted}, {"used", path.used}, {"stage", path.stage}, {"reason", path.reason}, {"speeds", speeds}};
+}
+
 Json device_json(const DeviceInfo& d) {
   return {{"index", std::to_string(d.platform_index) + ":" + std::to_string(d.device_index)},
           {"name", d.name},
@@ -196,11 +202,15 @@ std::string to_json(const RunInfo& run, const std::vector<std::string>& differen
   return text_of(out);
 }
 
-std::string to_json(const RunInfo& run, const std::vector<DeviceInfo>& devices, const std::vector<SelfTestRow>& self_test,
+std::string to_json(const RunInfo& run, const std::vector<DeviceReport>& devices, const std::vector<SelfTestRow>& self_test,
                     const DeviceBenchmark* benchmark) {
   Json out = common_json(run);
   out["devices"] = Json::array();
-  for (const DeviceInfo& d : devices) out["devices"].push_back(device_json(d));
+  for (const DeviceReport& d : devices) {
+    out["devices"].push_back(device_json(d.info));
+    Json& paths = out["devices"].back()["fast_paths"] = Json::array();
+    for (const FastPathReport& path : d.fast_paths) paths.push_back(path_json(path));
+  }
   out["self_test"] = Json::array();
   for (const SelfTestRow& row : self_test) {
     out["self_test"].push_back({{"kernel", row.kernel},

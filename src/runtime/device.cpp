@@ -148,6 +148,7 @@ Device::Device(std::unique_ptr<State> state, DeviceInfo info, const DeviceOption
       info_(std::move(info)),
       budget_(options.memory_bytes != 0 ? options.memory_bytes : info_.default_budget_bytes),
       tuning_(info_),
+      compute_(options.compute),
       queue_(std::make_unique<Queue>(*this, options.profile)) {}
 
 Device::~Device() = default;
@@ -208,6 +209,7 @@ Device::Device(Device&&) noexcept = default;
 Device& Device::operator=(Device&&) noexcept = default;
 
 const DeviceInfo& Device::info() const { return impl_->info(); }
+Compute Device::compute() const { return impl_->compute(); }
 std::uint64_t Device::budget_bytes() const { return impl_->budget().limit_bytes(); }
 std::uint64_t Device::peak_bytes() const { return impl_->budget().peak_bytes(); }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "apiq/device.hpp"
+#include "runtime/fast_path_state.hpp"
 #include "runtime/kernel_registry.hpp"
 #include "runtime/memory_budget.hpp"
 #include "runtime/tuning.hpp"
@@ -34,6 +35,8 @@ class Device {
   const Tuning& tuning() const { return tuning_; }
   /// For the tuner (Tuning::set); everything else only reads.
   Tuning& tuning() { return tuning_; }
+  Compute compute() const { return compute_; }
+  FastPathState& fast_paths() { return fast_paths_; }
   Queue& queue() { return *queue_; }
 
   /// The kernel function of a registered program built with these macros; built (or loaded from the disk cache) at first use.
@@ -57,6 +60,8 @@ class Device {
   MemoryBudget budget_;
   MemoryBudget host_budget_{std::numeric_limits<std::uint64_t>::max(), MemoryKind::host};
   Tuning tuning_;
+  Compute compute_;
+  FastPathState fast_paths_;
   std::unique_ptr<Queue> queue_;
 };
 

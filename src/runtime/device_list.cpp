@@ -25,6 +25,34 @@ std::uint64_t physical_memory_bytes() {
   return static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(::sysconf(_SC_PAGE_SIZE));
 }
 
+/// A number that a vendor's extension offers; 0 where the extension is missing or the driver does not answer.
+unsigned vendor_number(const cl::Device& device, const DeviceInfo& info, const char* extension, cl_device_info name) {
+  cl_uint value = 0;
+  if (info.extensions.find(extension) == std::string::npos) return 0;
+  return clGetDeviceInfo(device(), name, sizeof value, &value, nullptr) == CL_SUCCESS ? value : 0;
+}
+
+std::vector<unsigned> intel_sub_group_sizes(const cl::Device& device, const DeviceInfo& info) {
+  constexpr cl_device_info kSubGroupSizesIntel = 0x4108;
+  std::size_t bytes = 0;
+  if (info.extensions.find("cl_intel_required_subgroup_size") == std::string::npos ||
+      clGetDeviceInfo(device(), kSubGroupSizesIntel, 0, nullptr, &bytes) != CL_SUCCESS)
+    return {};
+  std::vector<std::size_t> sizes(bytes / sizeof(std::size_t));
+  if (clGetDeviceInfo(device(), kSubGroupSizesIntel, bytes, sizes.data(), nullptr) != CL_SUCCESS) return {};
+  std::sort(sizes.begin(), sizes.end());
+  return {sizes.begin(), sizes.end()};
+}
+
+/// What the gates of fast paths look at beside names and extensions.
+void describe_vendor(const cl::Device& device, DeviceInfo& info) {
+  constexpr cl_device_info kCapabilityMajorNv = 0x4000, kCapabilityMinorNv = 0x4001, kWavefrontWidthAmd = 0x4043;
+  constexpr const char* kNvidia = "cl_nv_device_attribute_query";
+  info.compute_capability = 10 * vendor_number(device, info, kNvidia, kCapabilityMajorNv) + vendor_number(device, info, kNvidia, kCapabilityMinorNv);
+  info.wavefront_width = vendor_number(device, info, "cl_amd_device_attribute_query", kWavefrontWidthAmd);
+  info.sub_group_sizes = intel_sub_group_sizes(device, info);
+}
+
 DeviceInfo describe(const cl::Platform& platform, const cl::Device& device) {
   DeviceInfo info;
   info.name = trimmed(device.getInfo<CL_DEVICE_NAME>());
@@ -49,6 +77,7 @@ DeviceInfo describe(const cl::Platform& platform, const cl::Device& device) {
   info.max_buffer_bytes = info.is_cpu ? std::max(kGiB, info.reported_max_buffer_bytes) : info.reported_max_buffer_bytes;
   info.has_fp16_arithmetic = info.extensions.find("cl_khr_fp16") != std::string::npos;
   info.has_sub_groups = info.extensions.find("cl_khr_subgroups") != std::string::npos;
+  describe_vendor(device, info);
   return info;
 }
 

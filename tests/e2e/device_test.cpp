@@ -15,6 +15,9 @@ TEST(Devices, ListsWhatIsThere) {
   EXPECT_EQ(device["index"], "0:0");
   EXPECT_GT(device["default_budget_bytes"], 0);
   EXPECT_THAT(run("apiq-devices", {}).out, HasSubstr(device["name"].get<std::string>()));
+  ASSERT_FALSE(device["fast_paths"].empty());
+  for (const auto& path : device["fast_paths"])
+    EXPECT_TRUE(path["used"].get<bool>() || !path["reason"].get<std::string>().empty()) << "a path that is not used says why: " << path;
 }
 
 TEST(Devices, WithoutOpenClEveryUserOfADeviceFailsAndInspectWorks) {

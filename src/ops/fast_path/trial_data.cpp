@@ -1,0 +1,89 @@
+#include "ops/fast_path/trial_data.hpp"
+
+#include "util/half.hpp"
+#include "util/random.hpp"
+
+namespace apiq::ops::trial {
+
+namespace {
+
+DeviceTensor put_halves(Queue& queue, const std::vector<float>& values, const Shape& shape) {
+  DeviceTensor tensor = space(queue, shape, DType::f16);
+  std::vector<std::uint16_t> raw(values.size());
+  for (std::size_t i = 0; i < raw.size(); ++i) raw[i] = float_to_half(values[i]);
+  queue.write(tensor, raw.data());
+  return tensor;
+}
+
+DeviceTensor put_words(Queue& queue, const std::vector<std::uint32_t>& values) {
+  DeviceTensor tensor = space(queue, {values.size()}, DType::u32);
+  queue.write(tensor, values.data());
+  return tensor;
+}
+
+void add_lora(Queue& queue, PackedWeight& w, std::uint32_t rank) {
+  const std::uint64_t in = w.layout.in_features, out = w.layout.out_features, padded = w.layout.row_blocks() * kRowBlock;
+  w.rank = rank;
+  w.scaling = 0.5f;
+  w.lora_A.assign(rank * in, 0.0f);
+  w.lora_B.resize(out * rank);
+  std::vector<float> transposed(rank * padded, 0.0f);
+  for (std::uint64_t r = 0; r < rank; ++r) {
+    w.lora_A[r * in + (r * 37 + 5) % in] = r % 3 == 0 ? -1.0f : 1.0f;
+    for (std::uint64_t row = 0; row < out; ++row) transposed[r * padded + row] = w.lora_B[row * rank + r] = small_integer(row, r, 9);
+  }
+  w.A = put_halves(queue, w.lora_A, {rank, in});
+  w.B_t = put_halves(queue, transposed, {rank, padded});
+}
+
+}  // namespace
+
+DeviceTensor space(Queue& queue, const Shape& shape, DType dtype) { return DeviceTensor(queue.device(), dtype, shape, "fast path trial"); }
+
+DeviceTensor put(Queue& queue, const std::vector<float>& values, const Shape& shape, DType dtype) {
+  if (dtype == DType::f16) return put_halves(queue, values, shape);
+  DeviceTensor tensor = space(queue, shape);
+  queue.write(tensor, values.data());
+  return tensor;
+}
+
+float small_integer(std::uint64_t row, std::uint64_t column, std::uint64_t turn) {
+  const std::uint64_t place = 16 * (row % 16) + column % 16, tile = 37 * (row / 16) + 101 * (column / 16);
+  return static_cast<float>((163 * place + tile + 89 * turn) % 256) - 128.0f;  // an odd factor permutes 0 to 255
+}
+
+std::vector<float> small_integers(std::uint64_t rows, std::uint64_t columns, std::uint64_t turn, bool transposed) {
+  std::vector<float> out(rows * columns);
+  for (std::uint64_t i = 0; i < rows; ++i)
+    for (std::uint64_t j = 0; j < columns; ++j) out[transposed ? j * rows + i : i * columns + j] = small_integer(i, j, turn);
+  return out;
+}
+
+LoraView PackedWeight::lora() const {
+  if (rank == 0) return {};
+  return {rank, scaling, A, B_t};
+}
+
+PackedWeight packed_integers(Queue& queue, std::uint32_t bits, std::uint32_t group_size, std::uint32_t out, std::uint32_t in, std::uint32_t rank) {
+  PackedWeight w;
+  w.layout = {out, in, bits, group_size};
+  const CounterRandom random(0xfa57, bits);
+  const std::uint64_t levels = std::uint64_t{1} << bits, groups = w.layout.groups();
+  std::vector<std::uint8_t> codes(std::size_t{out} * in), zeros(out * groups);
+  std::vector<std::uint16_t> scales(zeros.size());
+  for (std::size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<std::uint8_t>(random.below(i, levels));
+  for (std::size_t i = 0; i < zeros.size(); ++i) {
+    zeros[i] = static_cast<std::uint8_t>(random.below(codes.size() + i, levels));
+    scales[i] = float_to_half(static_cast<float>(1u << random.below(2 * codes.size() + i, 4)));
+  }
+  const PackedMatrix packed = pack(w.layout, codes, scales, zeros);
+  w.weight = dequantize(packed);
+  w.qweight = put_words(queue, packed.qweight);
+  w.scales = space(queue, {packed.scales.size()}, DType::f16);
+  queue.write(w.scales, packed.scales.data());
+  w.qzeros = put_words(queue, packed.qzeros);
+  if (rank != 0) add_lora(queue, w, rank);
+  return w;
+}
+
+}  // namespace apiq::ops::trial

@@ -1,0 +1,69 @@
+#include "runtime/fast_path_cache.hpp"
+
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "util/sha256.hpp"
+
+namespace apiq::runtime {
+
+namespace {
+
+constexpr std::string_view kVersion = "fast path 1";  // raise when trials or the meaning of an entry change
+
+/// Parts cannot run into each other.
+std::string framed(std::initializer_list<std::string_view> parts) {
+  std::string out;
+  for (const std::string_view part : parts) out += std::to_string(part.size()) + ":" + std::string(part);
+  return out;
+}
+
+std::string text_of(const FastPathReport& report) {
+  nlohmann::json json{{"path", report.path},     {"accepted", report.accepted}, {"stage", report.stage},
+                      {"reason", report.reason}, {"log", report.log},           {"speeds", nlohmann::json::array()}};
+  for (const FastPathSpeed& speed : report.speeds) json["speeds"].push_back({speed.product, speed.rows, speed.ratio});
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);  // compilers' logs hold any bytes
+}
+
+FastPathReport report_of(const std::string& text) {
+  const auto json = nlohmann::json::parse(text);
+  FastPathReport out;
+  out.path = json.at("path").get<std::string>();
+  out.accepted = json.at("accepted").get<bool>();
+  out.stage = json.at("stage").get<std::string>();
+  out.reason = json.at("reason").get<std::string>();
+  out.log = json.at("log").get<std::string>();
+  for (const auto& speed : json.at("speeds")) out.speeds.push_back({speed.at(0), speed.at(1), speed.at(2)});
+  return out;
+}
+
+}  // namespace
+
+FastPathCache::FastPathCache(const DeviceInfo& device, const std::filesystem::path& folder) : files_(folder) {
+  const char* options = std::getenv("APIQ_BUILD_OPTIONS");
+  device_ = framed({device.name, device.device_version, device.driver, device.platform, device.platform_version, options != nullptr ? options : ""});
+}
+
+std::string FastPathCache::key(std::string_view path, std::string_view identity) const {
+  return sha256_of(framed({kVersion, device_, path, identity}));
+}
+
+std::optional<FastPathReport> FastPathCache::load(std::string_view path, std::string_view identity) const {
+  const auto text = files_.load(key(path, identity));
+  if (!text) return std::nullopt;
+  try {
+    return report_of(*text);
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;
+  }
+}
+
+void FastPathCache::store(const FastPathReport& report, std::string_view identity) const noexcept {
+  try {
+    files_.store(key(report.path, identity), text_of(report));
+  } catch (const std::exception&) {
+    // As with programs: what is not kept is found out again.
+  }
+}
+
+}  // namespace apiq::runtime
