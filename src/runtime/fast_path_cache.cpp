@@ -1,7 +1,11 @@
 #include "runtime/fast_path_cache.hpp"
 
+#include <signal.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "util/sha256.hpp"
 
@@ -37,6 +41,18 @@ FastPathReport report_of(const std::string& text) {
   return out;
 }
 
+/// What an entry says while its trial runs, or after a process that did not survive it.
+constexpr std::string_view kUnfinished = "unfinished";
+struct Note {
+  int trials = 0;
+  pid_t process = 0;
+  static Note of(const FastPathReport& report) {
+    Note note;
+    std::istringstream(report.reason) >> note.trials >> note.process;
+    return note;
+  }
+};
+
 }  // namespace
 
 FastPathCache::FastPathCache(const DeviceInfo& device, const std::filesystem::path& folder) : files_(folder) {
@@ -49,6 +65,28 @@ std::string FastPathCache::key(std::string_view path, std::string_view identity)
 }
 
 std::optional<FastPathReport> FastPathCache::load(std::string_view path, std::string_view identity) const {
+  auto report = entry(path, identity);
+  if (!report || report->stage != kUnfinished) return report;
+  const Note note = Note::of(*report);
+  if (note.trials < 2 || ::kill(note.process, 0) == 0) return std::nullopt;
+  report->stage = "probe";
+  report->reason = "two trials ended with the process, as drivers do that fail badly; another driver, or another APIQ_CACHE_DIR, starts anew";
+  return report;
+}
+
+void FastPathCache::begin(std::string_view path, std::string_view identity) const noexcept {
+  const auto before = entry(path, identity);
+  Note note{before && before->stage == kUnfinished ? Note::of(*before).trials + 1 : 1, ::getpid()};
+  FastPathReport report;
+  report.path = path;
+  report.stage = kUnfinished;
+  report.reason = std::to_string(note.trials) + " " + std::to_string(note.process);
+  store(report, identity);
+}
+
+void FastPathCache::forget(std::string_view path, std::string_view identity) const noexcept { files_.store(key(path, identity), ""); }
+
+std::optional<FastPathReport> FastPathCache::entry(std::string_view path, std::string_view identity) const {
   const auto text = files_.load(key(path, identity));
   if (!text) return std::nullopt;
   try {

@@ -119,6 +119,22 @@ TEST(FastPathCache, KeepsAReportPerDriverAndSource) {
   EXPECT_FALSE(cache.load("nv_mma.f16", "sources")) << "damage is a miss";
 }
 
+TEST(FastPathCache, ATrialThatEndsTheProcessIsRepeatedOnce) {
+  const test::TemporaryFolder folder;
+  const runtime::FastPathCache cache(device("v", "p"), folder.path());
+  const auto crash = [&] { EXPECT_EXIT((cache.begin("x", "sources"), ::_exit(3)), ::testing::ExitedWithCode(3), ""); };
+  crash();
+  EXPECT_FALSE(cache.load("x", "sources"));
+  cache.begin("x", "sources");
+  EXPECT_FALSE(cache.load("x", "sources")) << "under way in a process that lives";
+  cache.forget("x", "sources");
+  crash();
+  crash();
+  ASSERT_TRUE(cache.load("x", "sources"));
+  EXPECT_THAT(cache.load("x", "sources")->reason, HasSubstr("two trials"));
+  EXPECT_FALSE(cache.load("x", "other sources"));
+}
+
 TEST(Compute, GradientsNeverGoToF16) {
   using runtime::Rounding;
   using runtime::Work;

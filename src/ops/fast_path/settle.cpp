@@ -53,9 +53,11 @@ FastPathReport tried(Queue& queue, const FastPath& path, bool& lasting) {
 FastPathReport cached_or_tried(Queue& queue, const FastPath& path, const FastPathCache& cache) {
   const std::string identity = path.identity(queue);
   if (auto kept = cache.load(path.name, identity)) return *kept;
+  cache.begin(path.name, identity);
   bool lasting = true;
   FastPathReport report = tried(queue, path, lasting);
   if (lasting) cache.store(report, identity);
+  else cache.forget(path.name, identity);
   return report;
 }
 
