@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "apiq/error.hpp"
+#include "ops/fast_path/fast_path.hpp"
 #include "ops/self_test/cases.hpp"
 
 namespace apiq::tuning {
@@ -52,6 +53,7 @@ std::vector<ops::self_test::Case> self_test_cases(const std::vector<std::string_
 
 KernelBench::KernelBench(runtime::Device& device, const SearchSpace& space, Point preset, bool is_cpu)
     : device_(device), space_(space), preset_(std::move(preset)) {
+  ops::leave_fast_paths(device.queue());  // what is measured are our own kernels
   use(preset_);
   for (TimingCase& description : timing_cases(space.key, is_cpu)) {
     Timed timed{std::move(description), {}};

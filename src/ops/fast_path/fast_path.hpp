@@ -52,6 +52,9 @@ const FastPath* chosen_engine(Queue& queue, ProductKind product, std::uint64_t r
 /// Decides about every path now, if that was not done: before memory is planned and filled, where a trial would get in the way.
 void settle_fast_paths(Queue& queue);
 
+/// From now on this device uses the portable kernels only: for programs that measure these.
+void leave_fast_paths(Queue& queue);
+
 /// settle_fast_paths for any table; for its tests.
 void settle(Queue& queue, const std::vector<FastPath>& table, const runtime::FastPathSetting& setting, const runtime::FastPathCache& cache);
 

@@ -149,6 +149,12 @@ void settle_fast_paths(Queue& queue) {
   settle(queue, table, FastPathSetting::from_environment(names_of(table)), FastPathCache(queue.device().info(), runtime::cache_folder()));
 }
 
+void leave_fast_paths(Queue& queue) {
+  FastPathState& state = queue.device().fast_paths();
+  state = FastPathState{};
+  state.phase = FastPathState::Phase::settled;
+}
+
 namespace {
 
 const FastPath* path_for(Queue& queue, Rounding rounding, ProductKind product, std::uint64_t rows) {
