@@ -1,5 +1,6 @@
 #include <string>
 
+#include "ops/fast_path/fast_path.hpp"
 #include "ops/qmatmul_parts.hpp"
 
 namespace apiq::ops {
@@ -71,7 +72,11 @@ void qmatmul_bwd(Queue& queue, const PackedWeightView& w, const LoraView& lora, 
   check_activations(kOp, "dx", dx, w.layout.in_features);
   if (dy.shape[0] != dx.shape[0]) refuse(kOp, "dx", std::to_string(dy.shape[0]) + " tokens as in dy", dx);
   check_lora(kOp, w.layout, lora);
-  if (dy.shape[0] != 0) qgemm_bwd(queue, w, lora, dy, dx);
+  if (dy.shape[0] == 0) return;
+  if (const FastPath* path = chosen_path(queue, ProductKind::packed_dx, dy.shape[0]))
+    return path->run(queue,
+                     {.product = ProductKind::packed_dx, .a = dy, .b = {}, .c = dx, .alpha = 1, .beta = 0, .a_stride = 0, .w = w, .lora = lora});
+  qgemm_bwd(queue, w, lora, dy, dx);
 }
 
 }  // namespace apiq::ops

@@ -21,8 +21,19 @@ UnitSize unit_size(MatrixUnit unit) {
   switch (unit) {
     case MatrixUnit::nv_mma:
     case MatrixUnit::emulated: return {32, 16, 8, 2, 4, 2};
-    default: throw Unsupported("[matrix unit] the shape of '" + std::string(runtime::name_of(unit)) + "' is not known; add it beside its header");
+    case MatrixUnit::amd_mfma:
+    case MatrixUnit::emulated_amd_mfma: return {64, 16, 16, 2, 2, 2};
+    case MatrixUnit::amd_wmma:
+    case MatrixUnit::emulated_amd_wmma: return {32, 16, 16, 2, 8, 8};
+    case MatrixUnit::amd_wmma12:
+    case MatrixUnit::emulated_amd_wmma12: return {32, 16, 16, 2, 4, 4};
+    case MatrixUnit::intel_dpas8:
+    case MatrixUnit::emulated_intel_dpas8: return {8, 8, 8, 2, 8, 8};
+    case MatrixUnit::intel_dpas16:
+    case MatrixUnit::emulated_intel_dpas16: return {16, 8, 16, 2, 4, 8};
+    case MatrixUnit::none: break;
   }
+  throw Unsupported("[matrix unit] '" + std::string(runtime::name_of(unit)) + "' is no unit; choose one that has a header in cl/lib");
 }
 
 namespace {

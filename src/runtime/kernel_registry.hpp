@@ -24,8 +24,8 @@ struct KernelSpec {
   std::vector<std::string_view> entries;  // kernel functions
   std::vector<Macros> meanings;           // every combination of meaning macros that launchers use (for offline checks)
   std::vector<Tunable> tunables;
-  /// Which compilers take it, for programs with one vendor's instructions: starts of compiler targets as scripts/lint_kernels names them ("nvptx64").
-  /// Empty: all.
+  /// Which compilers take it, for programs with one vendor's instructions: starts of compiler targets as scripts/lint_kernels names them, with a
+  /// processor where it matters ("nvptx64", "amdgcn:gfx1100"). Empty: all.
   std::vector<std::string_view> targets = {};
 };
 

@@ -1,5 +1,6 @@
 // Rows of the programs on matrix units: each kernel once per unit, with that unit's headers, compilers and presets.
 #include "runtime/kernel_tables.hpp"
+#include "runtime/tuning.hpp"
 
 namespace apiq::runtime {
 
@@ -7,10 +8,11 @@ namespace {
 
 /// One way to execute a matrix instruction. A vendor adds a row here and the name in matrix_unit.hpp.
 struct Unit {
-  std::string_view gemm, qgemm, probe;    // names of its programs
-  std::vector<std::string_view> headers;  // define the interface described in cl/lib/unit_tile.h
-  std::vector<std::string_view> targets;  // KernelSpec::targets
-  std::vector<Tunable> tunables;
+  std::string_view gemm = {}, qgemm = {}, probe = {};  // names of its programs; only a probe: its layout is tested
+  std::vector<std::string_view> headers = {};          // define the interface described in cl/lib/unit_tile.h
+  std::vector<std::string_view> targets = {};          // KernelSpec::targets
+  std::vector<Tunable> tunables = {};
+  bool every_meaning = false;  // is checked offline; else a few, ordinary loads only
 };
 
 const std::vector<Unit>& units() {
@@ -20,7 +22,8 @@ const std::vector<Unit>& units() {
        .probe = "unit_probe_nv_mma",
        .headers = {"cl/lib/unit_nv_ptx.h", "cl/lib/unit_nv_mma.h"},
        .targets = {"nvptx64"},
-       .tunables = {{"UNITS_M", 2, 2}, {"UNITS_N", 2, 2}, {"FM", 4, 4}, {"FN", 8, 8}, {"RASTER", 8, 8}}},
+       .tunables = {{"UNITS_M", 2, 2}, {"UNITS_N", 2, 2}, {"FM", 4, 4}, {"FN", 8, 8}, {"RASTER", 8, 8}},
+       .every_meaning = true},
       // For tests, which build what they run: one compiler is enough to check it offline. Small tiles with several units and fragments
       // in both directions over the two presets.
       {.gemm = "gemm_unit_emulated",
@@ -28,7 +31,54 @@ const std::vector<Unit>& units() {
        .probe = "unit_probe_emulated",
        .headers = {"cl/lib/unit_nv_layout.h", "cl/lib/unit_emulated.h", "cl/lib/unit_nv_emulated.h", "cl/lib/unit_nv_mma.h"},
        .targets = {"spir64"},
-       .tunables = {{"UNITS_M", 2, 1}, {"UNITS_N", 2, 2}, {"FM", 1, 2}, {"FN", 2, 4}, {"RASTER", 2, 2}}},
+       .tunables = {{"UNITS_M", 2, 1}, {"UNITS_N", 2, 2}, {"FM", 1, 2}, {"FN", 2, 4}, {"RASTER", 2, 2}},
+       .every_meaning = true},
+      {.gemm = "gemm_unit_amd_mfma",
+       .qgemm = "qgemm_unit_amd_mfma",
+       .probe = "unit_probe_amd_mfma",
+       .headers = {"cl/lib/unit_amd_lanes.h", "cl/lib/unit_amd_mfma_builtin.h", "cl/lib/unit_amd_mfma.h"},
+       .targets = {"amdgcn:gfx90a"},
+       .tunables = {{"UNITS_M", 2, 2}, {"UNITS_N", 2, 2}, {"FM", 4, 4}, {"FN", 4, 4}, {"RASTER", 8, 8}}},
+      {.gemm = "gemm_unit_amd_wmma",
+       .qgemm = "qgemm_unit_amd_wmma",
+       .probe = "unit_probe_amd_wmma",
+       .headers = {"cl/lib/unit_amd_lanes.h", "cl/lib/unit_amd_gfx11.h", "cl/lib/unit_amd_wmma_builtin.h", "cl/lib/unit_amd_wmma.h"},
+       .targets = {"amdgcn:gfx1100"},
+       .tunables = {{"UNITS_M", 4, 4}, {"UNITS_N", 2, 2}, {"FM", 1, 1}, {"FN", 2, 2}, {"RASTER", 8, 8}}},
+      {.gemm = "gemm_unit_amd_wmma12",
+       .qgemm = "qgemm_unit_amd_wmma12",
+       .probe = "unit_probe_amd_wmma12",
+       .headers = {"cl/lib/unit_amd_lanes.h", "cl/lib/unit_amd_gfx12.h", "cl/lib/unit_amd_wmma_builtin.h", "cl/lib/unit_amd_wmma.h"},
+       .targets = {"amdgcn:gfx1200"},
+       .tunables = {{"UNITS_M", 4, 4}, {"UNITS_N", 2, 2}, {"FM", 1, 1}, {"FN", 2, 2}, {"RASTER", 8, 8}}},
+      {.gemm = "gemm_unit_intel_dpas8",
+       .qgemm = "qgemm_unit_intel_dpas8",
+       .probe = "unit_probe_intel_dpas8",
+       .headers = {"cl/lib/unit_intel_8.h", "cl/lib/unit_intel_dpas_builtin.h", "cl/lib/unit_intel_dpas.h"},
+       .targets = {"dg2"},
+       .tunables = {{"UNITS_M", 4, 4}, {"UNITS_N", 4, 4}, {"FM", 2, 2}, {"FN", 2, 2}, {"RASTER", 8, 8}}},
+      {.gemm = "gemm_unit_intel_dpas16",
+       .qgemm = "qgemm_unit_intel_dpas16",
+       .probe = "unit_probe_intel_dpas16",
+       .headers = {"cl/lib/unit_intel_16.h", "cl/lib/unit_intel_dpas_builtin.h", "cl/lib/unit_intel_dpas.h"},
+       .targets = {"pvc"},
+       .tunables = {{"UNITS_M", 4, 4}, {"UNITS_N", 2, 2}, {"FM", 4, 4}, {"FN", 2, 2}, {"RASTER", 8, 8}}},
+      // The other vendors' fragments over the emulated instruction.
+      {.probe = "unit_probe_emulated_amd_mfma",
+       .headers = {"cl/lib/unit_amd_mfma_layout.h", "cl/lib/unit_emulated.h", "cl/lib/unit_amd_mfma.h"},
+       .targets = {"spir64"}},
+      {.probe = "unit_probe_emulated_amd_wmma",
+       .headers = {"cl/lib/unit_amd_gfx11.h", "cl/lib/unit_amd_wmma_layout.h", "cl/lib/unit_emulated.h", "cl/lib/unit_amd_wmma.h"},
+       .targets = {"spir64"}},
+      {.probe = "unit_probe_emulated_amd_wmma12",
+       .headers = {"cl/lib/unit_amd_gfx12.h", "cl/lib/unit_amd_wmma_layout.h", "cl/lib/unit_emulated.h", "cl/lib/unit_amd_wmma.h"},
+       .targets = {"spir64"}},
+      {.probe = "unit_probe_emulated_intel_dpas8",
+       .headers = {"cl/lib/unit_intel_8.h", "cl/lib/unit_intel_dpas_layout.h", "cl/lib/unit_emulated.h", "cl/lib/unit_intel_dpas.h"},
+       .targets = {"spir64"}},
+      {.probe = "unit_probe_emulated_intel_dpas16",
+       .headers = {"cl/lib/unit_intel_16.h", "cl/lib/unit_intel_dpas_layout.h", "cl/lib/unit_emulated.h", "cl/lib/unit_intel_dpas.h"},
+       .targets = {"spir64"}},
   };
   return all;
 }
@@ -62,6 +112,18 @@ std::vector<Macros> qgemm_meanings() {
           meaning(3, 1, 1, 1, 0, 2, 1), meaning(4, 0, 0, 0, 1, 1, 0), meaning(8, 0, 1, 0, 1, 1, 0)};
 }
 
+/// Of a unit that is not checked in every meaning: two with ordinary loads, one of each input type.
+std::vector<Macros> checked(const Unit& unit, std::vector<Macros> meanings) {
+  if (unit.every_meaning) return meanings;
+  std::erase_if(meanings, [](const Macros& meaning) { return value_of(meaning, "UNIT_LOADS") != 1; });
+  meanings.resize(2);
+  for (int i = 0; i < 2; ++i)
+    for (auto& [name, value] : meanings[static_cast<std::size_t>(i)])
+      if (name == "INPUT_BF16") value = i;
+  if (unit.gemm.empty()) meanings.erase(meanings.begin());  // layouts are the same for both
+  return meanings;
+}
+
 }  // namespace
 
 std::vector<KernelSpec> unit_kernels() {
@@ -71,23 +133,24 @@ std::vector<KernelSpec> unit_kernels() {
                                .meanings = {Macros{}},
                                .tunables = {{"LS", 32, 64}}}};
   for (const Unit& unit : units()) {
+    out.push_back({.name = unit.probe,
+                   .sources = sources(unit, {"cl/matmul/unit_probe.cl"}),
+                   .entries = {"unit_probe"},
+                   .meanings = checked(unit, combinations({{"INPUT_BF16", {0, 1}}, {"UNIT_LOADS", {1, 2}}, {"UNITS_M", {1}}, {"UNITS_N", {1}}})),
+                   .tunables = {},
+                   .targets = unit.targets});
+    if (unit.gemm.empty()) continue;
     out.push_back({.name = unit.gemm,
                    .sources = sources(unit, {kStage, kProduct, "cl/matmul/gemm_unit.cl"}),
                    .entries = {"gemm_unit"},
-                   .meanings = gemm_meanings(),
+                   .meanings = checked(unit, gemm_meanings()),
                    .tunables = unit.tunables,
                    .targets = unit.targets});
     out.push_back({.name = unit.qgemm,
                    .sources = sources(unit, {kStage, kProduct, "cl/lib/unpack.h", "cl/lib/unit_unpack.h", "cl/matmul/qgemm_unit.cl"}),
                    .entries = {"qgemm_unit"},
-                   .meanings = qgemm_meanings(),
+                   .meanings = checked(unit, qgemm_meanings()),
                    .tunables = unit.tunables,
-                   .targets = unit.targets});
-    out.push_back({.name = unit.probe,
-                   .sources = sources(unit, {"cl/matmul/unit_probe.cl"}),
-                   .entries = {"unit_probe"},
-                   .meanings = combinations({{"INPUT_BF16", {0, 1}}, {"UNIT_LOADS", {1, 2}}, {"UNITS_M", {1}}, {"UNITS_N", {1}}}),
-                   .tunables = {},
                    .targets = unit.targets});
   }
   return out;

@@ -11,8 +11,15 @@ std::string_view name_of(MatrixUnit unit) {
     case MatrixUnit::nv_mma: return "nv_mma";
     case MatrixUnit::amd_mfma: return "amd_mfma";
     case MatrixUnit::amd_wmma: return "amd_wmma";
-    case MatrixUnit::intel_dpas: return "intel_dpas";
+    case MatrixUnit::amd_wmma12: return "amd_wmma12";
+    case MatrixUnit::intel_dpas8: return "intel_dpas8";
+    case MatrixUnit::intel_dpas16: return "intel_dpas16";
     case MatrixUnit::emulated: return "emulated";
+    case MatrixUnit::emulated_amd_mfma: return "emulated_amd_mfma";
+    case MatrixUnit::emulated_amd_wmma: return "emulated_amd_wmma";
+    case MatrixUnit::emulated_amd_wmma12: return "emulated_amd_wmma12";
+    case MatrixUnit::emulated_intel_dpas8: return "emulated_intel_dpas8";
+    case MatrixUnit::emulated_intel_dpas16: return "emulated_intel_dpas16";
   }
   return "none";
 }

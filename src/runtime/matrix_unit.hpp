@@ -7,7 +7,22 @@
 namespace apiq::runtime {
 
 /// One per vendor header in cl/lib. emulated: NVIDIA's layout executed in software, on any device; slow, for tests.
-enum class MatrixUnit { none, nv_mma, amd_mfma, amd_wmma, intel_dpas, emulated };
+/// emulated_...: that vendor's fragments over the emulated instruction, one tile only (unit_probe).
+enum class MatrixUnit {
+  none,
+  nv_mma,
+  amd_mfma,
+  amd_wmma,      // RDNA 3
+  amd_wmma12,    // RDNA 4
+  intel_dpas8,   // sub-groups of 8: DG2
+  intel_dpas16,  // of 16: PVC, Battlemage
+  emulated,
+  emulated_amd_mfma,
+  emulated_amd_wmma,
+  emulated_amd_wmma12,
+  emulated_intel_dpas8,
+  emulated_intel_dpas16
+};
 
 /// What operands are rounded to on their way into the unit; sums are fp32. f16: relative error 2^-11, but overflows at 65504 and loses
 /// digits below 6e-5. bf16: relative error 2^-8, the range of f32.

@@ -41,15 +41,15 @@ struct RealProduct {
   std::uint64_t inner;
 
   RealProduct(Queue& queue, ProductKind product, std::uint64_t M, std::uint64_t N, std::uint64_t K) : inner(K) {
-    const bool packed = product == ProductKind::packed_forward, a_by_k = product != ProductKind::dense_tn,
-               b_by_k = packed || product == ProductKind::dense_nt;
+    const bool forward = product == ProductKind::packed_forward, packed = forward || product == ProductKind::packed_dx,
+               a_by_k = product != ProductKind::dense_tn, b_by_k = product == ProductKind::dense_nt;
     const std::vector<float> a_host = random_values(M * K, 1);
     row_norms = norms(a_host, M, K, a_by_k);
     a = trial::put(queue, a_host, a_by_k ? Shape{M, K} : Shape{K, M});
     c = trial::space(queue, {M, N});
     if (packed) {
-      w = trial::packed_integers(queue, 2, 64, static_cast<std::uint32_t>(N), static_cast<std::uint32_t>(K), 0);
-      column_norms = norms(w.weight, N, K, true);
+      w = trial::packed_integers(queue, 2, 64, static_cast<std::uint32_t>(forward ? N : K), static_cast<std::uint32_t>(forward ? K : N), 0, forward);
+      column_norms = norms(w.weight, N, K, forward);
     } else {
       const std::vector<float> b_host = random_values(N * K, 2);
       column_norms = norms(b_host, N, K, b_by_k);
@@ -138,9 +138,8 @@ void run_portable(Queue& queue, const ProductCall& call) {
     case ProductKind::dense_nn: return matmul_nn(queue, call.a, call.b, call.c, call.alpha, call.beta);
     case ProductKind::dense_tn: return matmul_tn(queue, call.a, call.b, call.c, call.alpha, call.beta);
     case ProductKind::packed_forward: return qmatmul(queue, call.w, call.lora, call.a, call.c);
-    case ProductKind::packed_dx: break;
+    case ProductKind::packed_dx: return qmatmul_bwd(queue, call.w, call.lora, call.a, call.c);
   }
-  throw InvalidArgument("[fast paths] no portable kernel for " + std::string(name_of(call.product)));
 }
 
 }  // namespace apiq::ops

@@ -62,35 +62,43 @@ std::string dense(Queue& queue, const FastPath& path, ProductKind product, DType
   return {};
 }
 
-/// x W^T + scaling (x A^T) B^T of the packed weight.
-std::vector<double> packed_answers(const trial::PackedWeight& w, std::uint64_t tokens) {
-  const std::uint64_t out = w.layout.out_features, in = w.layout.in_features;
-  std::vector<double> y(tokens * out, 0.0), t(w.rank);
+/// Forward x W^T + scaling (x A^T) B^T, backward x W + scaling (x B) A, with x small integers.
+std::vector<double> packed_answers(const trial::PackedWeight& w, std::uint64_t tokens, bool forward) {
+  const std::uint64_t out = w.layout.out_features, in = w.layout.in_features, lines = forward ? out : in, depth = forward ? in : out;
+  const auto weight = [&](std::uint64_t line, std::uint64_t k) {
+    return static_cast<double>(forward ? w.weight[line * in + k] : w.weight[k * in + line]);
+  };
+  const auto first = [&](std::uint32_t r, std::uint64_t k) { return static_cast<double>(forward ? w.lora_A[r * in + k] : w.lora_B[k * w.rank + r]); };
+  const auto second = [&](std::uint32_t r, std::uint64_t line) {
+    return static_cast<double>(forward ? w.lora_B[line * w.rank + r] : w.lora_A[r * in + line]);
+  };
+  std::vector<double> y(tokens * lines, 0.0), t(w.rank);
   for (std::uint64_t token = 0; token < tokens; ++token) {
     const auto x = [&](std::uint64_t k) { return static_cast<double>(trial::small_integer(token, k, 5)); };
     for (std::uint32_t r = 0; r < w.rank; ++r) {
       t[r] = 0;
-      for (std::uint64_t k = 0; k < in; ++k) t[r] += w.scaling * x(k) * w.lora_A[r * in + k];
+      for (std::uint64_t k = 0; k < depth; ++k) t[r] += w.scaling * x(k) * first(r, k);
     }
-    for (std::uint64_t n = 0; n < out; ++n) {
-      double& sum = y[token * out + n];
-      for (std::uint64_t k = 0; k < in; ++k) sum += x(k) * w.weight[n * in + k];
-      for (std::uint32_t r = 0; r < w.rank; ++r) sum += t[r] * w.lora_B[n * w.rank + r];
+    for (std::uint64_t line = 0; line < lines; ++line) {
+      double& sum = y[token * lines + line];
+      for (std::uint64_t k = 0; k < depth; ++k) sum += x(k) * weight(line, k);
+      for (std::uint32_t r = 0; r < w.rank; ++r) sum += t[r] * second(r, line);
     }
   }
   return y;
 }
 
-std::string packed_forward(Queue& queue, const FastPath& path, std::uint32_t bits, std::uint32_t rank, DType dtype) {
-  const trial::PackedWeight w = trial::packed_integers(queue, bits, kGroup, kOut, kIn, rank);
+std::string packed(Queue& queue, const FastPath& path, ProductKind product, std::uint32_t bits, std::uint32_t rank, DType dtype) {
+  const bool forward = product == ProductKind::packed_forward;
+  const trial::PackedWeight w = trial::packed_integers(queue, bits, kGroup, kOut, kIn, rank, forward);
+  const std::uint64_t depth = forward ? kIn : kOut, lines = forward ? kOut : kIn;
   for (const std::uint64_t tokens : {std::uint64_t{5}, std::uint64_t{70}}) {  // few and many rows
-    const DeviceTensor x = trial::put(queue, trial::small_integers(tokens, kIn, 5), {tokens, kIn}, dtype), y = trial::space(queue, {tokens, kOut});
-    path.run(
-        queue,
-        {.product = ProductKind::packed_forward, .a = x, .b = {}, .c = y, .alpha = 1, .beta = 0, .a_stride = 0, .w = w.view(), .lora = w.lora()});
-    const std::string what = "packed_forward of " + std::string(name_of(dtype)) + ", " + std::to_string(bits) + " bits, rank " +
+    const DeviceTensor x = trial::put(queue, trial::small_integers(tokens, depth, 5), {tokens, depth}, dtype),
+                       y = trial::space(queue, {tokens, lines});
+    path.run(queue, {.product = product, .a = x, .b = {}, .c = y, .alpha = 1, .beta = 0, .a_stride = 0, .w = w.view(), .lora = w.lora()});
+    const std::string what = std::string(name_of(product)) + " of " + std::string(name_of(dtype)) + ", " + std::to_string(bits) + " bits, rank " +
                              std::to_string(rank) + ", " + std::to_string(tokens) + " tokens";
-    if (std::string found = first_difference(queue, y, packed_answers(w, tokens), what); !found.empty()) return found;
+    if (std::string found = first_difference(queue, y, packed_answers(w, tokens, forward), what); !found.empty()) return found;
   }
   return {};
 }
@@ -100,10 +108,12 @@ std::string all_of(Queue& queue, const FastPath& path, ProductKind product) {
   // builds; tests/ops cover their loaders.
   const bool f16_storage =
       path.rounding != Rounding::none && !path.by_name_only && product != ProductKind::dense_nn && product != ProductKind::dense_tn;
-  if (product == ProductKind::packed_forward) {
-    for (const std::uint32_t bits : {2u, 3u, 4u})
-      if (std::string found = packed_forward(queue, path, bits, bits == 2 ? 0 : kRank, DType::f32); !found.empty()) return found;
-    return f16_storage ? packed_forward(queue, path, 2, kRank, DType::f16) : std::string();
+  if (product == ProductKind::packed_forward || product == ProductKind::packed_dx) {
+    for (const std::uint32_t bits : {2u, 3u, 4u}) {
+      if (path.by_name_only && bits != 3) continue;
+      if (std::string found = packed(queue, path, product, bits, bits == 2 ? 0 : kRank, DType::f32); !found.empty()) return found;
+    }
+    return f16_storage ? packed(queue, path, product, 2, kRank, DType::f16) : std::string();
   }
   if (std::string found = dense(queue, path, product, DType::f32); !found.empty()) return found;
   return f16_storage ? dense(queue, path, product, DType::f16) : std::string();

@@ -2,10 +2,11 @@
 #include <algorithm>
 
 #include "ops/fast_path/fast_path.hpp"
-#include "ops/fast_path/trial_data.hpp"
+#include "ops/fast_path/unit_check.hpp"
 #include "ops/gemm.hpp"
 #include "ops/gemm_clblast.hpp"
 #include "ops/gemm_unit.hpp"
+#include "ops/qgemm_unit.hpp"
 #include "runtime/fast_path_gates.hpp"
 
 namespace apiq::ops {
@@ -26,19 +27,21 @@ struct Family {
   std::vector<ProductKind> products;
 };
 const std::vector<Family>& families() {
-  static const std::vector<Family> all = {{"gemm_unit", {ProductKind::dense_nt, ProductKind::dense_nn, ProductKind::dense_tn}}};
+  static const std::vector<Family> all = {{"gemm_unit", {ProductKind::dense_nt, ProductKind::dense_nn, ProductKind::dense_tn}},
+                                          {"qgemm_unit", {ProductKind::packed_forward, ProductKind::packed_dx}},
+                                          {"unit_probe", {}},
+                                          {"unit_sum", {}}};
   return all;
 }
 
 std::string unit_name(MatrixUnit unit) { return std::string(runtime::name_of(unit)); }
 
-/// All sources and tunables of the unit's programs.
+/// All sources and tunables that the unit's products are made of.
 std::string unit_identity(Queue& queue, MatrixUnit unit) {
   std::string out;
-  for (const Family& family : families()) {
-    const std::string program = std::string(family.name) + "_" + unit_name(unit);
-    if (has_program(program)) out += runtime::joined_source(runtime::kernel_spec(program)) + runtime::option_text(queue.tuned(program)) + "\n";
-  }
+  for (const Family& family : families())
+    for (const std::string& program : {std::string(family.name), std::string(family.name) + "_" + unit_name(unit)})
+      if (has_program(program)) out += runtime::joined_source(runtime::kernel_spec(program)) + runtime::option_text(queue.tuned(program)) + "\n";
   return out;
 }
 
@@ -52,28 +55,25 @@ void run_unit(Queue& queue, const UnitMode& mode, const ProductCall& p) {
       const TensorView wide{p.a.memory, p.a.offset, p.a.dtype, {p.a.shape[0], p.a_stride}};
       return unit_matmul_tn(queue, mode, Columns{wide, 0, p.a.shape[1]}, p.b, p.c, p.alpha, p.beta);
     }
-    default: throw InvalidArgument("[fast paths] matrix units have no " + std::string(name_of(p.product)));
+    case ProductKind::packed_forward: return unit_qmatmul(queue, mode, p.w, p.lora, p.a, p.c);
+    case ProductKind::packed_dx: return unit_qmatmul_bwd(queue, mode, p.w, p.lora, p.a, p.c);
   }
 }
 
-FastPath unit_row(MatrixUnit unit, InputType input, std::string (*gate)(const DeviceInfo&), bool by_name_only = false) {
+/// `kind`: the name before the dot.
+FastPath unit_row(const std::string& kind, const UnitMode& mode, std::string (*gate)(const DeviceInfo&), bool by_name_only) {
+  const MatrixUnit unit = mode.unit;
   FastPath row;
-  row.name = unit_name(unit) + "." + std::string(runtime::name_of(input));
-  row.rounding = input == InputType::f16 ? Rounding::f16 : Rounding::bf16;
+  row.name = kind + "." + std::string(runtime::name_of(mode.input));
+  row.rounding = mode.input == InputType::f16 ? Rounding::f16 : Rounding::bf16;
   for (const Family& family : families())
     if (has_program(std::string(family.name) + "_" + unit_name(unit)))
       row.products.insert(row.products.end(), family.products.begin(), family.products.end());
   row.gate = gate;
   row.by_name_only = by_name_only;
   row.identity = [unit](Queue& queue) { return unit_identity(queue, unit); };
-  row.probe = [mode = UnitMode{unit, input}](Queue& queue) {
-    const runtime::DeviceTensor a = trial::space(queue, {16, 32}), c = trial::space(queue, {16, 16});
-    queue.fill_zero(a);
-    unit_matmul_nt(queue, mode, a, a, c);
-    queue.finish();
-    return std::string();  // whether it is right is for the self-test to say
-  };
-  row.run = [mode = UnitMode{unit, input}](Queue& queue, const ProductCall& call) { run_unit(queue, mode, call); };
+  row.probe = [mode](Queue& queue) { return check_unit(queue, mode); };
+  row.run = [mode](Queue& queue, const ProductCall& call) { run_unit(queue, mode, call); };
   return row;
 }
 
@@ -97,13 +97,24 @@ FastPath clblast_row() {
 
 std::vector<FastPath> all_rows() {
   struct Unit {
+    const char* kind;
     MatrixUnit unit;
+    int loads;
     std::string (*gate)(const DeviceInfo&);
     bool by_name_only = false;
   };
+  const Unit units[] = {{"nv_mma", MatrixUnit::nv_mma, 1, runtime::nv_mma_gate},
+                        {"nv_ldmatrix", MatrixUnit::nv_mma, 2, runtime::nv_mma_gate},
+                        {"amd_mfma", MatrixUnit::amd_mfma, 1, runtime::amd_mfma_gate},
+                        {"amd_wmma", MatrixUnit::amd_wmma, 1, runtime::amd_wmma_gate},
+                        {"amd_wmma12", MatrixUnit::amd_wmma12, 1, runtime::amd_wmma_gate},
+                        {"intel_dpas8", MatrixUnit::intel_dpas8, 1, runtime::intel_dpas8_gate},
+                        {"intel_dpas16", MatrixUnit::intel_dpas16, 1, runtime::intel_dpas16_gate},
+                        {"emulated", MatrixUnit::emulated, 1, runtime::no_gate, true}};
   std::vector<FastPath> rows;
-  for (const Unit& u : {Unit{MatrixUnit::nv_mma, runtime::nv_mma_gate}, Unit{MatrixUnit::emulated, runtime::no_gate, true}})
-    for (const InputType input : {InputType::f16, InputType::bf16}) rows.push_back(unit_row(u.unit, input, u.gate, u.by_name_only));
+  for (const Unit& u : units)
+    for (const InputType input : {InputType::f16, InputType::bf16})
+      rows.push_back(unit_row(u.kind, {u.unit, input, u.loads}, u.gate, u.by_name_only));
   rows.push_back(clblast_row());
   return rows;
 }

@@ -21,16 +21,20 @@ DeviceTensor put_words(Queue& queue, const std::vector<std::uint32_t>& values) {
   return tensor;
 }
 
-void add_lora(Queue& queue, PackedWeight& w, std::uint32_t rank) {
+void add_lora(Queue& queue, PackedWeight& w, std::uint32_t rank, bool forward) {
   const std::uint64_t in = w.layout.in_features, out = w.layout.out_features, padded = w.layout.row_blocks() * kRowBlock;
   w.rank = rank;
   w.scaling = 0.5f;
-  w.lora_A.assign(rank * in, 0.0f);
+  w.lora_A.resize(rank * in);
   w.lora_B.resize(out * rank);
+  const auto single = [](std::uint64_t r, std::uint64_t i, std::uint64_t count) {
+    return i == (r * 37 + 5) % count ? r % 3 == 0 ? -1.0f : 1.0f : 0.0f;
+  };
   std::vector<float> transposed(rank * padded, 0.0f);
   for (std::uint64_t r = 0; r < rank; ++r) {
-    w.lora_A[r * in + (r * 37 + 5) % in] = r % 3 == 0 ? -1.0f : 1.0f;
-    for (std::uint64_t row = 0; row < out; ++row) transposed[r * padded + row] = w.lora_B[row * rank + r] = small_integer(row, r, 9);
+    for (std::uint64_t i = 0; i < in; ++i) w.lora_A[r * in + i] = forward ? single(r, i, in) : small_integer(r, i, 9);
+    for (std::uint64_t row = 0; row < out; ++row)
+      transposed[r * padded + row] = w.lora_B[row * rank + r] = forward ? small_integer(row, r, 9) : single(r, row, out);
   }
   w.A = put_halves(queue, w.lora_A, {rank, in});
   w.B_t = put_halves(queue, transposed, {rank, padded});
@@ -64,7 +68,8 @@ LoraView PackedWeight::lora() const {
   return {rank, scaling, A, B_t};
 }
 
-PackedWeight packed_integers(Queue& queue, std::uint32_t bits, std::uint32_t group_size, std::uint32_t out, std::uint32_t in, std::uint32_t rank) {
+PackedWeight packed_integers(Queue& queue, std::uint32_t bits, std::uint32_t group_size, std::uint32_t out, std::uint32_t in, std::uint32_t rank,
+                             bool forward) {
   PackedWeight w;
   w.layout = {out, in, bits, group_size};
   const CounterRandom random(0xfa57, bits);
@@ -82,7 +87,7 @@ PackedWeight packed_integers(Queue& queue, std::uint32_t bits, std::uint32_t gro
   w.scales = space(queue, {packed.scales.size()}, DType::f16);
   queue.write(w.scales, packed.scales.data());
   w.qzeros = put_words(queue, packed.qzeros);
-  if (rank != 0) add_lora(queue, w, rank);
+  if (rank != 0) add_lora(queue, w, rank, forward);
   return w;
 }
 

@@ -33,8 +33,10 @@ struct PackedWeight {
   LoraView lora() const;
 };
 
-/// Codes and zero points that follow no order, scales that are powers of two (so that every weight is exact in f16 and bf16), lora_A with one
-/// entry of 1 or -1 a row (so that x A^T is exact as well), lora_B small integers.
-PackedWeight packed_integers(Queue& queue, std::uint32_t bits, std::uint32_t group_size, std::uint32_t out, std::uint32_t in, std::uint32_t rank);
+/// Codes and zero points that follow no order, scales that are powers of two (so that every weight is exact in f16 and bf16). LoRA's factor that
+/// comes first, A forward and B backward, has one entry of 1 or -1 for each of the rank, so that the product with it is exact as well; the other
+/// small integers.
+PackedWeight packed_integers(Queue& queue, std::uint32_t bits, std::uint32_t group_size, std::uint32_t out, std::uint32_t in, std::uint32_t rank,
+                             bool forward);
 
 }  // namespace apiq::ops::trial

@@ -1,0 +1,2 @@
+// RDNA 3.
+#define WMMA_GFX12 0

@@ -1,0 +1,2 @@
+// RDNA 4.
+#define WMMA_GFX12 1

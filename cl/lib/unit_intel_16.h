@@ -1,0 +1,2 @@
+// Intel devices whose least sub-group has 16 lanes (PVC, Battlemage).
+#define SUB_GROUP 16
