@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "apiq/error.hpp"
+#include "apiq/option_names.hpp"
 #include "apiq/result.hpp"
 #include "apiq/version.hpp"
 #include "calib/disk_space.hpp"
@@ -45,20 +46,22 @@ calib::CalibrationSet load_calibration(const QuantizeOptions& options, const Mod
 std::string canonical(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 
 /// Everything but the options that determines the bytes of a result.
-json provenance_of(const QuantizeOptions& options, const ModelDirectory& model, const DeviceInfo& device) {
+json provenance_of(const QuantizeOptions& options, const ModelDirectory& model, const Device& opened) {
+  const DeviceInfo& device = opened.info();
   json inputs = json::object(), environment = json::object();
   for (const auto& [name, hash] : model.hashes()) inputs["model/" + name] = hash;
   for (std::size_t i = 0; i < options.calibration.size(); ++i)
     inputs["calibration/" + std::to_string(i) + "/" + options.calibration[i].filename().string()] = sha256_of_file(options.calibration[i]);
   // What else can change the result: see docs/cli.md.
-  for (const char* name : {"APIQ_BUILD_OPTIONS", "APIQ_GEMM", "APIQ_PRESET", "APIQ_TUNING_DIR"})
+  for (const char* name : {"APIQ_BUILD_OPTIONS", "APIQ_FAST_PATHS", "APIQ_GEMM", "APIQ_PRESET", "APIQ_TUNING_DIR"})
     if (const char* value = std::getenv(name)) environment[name] = value;
   const json device_json = {{"name", device.name},
                             {"vendor", device.vendor},
                             {"driver", device.driver},
                             {"platform", device.platform},
                             {"platform_version", device.platform_version},
-                            {"device_version", device.device_version}};
+                            {"device_version", device.device_version},
+                            {"compute", name_of(opened.compute())}};
   return {{"program", "apiq-quantize"}, {"version", version()}, {"commit", commit()}, {"libraries", library_versions()},
           {"device", device_json},      {"seed", options.seed}, {"inputs", inputs},   {"environment", environment}};
 }
@@ -191,7 +194,7 @@ QuantizeResult Run::quantize() {
   check_weights();
   set_ = load_calibration(options_, model_);
   throw_if_stopped(callbacks_);
-  provenance_ = provenance_of(options_, model_, device_.info());
+  provenance_ = provenance_of(options_, model_, device_);
   json identity = provenance_;
   identity["options"] = calib::options_json(options_, traits_);
   calib::Journal journal = calib::Journal::open(options_.work_dir, identity, options_.restart);
