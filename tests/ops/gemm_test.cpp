@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <limits>
+#include <string_view>
 
 #include "apiq/error.hpp"
 #include "cases/device_fixture.hpp"
@@ -191,11 +192,14 @@ TEST(Gemm, ViewsInsideALargerBuffer) {
 }
 
 /// A row's result does not depend on how many rows are computed with it, so neither on the path taken nor on how a caller cuts its
-/// tokens into batches; the same holds for columns and for the preset.
+/// tokens into batches; the same holds for columns and for the preset. The one exception is the mat-vec of GPUs (gemm_dot.cl), form nt with
+/// at most 16 rows.
 TEST(Gemm, SumsDoNotDependOnTheShapeAroundThem) {
+  const char* preset = std::getenv("APIQ_PRESET");
+  const std::size_t few = preset != nullptr && std::string_view(preset) == "gpu" ? 17 : 3;
   for (const Form form : {Form::nt, Form::nn}) {
     const std::vector<float> large = run_and_check(shared_queue(), {form, 50, 33, 200});
-    const std::vector<float> small = run_and_check(shared_queue(), {form, 3, 33, 200});  // the same first rows of a
+    const std::vector<float> small = run_and_check(shared_queue(), {form, few, 33, 200});  // the same first rows of a
     for (std::size_t i = 0; i < small.size(); ++i) ASSERT_EQ(small[i], large[i]) << i;
     EXPECT_EQ(run_and_check(gpu_preset_queue(), {form, 50, 33, 200}), large);
   }
