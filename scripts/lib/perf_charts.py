@@ -1,5 +1,6 @@
 """Charts of measurements as SVG that reads on light and dark pages: shares of limits by family, and figures asked for."""
 import math
+import re
 from xml.sax.saxutils import escape
 
 from perf_results import asked_figures
@@ -90,14 +91,14 @@ def shares_chart(device):
 
 
 def asked_chart(device, rules):
-    """One row per figure asked for: what was reached over what was asked, on a logarithmic axis. None if nothing is asked of this device."""
+    """One row per figure and rival: what was reached over what was asked, on a logarithmic axis. None if nothing is asked of this device."""
     figures = asked_figures(device, rules)
     if not figures:
         return None
-    labels = [shorten(f"{figure.case.benchmark}: {figure.case.name}") for figure in figures]
-    svg, left, bottom = start(f"Figures asked for, {device.name}", "reached over asked: right of the dashed line is better than asked", len(figures), labels)
+    labels = [shorten(f"{figure.what}: {re.sub(' sgemm.* kernels for ', ' for ', figure.against)}") for figure in figures]
+    svg, left, bottom = start(f"Figures asked for, {device.name}", "reached over asked, right of the dashed line is better than asked; bar: median, dot: one case", len(figures), labels)
     right = WIDTH - 160
-    factors = [figure.factor for figure in figures]
+    factors = [figure.factor(reached) for figure in figures for reached in figure.reached.values()]
     low, high = min(0.5, 2.0**math.floor(math.log2(min(factors)))), max(2.0, 2.0**math.ceil(math.log2(max(factors))))
     at = lambda factor: left + (right - left) * math.log(factor / low) / math.log(high / low)
     doublings = int(round(math.log2(high / low)))
@@ -110,12 +111,12 @@ def asked_chart(device, rules):
     svg.text((left + right) / 2, bottom + 38, "reached / asked (logarithmic)", "middle", "muted")
     for row, (figure, label) in enumerate(zip(figures, labels)):
         y = TOP + ROW * row
-        reached, asked = (f"{100 * v:.0f} %" if figure.kind in ("share", "memory") else f"{v:.3g}" + (" ms" if figure.kind == "milliseconds" else "x")
-                          for v in (figure.reached, figure.asked))
+        factor = figure.factor(figure.median)
         svg.text(left - 10, y + 14, label, "end")
-        svg.bar(at(1), at(figure.factor), y + 4, ROW - 9, "good" if figure.factor >= 1 else "short",
-                f"{figure.case.name} against {figure.against}: {reached}, asked {asked}")
-        svg.text(right + 12, y + 14, f"{reached} of {asked}", kind="muted")
+        svg.bar(at(1), at(factor), y + 4, ROW - 9, "good" if factor >= 1 else "short", f"{label}: median {figure.show(figure.median)}")
+        for name, reached in figure.worst_first:
+            svg.dot(at(figure.factor(reached)), y + 4 + (ROW - 9) / 2, f"{name}: {figure.show(reached)}")
+        svg.text(right + 12, y + 14, f"{figure.show(figure.median)}, asked {figure.show(figure.asked)}", kind="muted")
     svg.line(at(1), TOP - 6, at(1), bottom, "line", 1.5, "5 3")
     return svg.document()
 

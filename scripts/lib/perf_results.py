@@ -95,33 +95,55 @@ def load(results):
 
 
 class Asked:
-    """A figure that is asked for, and what was reached."""
+    """What is asked of the cases of one rule against one rival or limit, and what each of them reached."""
 
-    def __init__(self, case, kind, asked, reached, against):
-        self.case, self.kind, self.asked, self.reached, self.against = case, kind, asked, reached, against
+    def __init__(self, what, kind, asked, against):
+        self.what, self.kind, self.asked, self.against, self.reached = what, kind, asked, against, {}
+
+    def factor(self, reached):
+        """Reached over asked: 1 is just enough, more is better."""
+        return self.asked / reached if self.kind in ("milliseconds", "memory") else reached / self.asked
 
     @property
-    def factor(self):
-        """Reached over asked: 1 is just enough, more is better."""
-        return self.asked / self.reached if self.kind in ("milliseconds", "memory") else self.reached / self.asked
+    def worst_first(self):
+        """(case, reached), the one furthest from what is asked first."""
+        return sorted(self.reached.items(), key=lambda item: self.factor(item[1]))
+
+    @property
+    def missed(self):
+        return [(name, reached) for name, reached in self.worst_first if self.factor(reached) < 1]
+
+    @property
+    def median(self):
+        return statistics.median([reached for _, reached in self.worst_first])
+
+    def show(self, value):
+        if self.kind in ("share", "memory"):
+            return f"{100 * value:.0f} %"
+        return f"{value:.0f} ms" if self.kind == "milliseconds" else f"{value:.2f}"
+
+
+def reached_by(case, rule):
+    """(rival or limit, value) of a case for each that the rule names."""
+    if "ratio" in rule:
+        return [(name, ratio) for name, (_, ratio) in case.rivals().items() if re.search(rule["rival"], name)]
+    if "memory" in rule:
+        shares = [(name, case.memory_share(name)) for name in case.rivals() if re.search(rule["rival"], name)]
+        return [(name, share) for name, share in shares if share is not None]
+    if "share" in rule:
+        return [(case.first("limit_name", "limit"), case.share)] if case.share is not None else []
+    return [("time", case.milliseconds)]
 
 
 def asked_figures(device, rules):
-    out = []
-    for rule in rules:
+    """One Asked per rule and rival that was measured, in the order of the rules."""
+    out = {}
+    for index, rule in enumerate(rules):
         if rule["device"] != ("cpu" if device.is_cpu else "gpu"):
             continue
+        kind = next(key for key in ("ratio", "memory", "share", "milliseconds") if key in rule)
         for case in device.family(rule["benchmark"]):
-            if not re.search(rule["case"], case.name):
-                continue
-            if "ratio" in rule:
-                out += [Asked(case, "ratio", rule["ratio"], ratio, name) for name, (_, ratio) in case.rivals().items()
-                        if re.search(rule["rival"], name)]
-            elif "memory" in rule:
-                shares = {name: case.memory_share(name) for name in case.rivals() if re.search(rule["rival"], name)}
-                out += [Asked(case, "memory", rule["memory"], share, name) for name, share in shares.items() if share is not None]
-            elif "share" in rule and case.share is not None:
-                out.append(Asked(case, "share", rule["share"], case.share, case.first("limit_name", "limit")))
-            elif "milliseconds" in rule:
-                out.append(Asked(case, "milliseconds", rule["milliseconds"], case.milliseconds, "milliseconds"))
-    return out
+            if re.search(rule["case"], case.name):
+                for against, value in reached_by(case, rule):
+                    out.setdefault((index, against), Asked(rule["what"], kind, rule[kind], against)).reached[case.name] = value
+    return list(out.values())

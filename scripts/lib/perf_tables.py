@@ -92,10 +92,11 @@ def kernels_table(device, _rules):
 def asked_table(device, rules):
     rows = []
     for figure in asked_figures(device, rules):
-        show = percent if figure.kind in ("share", "memory") else number
-        rows.append([f"{figure.case.benchmark}: {figure.case.name}", f"{figure.kind}, {figure.against}", show(figure.asked), show(figure.reached),
-                     "yes" if figure.factor >= 1 else "**no**"])
-    return table(["figure", "measured as", "asked", "reached", "met"], rows)
+        missed = [f"{name} {figure.show(reached)}" for name, reached in figure.missed]
+        more = f"; and {len(missed) - 6} more" if len(missed) > 6 else ""
+        rows.append([figure.what, figure.against, figure.show(figure.asked), figure.show(figure.median), figure.show(figure.worst_first[0][1]),
+                     f"{len(figure.reached) - len(missed)} of {len(figure.reached)}", "; ".join(missed[:6]) + more or "-"])
+    return table(["figure", "against", "asked", "median", "worst", "cases met", "missed by"], rows)
 
 
 SPECIAL = {"limits": limits_table, "step-kernels": kernels_table, "asked": asked_table}
