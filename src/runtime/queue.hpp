@@ -54,7 +54,7 @@ class Queue {
   Profiler& profiler() { return profiler_; }
 
   /// Tunables of a program on this device (see Tuning::values).
-  Macros tuned(std::string_view program, std::string_view variant = "") const { return device_.tuning().values(program, variant); }
+  Macros tuned(std::string_view program) const { return device_.tuning().values(program); }
 
   /// Enqueues kernel function `entry` of `program` built with meaning and tunables. Returns at once.
   /// Throws BuildError, DeviceError.

@@ -60,24 +60,18 @@ Tuning::Tuning(const DeviceInfo& info) : is_cpu_(info.is_cpu), file_(find_tuning
   }
 }
 
-void Tuning::set(const std::string& key, const TunedValues& values) {
-  if (values.empty()) measured_.tunables.erase(key);
-  else measured_.tunables[key] = values;
+void Tuning::set(const std::string& program, const TunedValues& values) {
+  if (values.empty()) measured_.tunables.erase(program);
+  else measured_.tunables[program] = values;
 }
 
-Macros Tuning::values(std::string_view program, std::string_view variant) const {
-  const KernelSpec& spec = kernel_spec(program);
-  const std::string name(program);
-  const auto base = measured_.tunables.find(name);
-  const auto special = measured_.tunables.find(name + "." + std::string(variant));
+Macros Tuning::values(std::string_view program) const {
+  const auto measured = measured_.tunables.find(program);
   Macros out;
-  for (const auto& tunable : spec.tunables) {
+  for (const auto& tunable : kernel_spec(program).tunables) {
     int value = is_cpu_ ? tunable.cpu : tunable.gpu;
-    for (const auto& entry : {base, special}) {
-      if (entry == measured_.tunables.end()) continue;
-      const auto found = entry->second.find(tunable.name);
-      if (found != entry->second.end()) value = found->second;
-    }
+    if (measured != measured_.tunables.end())
+      if (const auto found = measured->second.find(tunable.name); found != measured->second.end()) value = found->second;
     out.emplace_back(tunable.name, value);
   }
   return out;

@@ -14,7 +14,7 @@ namespace apiq::runtime {
 /// Tunable -> value.
 using TunedValues = std::map<std::string, int, std::less<>>;
 
-/// What a tuning file decides, by program ("gemm") or program and variant ("gemm.small_m"); further keys of the file are for people.
+/// What a tuning file decides, tunables by program ("gemm"); further keys of the file are for people.
 struct TuningData {
   std::map<std::string, TunedValues, std::less<>> tunables;
   std::map<std::string, std::string, std::less<>> choices;
@@ -29,9 +29,8 @@ class Tuning {
   /// the device and its file say, so that tests run the other preset's kernels; choices are still the file's.
   explicit Tuning(const DeviceInfo& info);
 
-  /// Values for `variant` of a program ("" = the program itself; launchers name variants by shape class, "small_m").
-  /// Order and names are those of KernelSpec::tunables.
-  Macros values(std::string_view program, std::string_view variant = "") const;
+  /// Values for a program. Order and names are those of KernelSpec::tunables.
+  Macros values(std::string_view program) const;
 
   /// A named choice a launcher makes by measurement ("gemm.engine" -> "clblast"); fallback if the file has none.
   std::string choice(std::string_view key, std::string_view fallback) const;
@@ -42,9 +41,9 @@ class Tuning {
   /// Whether the presets are those of CPUs.
   bool is_cpu() const { return is_cpu_; }
 
-  /// From now on these values hold for `key` ("gemm", "gemm.small_m") instead of measured ones; none: the preset again. For the tuner, which
+  /// From now on these values hold for `program` instead of measured ones; none: the preset again. For the tuner, which
   /// tries settings this way. Launchers ask for values at every call, programs are built per set of values.
-  void set(const std::string& key, const TunedValues& values);
+  void set(const std::string& program, const TunedValues& values);
 
  private:
   bool is_cpu_;

@@ -55,7 +55,7 @@ KernelBench::KernelBench(runtime::Device& device, const SearchSpace& space, Poin
     : device_(device), space_(space), preset_(std::move(preset)) {
   ops::leave_fast_paths(device.queue());  // what is measured are our own kernels
   use(preset_);
-  for (TimingCase& description : timing_cases(space.key, is_cpu)) {
+  for (TimingCase& description : timing_cases(space.program, is_cpu)) {
     Timed timed{std::move(description), {}};
     timed.call = timed.description.prepare(device.queue());
     sample_ms(timed, 1);  // compiles
@@ -67,7 +67,7 @@ KernelBench::KernelBench(runtime::Device& device, const SearchSpace& space, Poin
 
 KernelBench::~KernelBench() = default;
 
-void KernelBench::use(const Point& point) { device_.tuning().set(std::string(space_.key), point); }
+void KernelBench::use(const Point& point) { device_.tuning().set(std::string(space_.program), point); }
 
 double KernelBench::sample_ms(Timed& timed, int calls) {
   for (int i = 0; i < calls / 4; ++i) timed.call();

@@ -7,20 +7,13 @@
 
 namespace apiq::tuning {
 
-std::string_view program_of(const SearchSpace& space) { return space.key.substr(0, space.key.find('.')); }
-
-std::string_view variant_of(const SearchSpace& space) {
-  const auto dot = space.key.find('.');
-  return dot == std::string_view::npos ? std::string_view() : space.key.substr(dot + 1);
-}
-
-const SearchSpace& search_space(std::string_view key) {
+const SearchSpace& search_space(std::string_view program) {
   std::vector<std::string> names;
   for (const SearchSpace& space : search_spaces()) {
-    if (space.key == key) return space;
-    names.emplace_back(space.key);
+    if (space.program == program) return space;
+    names.emplace_back(space.program);
   }
-  throw InvalidArgument("there is no kernel named '" + std::string(key) + "'; expected one of " + join(names, ", "));
+  throw InvalidArgument("there is no kernel named '" + std::string(program) + "'; expected one of " + join(names, ", "));
 }
 
 Point point_of(const runtime::Macros& macros) {

@@ -22,7 +22,7 @@ struct Axis {
 };
 
 struct SearchSpace {
-  std::string_view key;  // "qgemv", or "qgemv.variant" where launchers ask for one
+  std::string_view program;
   std::vector<Axis> axes;
   /// Pairs that are also moved together: a width against a count, say, where each change alone would be refused or lose.
   std::vector<std::pair<std::string_view, std::string_view>> together{};
@@ -38,10 +38,7 @@ struct SearchSpace {
 const std::vector<SearchSpace>& search_spaces();
 
 /// Throws InvalidArgument listing the names there are.
-const SearchSpace& search_space(std::string_view key);
-
-std::string_view program_of(const SearchSpace& space);
-std::string_view variant_of(const SearchSpace& space);
+const SearchSpace& search_space(std::string_view program);
 
 /// The preset, or what is in use, as a point.
 Point point_of(const runtime::Macros& macros);

@@ -19,8 +19,8 @@ long at(const Point& p, std::string_view name) {
 std::string unless(bool holds, const char* rule) { return holds ? std::string() : std::string(rule); }
 
 /// WG work-items stride over data; WG is a power of two on GPUs, where they reduce in halves.
-SearchSpace streaming(std::string_view key, std::vector<Axis> more, std::vector<std::string_view> verified_by) {
-  SearchSpace out{.key = key, .axes = {{"VW", kCpuWidths, kGpuWidths}, {"WG", {1}, kGpuGroups}}};
+SearchSpace streaming(std::string_view program, std::vector<Axis> more, std::vector<std::string_view> verified_by) {
+  SearchSpace out{.program = program, .axes = {{"VW", kCpuWidths, kGpuWidths}, {"WG", {1}, kGpuGroups}}};
   out.axes.insert(out.axes.end(), more.begin(), more.end());
   out.group_items = [](const Point& p) { return at(p, "WG"); };
   out.local_bytes = [](const Point& p) { return 8 * at(p, "WG"); };
@@ -28,8 +28,8 @@ SearchSpace streaming(std::string_view key, std::vector<Axis> more, std::vector<
   return out;
 }
 
-SearchSpace fixed(std::string_view key, std::vector<std::string_view> names, std::string_view reason) {
-  SearchSpace out{.key = key, .axes = {}};
+SearchSpace fixed(std::string_view program, std::vector<std::string_view> names, std::string_view reason) {
+  SearchSpace out{.program = program, .axes = {}};
   for (const auto name : names) out.axes.push_back({name, {}, {}, reason});
   out.reason = reason;
   return out;
@@ -41,7 +41,7 @@ std::string packed_conflict(const Point& p) { return unless(32 % (at(p, "VW") * 
 
 std::vector<SearchSpace> packed_spaces() {
   return {
-      {.key = "qgemv",
+      {.program = "qgemv",
        .axes = {{"VW", {4, 8, 16}, {1, 2, 4}},
                 {"RV", {1, 2, 4, 8}, {1, 2, 4}},
                 {"LS", {1}, {8, 16, 32, 64}},
@@ -53,7 +53,7 @@ std::vector<SearchSpace> packed_spaces() {
        .local_bytes = [](const Point& p) { return at(p, "KS") > 1 ? 4 * packed_group(p) * at(p, "VW") * at(p, "RV") : 0; },
        .conflict = packed_conflict,
        .verified_by = {"qgemv"}},
-      {.key = "qgemm",
+      {.program = "qgemm",
        .axes = {{"VW", {4, 8, 16}, {1, 2, 4}},
                 {"RV", {1, 2, 4}, {1, 2, 4}},
                 {"LS", {1}, {8, 16, 32, 64}},
@@ -64,7 +64,7 @@ std::vector<SearchSpace> packed_spaces() {
        .local_bytes = [](const Point& p) { return at(p, "KS") > 1 ? 4 * packed_group(p) * at(p, "VW") * at(p, "RV") * at(p, "MAX_TOKENS") : 0; },
        .conflict = packed_conflict,
        .verified_by = {"qgemm"}},
-      {.key = "qgemm_bwd",
+      {.program = "qgemm_bwd",
        .axes = {{"VW", {4, 8, 16}, {1, 2, 4}},
                 {"NV", {1, 2, 4}, {1, 2}},
                 {"LS", {1}, {8, 16, 32}},
@@ -79,19 +79,19 @@ std::vector<SearchSpace> packed_spaces() {
            },
        .conflict = [](const Point& p) { return unless(32 % (at(p, "LS") * at(p, "VW") * at(p, "NV")) == 0, "LS * NV * VW must divide 32"); },
        .verified_by = {"qgemm_bwd"}},
-      {.key = "gemv_input",
+      {.program = "gemv_input",
        .axes = {{"VW", kCpuWidths, kGpuWidths}, {"R", {1, 2, 4, 8}, {1, 2, 4}}, {"LANES_K", {1}, {16, 32, 64, 128}}},
        .together = {{"VW", "R"}},
        .group_items = [](const Point& p) { return at(p, "LANES_K"); },
        .local_bytes = [](const Point& p) { return at(p, "LANES_K") > 1 ? 4 * at(p, "R") * at(p, "LANES_K") : 0; },
        .verified_by = {"qgemv"}},
-      {.key = "lora_down",
+      {.program = "lora_down",
        .axes = {{"VW", kCpuWidths, kGpuWidths}, {"T", {2, 4, 8}, {1, 2, 4}}, {"R", {1, 2, 4, 8}, {1, 2, 4}}, {"LANES_K", {1}, {16, 32, 64, 128}}},
        .together = {{"VW", "R"}, {"T", "R"}},
        .group_items = [](const Point& p) { return at(p, "LANES_K"); },
        .local_bytes = [](const Point& p) { return at(p, "LANES_K") > 1 ? 4 * at(p, "T") * at(p, "R") * at(p, "LANES_K") : 0; },
        .verified_by = {"qgemm"}},
-      {.key = "token_blocks",
+      {.program = "token_blocks",
        .axes = {{"LS", {1}, {32, 64, 128, 256}}, {"FEATURES", {8, 16, 32, 64, 128}, {1, 2, 4}}},
        .group_items = [](const Point& p) { return at(p, "LS"); },
        .verified_by = {"qgemm"}},
@@ -101,7 +101,7 @@ std::vector<SearchSpace> packed_spaces() {
 std::vector<SearchSpace> dense_spaces() {
   return {
       // Registers of a CPU hold MR * NV sums and one row of b.
-      {.key = "gemm_block",
+      {.program = "gemm_block",
        .axes = {{"VW", kCpuWidths, {}},
                 {"NV", {1, 2, 3, 4}, {}},
                 {"MR", {4, 6, 8, 10, 12}, {}},
@@ -116,7 +116,7 @@ std::vector<SearchSpace> dense_spaces() {
            },
        .conflict = [](const Point& p) { return unless(at(p, "KC") % at(p, "VW") == 0, "VW must divide KC"); },
        .verified_by = {"matmul_nt", "matmul_nn", "matmul_tn"}},
-      {.key = "gemm_dot",
+      {.program = "gemm_dot",
        .axes = {{"VW", {}, {}, "vectors of four values are compiled in"},
                 {"LX", {}, {16, 32, 64}},
                 {"LY", {}, {2, 4, 8, 16}},
@@ -127,11 +127,11 @@ std::vector<SearchSpace> dense_spaces() {
        .local_bytes = [](const Point& p) { return 4 * at(p, "LX") * at(p, "LY") * at(p, "MR"); },
        .conflict = [](const Point& p) { return unless(at(p, "MR") <= at(p, "LX"), "MR must be at most LX"); },
        .verified_by = {"matmul_nt"}},
-      {.key = "gemm_rows",
+      {.program = "gemm_rows",
        .axes = {{"VW", kCpuWidths, {}}, {"MR", {1, 2, 4, 8}, {}}, {"MAX_ROWS", {4, 8, 16}, {}}},
        .together = {{"VW", "MR"}},
        .verified_by = {"matmul_nt"}},
-      {.key = "gemm",
+      {.program = "gemm",
        .axes = {{"VW", kCpuWidths, {1, 2, 4}},
                 {"LX", {1}, {8, 16, 32}},
                 {"LY", {1}, {8, 16}},
@@ -177,8 +177,8 @@ std::string attention_tile_conflict(const Point& p) {
 }
 
 /// Forward pass, and the backward pass of devices with many small work-items.
-SearchSpace attention_tiles(std::string_view key, bool on_cpus, std::string_view verified_by) {
-  SearchSpace out{.key = key,
+SearchSpace attention_tiles(std::string_view program, bool on_cpus, std::string_view verified_by) {
+  SearchSpace out{.program = program,
                   .axes = {{"VW", kCpuWidths, {1, 2, 4}},
                            {"RB", {1, 2, 4, 6}, {1, 2, 4}},
                            {"TR", {1}, {4, 8, 16}},
@@ -202,7 +202,7 @@ std::vector<SearchSpace> attention_spaces() {
   return {
       attention_tiles("attention", true, "attention_fwd"),
       attention_tiles("attention_bwd_tiles", false, "attention_bwd"),
-      {.key = "attention_bwd",
+      {.program = "attention_bwd",
        .axes = {{"FORM", {}, {}, "which of two kernels: CPUs take this one, GPUs attention_bwd_tiles"},
                 {"VW", kCpuWidths, {}},
                 {"RB", {1, 2, 4}, {}},
@@ -217,7 +217,7 @@ std::vector<SearchSpace> attention_spaces() {
        .conflict =
            [](const Point& p) { return unless(at(p, "BK") % at(p, "KC") == 0 && at(p, "BK") % at(p, "KEYS") == 0, "KC and KEYS must divide BK"); },
        .verified_by = {"attention_bwd"}},
-      {.key = "attention_decode",
+      {.program = "attention_decode",
        .axes = {{"VW", kCpuWidths, {1, 2, 4}}, {"LK", {1}, {4, 8, 16, 32}}, {"KS", {1}, {4, 8, 16}}, {"BK", {16, 32, 64}, {4, 8, 16}}},
        .together = {{"LK", "KS"}},
        .group_items = [](const Point& p) { return at(p, "LK") * at(p, "KS"); },
@@ -283,7 +283,7 @@ const std::vector<SearchSpace>& search_spaces() {
     for (auto& part : {packed_spaces(), dense_spaces(), attention_spaces(), streaming_spaces(), unit_spaces()})
       for (const SearchSpace& space : part)
         for (const auto& spec : runtime::kernel_specs())
-          if (spec.name == program_of(space)) out.push_back(with_known_axes(space, spec));
+          if (spec.name == space.program) out.push_back(with_known_axes(space, spec));
     return out;
   }();
   return all;

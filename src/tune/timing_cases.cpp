@@ -31,9 +31,10 @@ DeviceTensor operand(Queue& queue, const Shape& shape, DType dtype, float scale)
   return tensor;
 }
 
-std::vector<TimingCase> timing_cases(std::string_view key, bool is_cpu) {
+std::vector<TimingCase> timing_cases(std::string_view program, bool is_cpu) {
   std::vector<TimingCase> out;
-  for (auto& part : {packed_timing_cases(key), dense_timing_cases(key, is_cpu), attention_timing_cases(key), streaming_timing_cases(key)})
+  for (auto& part :
+       {packed_timing_cases(program), dense_timing_cases(program, is_cpu), attention_timing_cases(program), streaming_timing_cases(program)})
     out.insert(out.end(), part.begin(), part.end());
   return out;
 }
@@ -59,13 +60,13 @@ TimingCase product(char form, std::uint64_t M, std::uint64_t N, std::uint64_t K)
 
 }  // namespace
 
-std::vector<TimingCase> dense_timing_cases(std::string_view key, bool is_cpu) {
-  if (key == "gemm" && is_cpu) return {product('n', 1, 4096, 4096), product('n', 4, 4096, 4096), product('w', 8, 4096, 256)};
-  if (key == "gemm")
+std::vector<TimingCase> dense_timing_cases(std::string_view program, bool is_cpu) {
+  if (program == "gemm" && is_cpu) return {product('n', 1, 4096, 4096), product('n', 4, 4096, 4096), product('w', 8, 4096, 256)};
+  if (program == "gemm")
     return {product('t', 128, 4096, 4096), product('n', 128, 4096, 4096), product('w', 4096, 4096, 128), product('t', 8, 4096, 4096)};
-  if (key == "gemm_rows" || key == "gemm_dot")
+  if (program == "gemm_rows" || program == "gemm_dot")
     return {product('t', 1, 4096, 4096), product('t', 4, 4096, 4096), product('t', 8, 4096, 4096), product('t', 12, 4096, 4096)};
-  if (key == "gemm_block")
+  if (program == "gemm_block")
     return {product('t', 256, 768, 256),  product('n', 256, 256, 768),   product('w', 768, 256, 256),  product('t', 8, 4096, 4096),
             product('t', 16, 4096, 4096), product('t', 128, 4096, 4096), product('w', 4096, 4096, 128)};
   return {};
@@ -118,11 +119,11 @@ TimingCase attention_backward(const AttentionShape& s) {
 
 }  // namespace
 
-std::vector<TimingCase> attention_timing_cases(std::string_view key) {
+std::vector<TimingCase> attention_timing_cases(std::string_view program) {
   const AttentionShape small{256, 256, 8, 4, 32}, large{512, 512, 32, 32, 128};
-  if (key == "attention") return {attention_forward(small), attention_forward(large)};
-  if (key == "attention_bwd" || key == "attention_bwd_tiles") return {attention_backward(small), attention_backward(large)};
-  if (key == "attention_decode") return {attention_forward({1, 512, 8, 4, 32}), attention_forward({1, 2048, 32, 32, 128, DType::f16})};
+  if (program == "attention") return {attention_forward(small), attention_forward(large)};
+  if (program == "attention_bwd" || program == "attention_bwd_tiles") return {attention_backward(small), attention_backward(large)};
+  if (program == "attention_decode") return {attention_forward({1, 512, 8, 4, 32}), attention_forward({1, 2048, 32, 32, 128, DType::f16})};
   return {};
 }
 
@@ -219,20 +220,20 @@ TimingCase adamw_case(std::uint64_t rows, std::uint64_t n) {
 
 }  // namespace
 
-std::vector<TimingCase> streaming_timing_cases(std::string_view key) {
-  if (key == "rmsnorm") return rmsnorm_cases();
-  if (key == "swiglu") return swiglu_cases();
-  if (key == "rope") return {rope_case(1), rope_case(256)};
-  if (key == "elementwise") return {add_case(1, 4096), add_case(256, 256), add_case(256, 4096)};
-  if (key == "fake_quant") return fake_quant_cases();
-  if (key == "adamw") return {adamw_case(768, 256), adamw_case(4096, 4096)};
-  if (key == "cross_entropy") return {cross_entropy_case(false), cross_entropy_case(true)};
-  if (key == "loss") {
+std::vector<TimingCase> streaming_timing_cases(std::string_view program) {
+  if (program == "rmsnorm") return rmsnorm_cases();
+  if (program == "swiglu") return swiglu_cases();
+  if (program == "rope") return {rope_case(1), rope_case(256)};
+  if (program == "elementwise") return {add_case(1, 4096), add_case(256, 256), add_case(256, 4096)};
+  if (program == "fake_quant") return fake_quant_cases();
+  if (program == "adamw") return {adamw_case(768, 256), adamw_case(4096, 4096)};
+  if (program == "cross_entropy") return {cross_entropy_case(false), cross_entropy_case(true)};
+  if (program == "loss") {
     const Shape s{2048, 4096};
     return {streaming("squared_error 2048x4096", {s, s, s, {1}}, 0,
                       [](Queue& q, const Tensors& t) { ops::squared_error(q, t[0], t[1], 1.0f, t[2], t[3]); })};
   }
-  if (key == "to_f32") {
+  if (program == "to_f32") {
     return {{"f16 4096x4096", 6.0 * 4096 * 4096, 0, [](Queue& queue) -> std::function<void()> {
                const auto x = std::make_shared<DeviceTensor>(operand(queue, {4096, 4096}, DType::f16)),
                           y = std::make_shared<DeviceTensor>(queue.device(), DType::f32, Shape{4096, 4096}, "operand of a timing case");

@@ -17,13 +17,13 @@ struct TimingCase {
 };
 
 /// Cases of a search space that is searched; empty for others.
-std::vector<TimingCase> timing_cases(std::string_view key, bool is_cpu);
+std::vector<TimingCase> timing_cases(std::string_view program, bool is_cpu);
 
 // By family; each answers for its own keys.
-std::vector<TimingCase> packed_timing_cases(std::string_view key);
-std::vector<TimingCase> dense_timing_cases(std::string_view key, bool is_cpu);
-std::vector<TimingCase> attention_timing_cases(std::string_view key);
-std::vector<TimingCase> streaming_timing_cases(std::string_view key);
+std::vector<TimingCase> packed_timing_cases(std::string_view program);
+std::vector<TimingCase> dense_timing_cases(std::string_view program, bool is_cpu);
+std::vector<TimingCase> attention_timing_cases(std::string_view program);
+std::vector<TimingCase> streaming_timing_cases(std::string_view program);
 
 /// A tensor of values in [-scale, scale); their order does not matter for time, so a short sequence repeats.
 runtime::DeviceTensor operand(runtime::Queue& queue, const Shape& shape, DType dtype = DType::f32, float scale = 1.0f);

@@ -73,15 +73,15 @@ TimingCase product(const PackedShape& s, bool backward = false) {
 
 }  // namespace
 
-std::vector<TimingCase> packed_timing_cases(std::string_view key) {
+std::vector<TimingCase> packed_timing_cases(std::string_view program) {
   constexpr std::uint32_t n = 4096;
-  if (key == "qgemv") return {product({1, n, n, 2}), product({1, n, n, 3}), product({1, n, n, 4})};
-  if (key == "qgemm_bwd") return {product({128, n, n, 2}, true), product({128, n, n, 3}, true), product({16, n, n, 4}, true)};
-  if (key == "qgemm") return {product({8, n, n, 2}), product({16, n, n, 4}), product({128, n, n, 2}), product({128, n, n, 3})};
+  if (program == "qgemv") return {product({1, n, n, 2}), product({1, n, n, 3}), product({1, n, n, 4})};
+  if (program == "qgemm_bwd") return {product({128, n, n, 2}, true), product({128, n, n, 3}, true), product({16, n, n, 4}, true)};
+  if (program == "qgemm") return {product({8, n, n, 2}), product({16, n, n, 4}), product({128, n, n, 2}), product({128, n, n, 3})};
   // Beside a weight of a single block of rows the preparation is what takes the time.
-  if (key == "gemv_input") return {product({1, kRowBlock, n, 2}), product({1, kRowBlock, n, 2, 64})};
-  if (key == "lora_down") return {product({8, kRowBlock, n, 2, 64}), product({128, kRowBlock, n, 2, 64})};
-  if (key == "token_blocks") return {product({8, kRowBlock, n, 2}), product({128, kRowBlock, n, 2})};
+  if (program == "gemv_input") return {product({1, kRowBlock, n, 2}), product({1, kRowBlock, n, 2, 64})};
+  if (program == "lora_down") return {product({8, kRowBlock, n, 2, 64}), product({128, kRowBlock, n, 2, 64})};
+  if (program == "token_blocks") return {product({8, kRowBlock, n, 2}), product({128, kRowBlock, n, 2})};
   return {};
 }
 

@@ -25,18 +25,18 @@ std::map<std::string, int> plain(const Point& point) { return {point.begin(), po
 
 Point preset_of(const SearchSpace& space, const Tuning& tuning) {
   Tuning copy = tuning;
-  copy.set(std::string(space.key), {});
-  return point_of(copy.values(program_of(space), variant_of(space)));
+  copy.set(std::string(space.program), {});
+  return point_of(copy.values(space.program));
 }
 
 std::string fingerprint(const SearchSpace& space, const Point& preset, bool is_cpu) {
   Sha256 hash;
-  hash.update(runtime::joined_source(runtime::kernel_spec(program_of(space)))).update(text_of(space, preset));
+  hash.update(runtime::joined_source(runtime::kernel_spec(space.program))).update(text_of(space, preset));
   for (const Axis& axis : space.axes) {
     hash.update(";").update(axis.name);
     for (const int value : candidates(axis, is_cpu)) hash.update(",").update(std::to_string(value));
   }
-  for (const TimingCase& c : timing_cases(space.key, is_cpu)) hash.update(";").update(c.name);
+  for (const TimingCase& c : timing_cases(space.program, is_cpu)) hash.update(";").update(c.name);
   return hash.hex().substr(0, 16);
 }
 
@@ -66,7 +66,7 @@ class Tuner {
       result.finished = result.finished && result.kernels.back().finished;
     }
     if (result.finished)
-      for (const SearchSpace* space : spaces) state_.forget(std::string(space->key));
+      for (const SearchSpace* space : spaces) state_.forget(std::string(space->program));
     state_.save();
     return result;
   }
@@ -89,7 +89,8 @@ class Tuner {
       if (const SearchSpace& space = search_space(name); !is_searched(space, is_cpu_))
         throw InvalidArgument("kernel '" + name + "' is not searched: " + why_fixed(space, is_cpu_));
     for (const SearchSpace& space : search_spaces()) {
-      const bool asked = options_.kernels.empty() || std::find(options_.kernels.begin(), options_.kernels.end(), space.key) != options_.kernels.end();
+      const bool asked =
+          options_.kernels.empty() || std::find(options_.kernels.begin(), options_.kernels.end(), space.program) != options_.kernels.end();
       if (asked && is_searched(space, is_cpu_)) out.push_back(&space);
     }
     return out;
@@ -97,7 +98,7 @@ class Tuner {
 
   /// One kernel's share of this call. Whatever happens, the device then uses what the output file says of it.
   TunedKernel turn(const SearchSpace& space, double share) {
-    const std::string key(space.key);
+    const std::string key(space.program);
     const Point preset = preset_of(space, device_.tuning());
     KernelState& state = state_.of(key, fingerprint(space, preset, is_cpu_));
     if (state.finished) return state.result;
@@ -140,7 +141,7 @@ class Tuner {
   Point start_of(const SearchSpace& space, const Point& preset) const {
     Point start = preset;
     if (options_.restart) return start;
-    for (const auto& [name, value] : entry(space.key))
+    for (const auto& [name, value] : entry(space.program))
       if (start.contains(name)) start[name] = value;
     return conflict_of(space, start, device_.info()).empty() ? start : preset;
   }
@@ -161,9 +162,9 @@ class Tuner {
     const std::string text = text_of(space, candidate);
     if (callbacks_.progress) {
       const auto done = static_cast<std::uint64_t>(std::min(seconds(), options_.seconds));
-      callbacks_.progress({std::string(space.key) + " " + text, done, static_cast<std::uint64_t>(options_.seconds), seconds()});
+      callbacks_.progress({std::string(space.program) + " " + text, done, static_cast<std::uint64_t>(options_.seconds), seconds()});
     }
-    if (!state_.begin(std::string(space.key), text)) return {kRefused, "ended the process"};
+    if (!state_.begin(std::string(space.program), text)) return {kRefused, "ended the process"};
     const Trial trial = bench.compare(candidate, incumbent);
     state_.end();
     return trial;
@@ -261,7 +262,7 @@ std::vector<TunableKernel> tunable_kernels(Device& device) {
   const Tuning& tuning = device.impl().tuning();
   std::vector<TunableKernel> out;
   for (const SearchSpace& space : search_spaces()) {
-    TunableKernel kernel{std::string(space.key), plain(point_of(tuning.values(program_of(space), variant_of(space)))), 0, {}};
+    TunableKernel kernel{std::string(space.program), plain(point_of(tuning.values(space.program))), 0, {}};
     if (is_searched(space, tuning.is_cpu())) kernel.candidates = settings(space, preset_of(space, tuning), device.info(), tuning.is_cpu());
     else kernel.reason = why_fixed(space, tuning.is_cpu());
     out.push_back(std::move(kernel));

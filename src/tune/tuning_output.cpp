@@ -36,9 +36,9 @@ Json gain_of(const TunedKernel& kernel) {
 /// Whether an entry still means something: its program has all its tunables, and may be built with these values.
 bool is_current(const std::string& key, const Point& values, const runtime::Device& device) {
   const auto& spaces = search_spaces();
-  const auto space = std::find_if(spaces.begin(), spaces.end(), [&](const SearchSpace& s) { return s.key == key; });
+  const auto space = std::find_if(spaces.begin(), spaces.end(), [&](const SearchSpace& s) { return s.program == key; });
   if (space == spaces.end()) return false;
-  Point point = point_of(device.tuning().values(program_of(*space), variant_of(*space)));
+  Point point = point_of(device.tuning().values(space->program));
   for (const auto& [name, value] : values) {
     if (!point.contains(name)) return false;
     point[name] = value;

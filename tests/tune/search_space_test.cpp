@@ -19,7 +19,7 @@ using tuning::SearchSpace;
 
 const SearchSpace* space_of(std::string_view program) {
   for (const SearchSpace& space : tuning::search_spaces())
-    if (space.key == program) return &space;
+    if (space.program == program) return &space;
   return nullptr;
 }
 
@@ -39,7 +39,7 @@ TEST(SearchSpace, EveryTunableOfEveryKernelIsSearchedOrKeptForAReason) {
     EXPECT_EQ(axes, tunables) << "src/tune/search_space_table.cpp and the registry disagree on " << spec.name;
     for (const auto& [first, second] : space->together) EXPECT_TRUE(axes.contains(first) && axes.contains(second)) << first << " with " << second;
   }
-  for (const SearchSpace& space : tuning::search_spaces()) EXPECT_NO_THROW(runtime::kernel_spec(program_of(space))) << space.key;
+  for (const SearchSpace& space : tuning::search_spaces()) EXPECT_NO_THROW(runtime::kernel_spec(space.program)) << space.program;
   EXPECT_THROW(tuning::search_space("no such kernel"), InvalidArgument);
 }
 
@@ -51,13 +51,13 @@ TEST(SearchSpace, WhatIsSearchedCanBeTimedAndChecked) {
   for (const SearchSpace& space : tuning::search_spaces()) {
     for (const bool is_cpu : {true, false}) {
       if (is_searched(space, is_cpu)) {
-        EXPECT_FALSE(tuning::timing_cases(space.key, is_cpu).empty()) << space.key;
-        EXPECT_FALSE(space.verified_by.empty()) << space.key;
+        EXPECT_FALSE(tuning::timing_cases(space.program, is_cpu).empty()) << space.program;
+        EXPECT_FALSE(space.verified_by.empty()) << space.program;
       } else {
-        EXPECT_FALSE(why_fixed(space, is_cpu).empty()) << space.key;
+        EXPECT_FALSE(why_fixed(space, is_cpu).empty()) << space.program;
       }
     }
-    for (const auto kernel : space.verified_by) EXPECT_TRUE(checked.contains(std::string(kernel))) << space.key << " is verified by " << kernel;
+    for (const auto kernel : space.verified_by) EXPECT_TRUE(checked.contains(std::string(kernel))) << space.program << " is verified by " << kernel;
   }
 }
 
@@ -71,13 +71,12 @@ TEST(SearchSpace, PresetsAreAllowedAndHaveNeighbours) {
     for (const bool is_cpu : {true, false}) {
       const auto& info = is_cpu ? pocl : gpu;
       Point preset;
-      for (const auto& tunable : runtime::kernel_spec(program_of(space)).tunables)
-        preset[std::string(tunable.name)] = is_cpu ? tunable.cpu : tunable.gpu;
-      if (is_cpu || !space.local_bytes || space.key.substr(0, 9) != "attention") {  // attention shrinks its tiles by itself
-        EXPECT_EQ(conflict_of(space, preset, info), "") << space.key << ": " << text_of(space, preset);
+      for (const auto& tunable : runtime::kernel_spec(space.program).tunables) preset[std::string(tunable.name)] = is_cpu ? tunable.cpu : tunable.gpu;
+      if (is_cpu || !space.local_bytes || space.program.substr(0, 9) != "attention") {  // attention shrinks its tiles by itself
+        EXPECT_EQ(conflict_of(space, preset, info), "") << space.program << ": " << text_of(space, preset);
       }
       if (is_searched(space, is_cpu)) {
-        EXPECT_GT(settings(space, preset, info, is_cpu), 1u) << space.key;
+        EXPECT_GT(settings(space, preset, info, is_cpu), 1u) << space.program;
       }
     }
   }
@@ -108,7 +107,7 @@ TEST(TuningFiles, ShippedOnesNameWhatThereIsAndKeepTheConstraints) {
     for (const auto& [key, values] : runtime::read_tuning_file(entry.path()).tunables) {
       const SearchSpace& space = tuning::search_space(key);
       Point point;
-      for (const auto& tunable : runtime::kernel_spec(program_of(space)).tunables) point[std::string(tunable.name)] = tunable.cpu;
+      for (const auto& tunable : runtime::kernel_spec(space.program).tunables) point[std::string(tunable.name)] = tunable.cpu;
       for (const auto& [name, value] : values) {
         EXPECT_TRUE(point.contains(name)) << entry.path() << ": " << key << " has no tunable " << name << "; run apiq-tune again";
         point[name] = value;
