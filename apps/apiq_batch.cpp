@@ -18,19 +18,27 @@ struct Settings {
   bool dry_run = false;
 };
 
-double or_nan(const std::optional<double>& value) { return value.value_or(std::numeric_limits<double>::quiet_NaN()); }
+double or_nan(const std::optional<double>& value) {
+  return value.value_or(std::numeric_limits<double>::quiet_NaN());
+}
 std::string or_dash(const std::string& text) { return text.empty() ? "-" : text; }
-std::string number_text(const std::optional<std::uint64_t>& value) { return value ? std::to_string(*value) : "-"; }
+std::string number_text(const std::optional<std::uint64_t>& value) {
+  return value ? std::to_string(*value) : "-";
+}
 std::string memory_text(const std::optional<std::uint64_t>& bytes) { return bytes ? size_text(*bytes) : "-"; }
-std::string time_text(const std::optional<double>& seconds) { return seconds ? duration_text(*seconds) : "-"; }
+std::string time_text(const std::optional<double>& seconds) {
+  return seconds ? duration_text(*seconds) : "-";
+}
 
 void print_table(const BatchResult& result) {
-  Table table({"job", "method", "bits", "group", "rank", "seed", "bits/weight", "LoRA", "last error", "perplexity", "time", "device memory",
-               "host memory", "status"});
+  Table table({"job", "method", "bits", "group", "rank", "seed", "bits/weight", "LoRA", "last error",
+               "perplexity", "time", "device memory", "host memory", "status"});
   for (const BatchRow& r : result.rows) {
-    table.row({r.job, or_dash(r.method), number_text(r.bits), or_dash(r.group_size), number_text(r.rank), number_text(r.seed),
-               significant(or_nan(r.bits_per_weight)), significant(or_nan(r.adapter_bits_per_weight)), significant(or_nan(r.relative_error)),
-               significant(or_nan(r.perplexity), 6), time_text(r.quantize_seconds ? r.quantize_seconds : r.eval_seconds),
+    table.row({r.job, or_dash(r.method), number_text(r.bits), or_dash(r.group_size), number_text(r.rank),
+               number_text(r.seed), significant(or_nan(r.bits_per_weight)),
+               significant(or_nan(r.adapter_bits_per_weight)), significant(or_nan(r.relative_error)),
+               significant(or_nan(r.perplexity), 6),
+               time_text(r.quantize_seconds ? r.quantize_seconds : r.eval_seconds),
                memory_text(r.peak_device_bytes), memory_text(r.peak_host_bytes), status_name(r.status)});
   }
   table.print();
@@ -42,7 +50,9 @@ void print_table(const BatchResult& result) {
 /// Options of every program that say nothing about a batch.
 void check_usage(const Options& options) {
   for (const char* name : {"seed", "device-memory", "host-memory"}) {
-    if (options.given(name)) throw UsageError(std::string("--") + name + ": a batch takes it from the manifest; write it under 'defaults' or a job");
+    if (options.given(name))
+      throw UsageError(std::string("--") + name +
+                       ": a batch takes it from the manifest; write it under 'defaults' or a job");
   }
 }
 
@@ -63,7 +73,8 @@ int run(Program& program, const Options& options, const Settings& s) {
   if (!s.csv.empty()) write_result(s.csv, to_csv(result));
   if (result.interrupted) throw Interrupted("interrupted; the same command goes on where it was");
   if (result.failed) {
-    throw Error(std::to_string(result.failed) + " of " + std::to_string(result.rows.size()) + " jobs failed; their logs are in " +
+    throw Error(std::to_string(result.failed) + " of " + std::to_string(result.rows.size()) +
+                " jobs failed; their logs are in " +
                 (batch.folder / batch.output).lexically_normal().string());
   }
   return kDone;
@@ -73,14 +84,19 @@ int run(Program& program, const Options& options, const Settings& s) {
 
 int main(int argc, char** argv) {
   Settings settings;
-  Options options("apiq-batch", "run the quantize and eval jobs of a manifest, skip those that are finished, and print one table",
-                  "MANIFEST.json [options]");
+  Options options(
+      "apiq-batch",
+      "run the quantize and eval jobs of a manifest, skip those that are finished, and print one table",
+      "MANIFEST.json [options]");
   options.group("Jobs");
-  options.positional("MANIFEST.json", settings.manifest, "models, options and evaluation; docs/batch.md describes it");
+  options.positional("MANIFEST.json", settings.manifest,
+                     "models, options and evaluation; docs/batch.md describes it");
   options.value("jobs", "PATTERN", settings.jobs, "only jobs whose name matches this shell pattern");
-  options.value("shard", "I/N", settings.shard, "only every N-th job, from the I-th on (1 to N): for job arrays");
+  options.value("shard", "I/N", settings.shard,
+                "only every N-th job, from the I-th on (1 to N): for job arrays");
   options.flag("dry-run", settings.dry_run, "print the command lines and what would be run, then stop");
   options.group("Result");
-  options.value("csv", "FILE", settings.csv, "write the table as comma-separated values (- = standard output)");
+  options.value("csv", "FILE", settings.csv,
+                "write the table as comma-separated values (- = standard output)");
   return run_program(argc, argv, options, [&](Program& program) { return run(program, options, settings); });
 }

@@ -21,19 +21,25 @@ void add_options(Options& options, Settings& s) {
   options.group("Model");
   options.value("model", "MODEL", s.model, "Hugging Face directory or checkpoint .h5").required();
   options.flag("no-lora", s.no_lora, "leave the checkpoint's LoRA out");
-  options.value("reference", "MODEL", s.reference, "also print KL divergence and top-1 agreement against this model");
+  options.value("reference", "MODEL", s.reference,
+                "also print KL divergence and top-1 agreement against this model");
   options.group("Perplexity");
   options.value("text", "FILE", s.perplexity.text, "text, .jsonl, or raw token ids .u16 / .u32").required();
   options.value("text-field", "KEY", s.perplexity.text_field, "field of a .jsonl line that holds the text");
-  options.value("sequence-length", "N", s.perplexity.sequence_length, "tokens per window", "2048, or what the model takes if less");
-  options.value("stride", "N", s.perplexity.stride, "tokens from one window to the next; fewer than the length: only the last N of a window count",
-                "the sequence length");
+  options.value("sequence-length", "N", s.perplexity.sequence_length, "tokens per window",
+                "2048, or what the model takes if less");
+  options.value(
+      "stride", "N", s.perplexity.stride,
+      "tokens from one window to the next; fewer than the length: only the last N of a window count",
+      "the sequence length");
   options.value("max-tokens", "N", s.perplexity.max_tokens, "use only this many tokens of the text", "all");
 }
 
 std::string protocol(const PerplexityResult& result) {
-  std::string out = "text encoded in one call, windows of " + std::to_string(result.sequence_length) + " tokens";
-  out += result.stride == result.sequence_length ? ", consecutive" : ", every " + std::to_string(result.stride) + " tokens";
+  std::string out =
+      "text encoded in one call, windows of " + std::to_string(result.sequence_length) + " tokens";
+  out += result.stride == result.sequence_length ? ", consecutive"
+                                                 : ", every " + std::to_string(result.stride) + " tokens";
   return out + ", the partial last one dropped";
 }
 
@@ -44,7 +50,8 @@ std::string model_text(const ModelSummary& summary, bool no_lora) {
   return summary.path + ", " + summary.method + " " + bits + " bits" + (no_lora ? ", without LoRA" : "");
 }
 
-void print_result(Program& program, const Settings& s, const ModelSummary& summary, const PerplexityResult& result) {
+void print_result(Program& program, const Settings& s, const ModelSummary& summary,
+                  const PerplexityResult& result) {
   std::vector<std::pair<std::string, std::string>> rows = {
       {"model", model_text(summary, s.no_lora)},
       {"text", s.perplexity.text.string() + ", " + std::to_string(result.tokens) + " tokens"},
@@ -53,11 +60,16 @@ void print_result(Program& program, const Settings& s, const ModelSummary& summa
       {"perplexity", decimals(result.perplexity, 4)},
       {"mean nll", decimals(result.mean_nll, 6) + " nats"},
   };
-  if (result.kl_divergence) rows.push_back({"KL divergence", decimals(*result.kl_divergence, 6) + " nats, from " + s.reference.string()});
-  if (result.top1_agreement) rows.push_back({"top-1 agreement", decimals(100 * *result.top1_agreement, 2) + " %"});
-  rows.push_back(
-      {"time", duration_text(result.seconds) + ", " + significant(static_cast<double>(result.predictions) / result.seconds) + " predictions/s"});
-  rows.push_back({"peak memory", "device " + size_text(program.device().peak_bytes()) + ", host " + size_text(peak_host_bytes())});
+  if (result.kl_divergence)
+    rows.push_back(
+        {"KL divergence", decimals(*result.kl_divergence, 6) + " nats, from " + s.reference.string()});
+  if (result.top1_agreement)
+    rows.push_back({"top-1 agreement", decimals(100 * *result.top1_agreement, 2) + " %"});
+  rows.push_back({"time", duration_text(result.seconds) + ", " +
+                              significant(static_cast<double>(result.predictions) / result.seconds) +
+                              " predictions/s"});
+  rows.push_back({"peak memory", "device " + size_text(program.device().peak_bytes()) + ", host " +
+                                     size_text(peak_host_bytes())});
   print_pairs(rows);
 }
 
@@ -66,7 +78,8 @@ int run(Program& program, const Settings& s) {
   Model model = Model::load(device, s.model, !s.no_lora);
   std::optional<Model> reference;
   if (!s.reference.empty()) reference.emplace(Model::load(device, s.reference));
-  const PerplexityResult result = evaluate_perplexity(model, s.perplexity, reference ? &*reference : nullptr, program.callbacks());
+  const PerplexityResult result =
+      evaluate_perplexity(model, s.perplexity, reference ? &*reference : nullptr, program.callbacks());
   program.end_progress();
   if (program.prints_tables()) print_result(program, s, model.summary(), result);
   if (program.wants_json()) program.write_json(to_json(program.run_info(), model.summary(), result));
@@ -77,7 +90,8 @@ int run(Program& program, const Settings& s) {
 
 int main(int argc, char** argv) {
   Settings settings;
-  Options options("apiq-eval", "perplexity of a model on a text, computed on the packed weights of a checkpoint",
+  Options options("apiq-eval",
+                  "perplexity of a model on a text, computed on the packed weights of a checkpoint",
                   "--model MODEL --text FILE [options]");
   add_options(options, settings);
   return run_program(argc, argv, options, [&](Program& program) { return run(program, settings); });

@@ -32,7 +32,8 @@ void add_options(Options& options, Settings& s) {
   options.group("Sampling");
   options.value("temperature", "X", g.temperature, "0 = greedy");
   options.value("top-k", "N", g.top_k, "sample among the N most likely tokens; 0 = all");
-  options.value("top-p", "X", g.top_p, "sample among the most likely tokens that hold this share of the probability");
+  options.value("top-p", "X", g.top_p,
+                "sample among the most likely tokens that hold this share of the probability");
 }
 
 std::string read_prompt(const std::filesystem::path& path) {
@@ -43,13 +44,16 @@ std::string read_prompt(const std::filesystem::path& path) {
 }
 
 void log_speeds(Program& program, const GenerateResult& result) {
-  program.log("prefill " + significant(result.prefill_tokens_per_second) + " tokens/s (" + std::to_string(result.prompt_tokens) +
-              " tokens), decode " + significant(result.decode_tokens_per_second) + " tokens/s (" + std::to_string(result.tokens) +
-              " tokens), weights " + size_text(static_cast<std::uint64_t>(result.weight_bytes_per_second)) + "/s");
+  program.log("prefill " + significant(result.prefill_tokens_per_second) + " tokens/s (" +
+              std::to_string(result.prompt_tokens) + " tokens), decode " +
+              significant(result.decode_tokens_per_second) + " tokens/s (" + std::to_string(result.tokens) +
+              " tokens), weights " + size_text(static_cast<std::uint64_t>(result.weight_bytes_per_second)) +
+              "/s");
 }
 
 int run(Program& program, const Options& options, Settings& s) {
-  if (options.given("prompt") == options.given("prompt-file")) throw UsageError("give either --prompt TEXT or --prompt-file FILE");
+  if (options.given("prompt") == options.given("prompt-file"))
+    throw UsageError("give either --prompt TEXT or --prompt-file FILE");
   if (options.given("prompt-file")) s.generate.prompt = read_prompt(s.prompt_file);
   s.generate.seed = program.seed();
   s.generate.stop_at_eos = !s.ignore_eos;
@@ -72,7 +76,8 @@ int run(Program& program, const Options& options, Settings& s) {
 
 int main(int argc, char** argv) {
   Settings settings;
-  Options options("apiq-generate", "continue a prompt with a model, computed on the packed weights of a checkpoint",
+  Options options("apiq-generate",
+                  "continue a prompt with a model, computed on the packed weights of a checkpoint",
                   "--model MODEL --prompt TEXT [options]");
   add_options(options, settings);
   return run_program(argc, argv, options, [&](Program& program) { return run(program, options, settings); });

@@ -1,4 +1,5 @@
-// apiq-inspect: what is in a checkpoint or model directory, whether it is intact, and how it differs from another.
+// apiq-inspect: what is in a checkpoint or model directory, whether it is intact, and how it differs from
+// another.
 #include <cstdio>
 #include <map>
 #include <optional>
@@ -46,7 +47,8 @@ std::string shape_text(const TensorSummary& tensor) {
 /// A linear that was left as it is: its weight is among the tensors.
 std::vector<std::string> dense_row(const FileSummary& summary, const std::string& name) {
   for (const TensorSummary& t : summary.tensors)
-    if (t.name == name + ".weight") return {name, shape_text(t), t.dtype, "-", "as it is", "-", size_text(t.bytes), "none", "-"};
+    if (t.name == name + ".weight")
+      return {name, shape_text(t), t.dtype, "-", "as it is", "-", size_text(t.bytes), "none", "-"};
   return {name, "-", "-", "-", "as it is", "-", "-", "none", "-"};
 }
 
@@ -61,7 +63,8 @@ void print_linears(const FileSummary& summary, const std::vector<BlockReport>& b
   Table table({"linear", "shape", "bits", "group", "grid", "rank", "size", "LoRA", "weight error"});
   for (const std::string& name : names) {
     const auto it = quantized.find(name);
-    table.row(it == quantized.end() ? dense_row(summary, name) : quantized_row(*it->second, errors.count(name) ? errors.at(name) : "-"));
+    table.row(it == quantized.end() ? dense_row(summary, name)
+                                    : quantized_row(*it->second, errors.count(name) ? errors.at(name) : "-"));
   }
   table.print();
   std::printf("\n");
@@ -71,8 +74,8 @@ void print_blocks(const std::vector<BlockReport>& blocks) {
   if (blocks.empty()) return;
   Table table({"block", "epochs", "first loss", "last loss", "relative error", "skipped steps"});
   for (const BlockReport& b : blocks)
-    table.row({std::to_string(b.index), std::to_string(b.losses.size()), significant(b.loss_first), significant(b.loss_last),
-               significant(b.relative_error), std::to_string(b.skipped_steps)});
+    table.row({std::to_string(b.index), std::to_string(b.losses.size()), significant(b.loss_first),
+               significant(b.loss_last), significant(b.relative_error), std::to_string(b.skipped_steps)});
   table.print();
   std::printf("\n");
 }
@@ -106,15 +109,16 @@ void print_summary(const FileSummary& summary) {
   std::vector<std::pair<std::string, std::string>> rows = {
       {"path", summary.path}, {"kind", summary.kind}, {"total size", size_text(summary.total_bytes)}};
   if (!summary.dense_linears.empty())
-    rows.push_back(
-        {"linears", std::to_string(summary.linears.size()) + " quantized, " + std::to_string(summary.dense_linears.size()) + " left as they are"});
+    rows.push_back({"linears", std::to_string(summary.linears.size()) + " quantized, " +
+                                   std::to_string(summary.dense_linears.size()) + " left as they are"});
   if (!summary.linears.empty()) {
     const LinearSettingTexts texts = setting_texts(summary);
     rows.push_back({"method", summary.method});
     rows.push_back({"bits", texts.bits});
     rows.push_back({"group size", texts.group_size});
     rows.push_back({"LoRA rank", texts.rank});
-    rows.push_back({"bits per weight", decimals(summary.bits_per_weight, 3) + " + " + decimals(summary.adapter_bits_per_weight, 3) + " LoRA"});
+    rows.push_back({"bits per weight", decimals(summary.bits_per_weight, 3) + " + " +
+                                           decimals(summary.adapter_bits_per_weight, 3) + " LoRA"});
   }
   std::string files;
   for (const std::string& name : summary.side_files) files += (files.empty() ? "" : ", ") + name;
@@ -132,7 +136,8 @@ int run_compare(Program& program, const Settings& s) {
   return differences.empty() ? kDone : kFailed;
 }
 
-/// The record that --run names, or the one beside the checkpoint; none if it is not there or not of this checkpoint.
+/// The record that --run names, or the one beside the checkpoint; none if it is not there or not of this
+/// checkpoint.
 std::optional<RunRecord> find_run(Program& program, const Settings& s, const FileSummary& summary) {
   const std::filesystem::path path = s.run.empty() ? run_record_path(s.file) : s.run;
   if (s.run.empty() && !std::filesystem::exists(path)) {
@@ -143,7 +148,8 @@ std::optional<RunRecord> find_run(Program& program, const Settings& s, const Fil
     RunRecord record = read_run_record(path);
     const std::string difference = run_mismatch(summary, record);
     if (difference.empty()) return record;
-    program.log(path.string() + ": is not of this checkpoint, so time and memory are left out: " + difference);
+    program.log(path.string() +
+                ": is not of this checkpoint, so time and memory are left out: " + difference);
   } catch (const Error& error) {
     if (!s.run.empty()) throw;  // asked for by name
     program.log(std::string(error.what()) + "; time and memory are left out");
@@ -159,9 +165,12 @@ void write_pictures(Program& program, const Settings& s, const FileSummary& summ
 }
 
 void check_usage(const Settings& s) {
-  if (s.plot == "-" || s.html == "-") throw UsageError("--plot and --html: expected a file to write, found '-'");
-  if (s.wants_pictures() && !s.other.empty()) throw UsageError("--compare: with --plot or --html there is nothing to compare; use one of them");
-  if (!s.run.empty() && !s.wants_pictures()) throw UsageError("--run: only --plot and --html use it, and neither is given");
+  if (s.plot == "-" || s.html == "-")
+    throw UsageError("--plot and --html: expected a file to write, found '-'");
+  if (s.wants_pictures() && !s.other.empty())
+    throw UsageError("--compare: with --plot or --html there is nothing to compare; use one of them");
+  if (!s.run.empty() && !s.wants_pictures())
+    throw UsageError("--run: only --plot and --html use it, and neither is given");
 }
 
 int run(Program& program, const Settings& s) {
@@ -186,11 +195,17 @@ int main(int argc, char** argv) {
                   "FILE [--verify] [--compare FILE2] [--plot FILE.svg] [--html FILE.html] [options]");
   options.group("Input");
   options.positional("FILE", settings.file, "checkpoint .h5 or Hugging Face directory");
-  options.flag("verify", settings.verify, "read everything, check every checksum and every tensor against the configuration");
-  options.value("compare", "FILE2", settings.other, "list what differs instead; exit status 1 if anything does");
+  options.flag("verify", settings.verify,
+               "read everything, check every checksum and every tensor against the configuration");
+  options.value("compare", "FILE2", settings.other,
+                "list what differs instead; exit status 1 if anything does");
   options.group("Pictures of a checkpoint");
-  options.value("plot", "FILE.svg", settings.plot, "error of each block and linear, loss curves, time and memory of each block");
-  options.value("html", "FILE.html", settings.html, "the same on one page with settings, provenance, command and tables");
-  options.value("run", "FILE.json", settings.run, "where times and memory are: a --json result of apiq-quantize", "FILE.run.json if it is there");
+  options.value("plot", "FILE.svg", settings.plot,
+                "error of each block and linear, loss curves, time and memory of each block");
+  options.value("html", "FILE.html", settings.html,
+                "the same on one page with settings, provenance, command and tables");
+  options.value("run", "FILE.json", settings.run,
+                "where times and memory are: a --json result of apiq-quantize",
+                "FILE.run.json if it is there");
   return run_program(argc, argv, options, [&](Program& program) { return run(program, settings); });
 }

@@ -26,10 +26,12 @@ void add_input_options(Options& options, Settings& s) {
   options.group("Input and output");
   options.value("model", "DIR", q.model, "Hugging Face directory: config.json, safetensors, tokenizer.model");
   options.value("output", "FILE.h5", q.output, "checkpoint to write; appears only when complete");
-  options.list("calibration", "FILE", q.calibration, "text, .jsonl, or raw token ids .u16 / .u32; for methods that calibrate");
+  options.list("calibration", "FILE", q.calibration,
+               "text, .jsonl, or raw token ids .u16 / .u32; for methods that calibrate");
   options.value("text-field", "KEY", q.text_field, "field of a .jsonl line that holds the text");
   options.value("samples", "N", q.samples, "calibration sequences", "the recipe's");
-  options.value("sequence-length", "N", q.sequence_length, "tokens per sequence", "2048, or what the model takes if less");
+  options.value("sequence-length", "N", q.sequence_length, "tokens per sequence",
+                "2048, or what the model takes if less");
 }
 
 void add_method_options(Options& options, Settings& s) {
@@ -44,7 +46,8 @@ void add_method_options(Options& options, Settings& s) {
         q.group_size = 0;
         if (text == "row") return;
         parse_value(text, q.group_size);
-        if (q.group_size == 0) throw UsageError("expected a divisor of every in_features or 'row', found '0'");
+        if (q.group_size == 0)
+          throw UsageError("expected a divisor of every in_features or 'row', found '0'");
       },
       "input features that share a scale; 'row' = the whole row", default_text(q.group_size));
   options.flag("symmetric", q.symmetric, "a grid without a zero point of its own");
@@ -54,7 +57,8 @@ void add_method_options(Options& options, Settings& s) {
 
 /// An option whose value is one of a few names.
 template <class T>
-void add_choice(Options& options, const std::string& name, std::initializer_list<T> values, std::optional<T>& target, const std::string& help) {
+void add_choice(Options& options, const std::string& name, std::initializer_list<T> values,
+                std::optional<T>& target, const std::string& help) {
   std::string names;
   for (const T value : values) names += (names.empty() ? "" : "|") + std::string(name_of(value));
   options.custom(
@@ -72,19 +76,29 @@ void add_training_options(Options& options, Settings& s) {
   const std::string own = "the recipe's";
   options.group("Calibration training");
   options.value("recipe", "NAME", q.recipe, "defaults of what is left open: paper or best");
-  options.value("epochs", "N", q.epochs, "passes over the samples, per linear or block; 0 = only the start values", own);
+  options.value("epochs", "N", q.epochs,
+                "passes over the samples, per linear or block; 0 = only the start values", own);
   options.value("batch-size", "N", q.batch_size, "sequences per step");
-  options.value("lora-learning-rate", "X", q.lora_learning_rate, "AdamW learning rate of lora_A and lora_B", own);
-  options.value("clip-learning-rate", "X", q.clip_learning_rate, "AdamW learning rate of the clipping factors", own);
-  options.value("lora-weight-decay", "X", q.lora_weight_decay, "decoupled weight decay of lora_A and lora_B", own);
-  options.value("clip-weight-decay", "X", q.clip_weight_decay, "decoupled weight decay of the clipping factors", own);
-  options.value("train-weights", "RATE", q.weight_learning_rate, "learning rate of latent weights, thrown away at the end; 0 = none", own);
-  add_choice(options, "range-init", {RangeInit::minmax, RangeInit::mse}, q.range_init, "where clipping starts");
-  add_choice(options, "lora-init", {LoraInit::kaiming, LoraInit::svd, LoraInit::svd_saliency, LoraInit::cloq}, q.lora_init, "where LoRA starts");
-  add_choice(options, "schedule", {Schedule::constant, Schedule::cosine}, q.schedule, "of all learning rates");
+  options.value("lora-learning-rate", "X", q.lora_learning_rate, "AdamW learning rate of lora_A and lora_B",
+                own);
+  options.value("clip-learning-rate", "X", q.clip_learning_rate,
+                "AdamW learning rate of the clipping factors", own);
+  options.value("lora-weight-decay", "X", q.lora_weight_decay, "decoupled weight decay of lora_A and lora_B",
+                own);
+  options.value("clip-weight-decay", "X", q.clip_weight_decay,
+                "decoupled weight decay of the clipping factors", own);
+  options.value("train-weights", "RATE", q.weight_learning_rate,
+                "learning rate of latent weights, thrown away at the end; 0 = none", own);
+  add_choice(options, "range-init", {RangeInit::minmax, RangeInit::mse}, q.range_init,
+             "where clipping starts");
+  add_choice(options, "lora-init", {LoraInit::kaiming, LoraInit::svd, LoraInit::svd_saliency, LoraInit::cloq},
+             q.lora_init, "where LoRA starts");
+  add_choice(options, "schedule", {Schedule::constant, Schedule::cosine}, q.schedule,
+             "of all learning rates");
   options.flag("aug-loss", q.aug_loss, "apiq-bw: also match the block's own output on the quantized stream");
   options.flag("gram", q.gram, "apiq-lw: full-batch steps on second moments of the inputs");
-  options.value("early-stop", "SHARE", q.early_stop, "end a block when an epoch lowers its loss by less than this share; 0 = never");
+  options.value("early-stop", "SHARE", q.early_stop,
+                "end a block when an epoch lowers its loss by less than this share; 0 = never");
 }
 
 void add_module_options(Options& options, Settings& s) {
@@ -98,7 +112,8 @@ void add_module_options(Options& options, Settings& s) {
       },
       "linears to quantize, as names or patterns with commas between: q_proj,v_proj or mlp.*", "all");
   options.custom(
-      "override", "PATTERN=KEY:N,...", [&q](const std::string& text) { q.overrides.push_back(parse_override(text)); },
+      "override", "PATTERN=KEY:N,...",
+      [&q](const std::string& text) { q.overrides.push_back(parse_override(text)); },
       "other bits, group-size or rank for some linears; the last that matches wins");
   options.repeatable();
 }
@@ -106,42 +121,54 @@ void add_module_options(Options& options, Settings& s) {
 void add_run_options(Options& options, Settings& s) {
   QuantizeOptions& q = s.quantize;
   options.group("The run");
-  options.value("work-dir", "DIR", q.work_dir, "state of an unfinished run; the same command goes on from it", "FILE.h5.work");
+  options.value("work-dir", "DIR", q.work_dir, "state of an unfinished run; the same command goes on from it",
+                "FILE.h5.work");
   options.flag("restart", q.restart, "ignore that state and start over");
-  options.flag("dry-run", s.dry_run, "time, memory and disk the run would need, from a short probe of the device");
-  options.flag("no-run-file", s.no_run_file, "do not leave OUTPUT.run.json, the times and memory of this run, beside the checkpoint");
+  options.flag("dry-run", s.dry_run,
+               "time, memory and disk the run would need, from a short probe of the device");
+  options.flag("no-run-file", s.no_run_file,
+               "do not leave OUTPUT.run.json, the times and memory of this run, beside the checkpoint");
   options.value("trace", "FILE", q.trace, "timeline of computation, transfers and files as a Chrome trace");
 }
 
 void print_methods() {
   Table table({"method", "calibration", "summary"});
-  for (const MethodInfo& method : list_methods()) table.row({method.name, method.needs_calibration ? "needed" : "no", method.summary});
+  for (const MethodInfo& method : list_methods())
+    table.row({method.name, method.needs_calibration ? "needed" : "no", method.summary});
   table.print();
 }
 
 /// What would otherwise fail only after the model was read.
 void check_usage(const Options& options, const Settings& s) {
   for (const char* name : {"model", "output"}) {
-    if (!options.given(name)) throw UsageError(std::string("--") + name + " is missing; see apiq-quantize --help");
+    if (!options.given(name))
+      throw UsageError(std::string("--") + name + " is missing; see apiq-quantize --help");
   }
-  if (s.quantize.bits < 2 || s.quantize.bits > 4) throw UsageError("--bits: expected 2, 3 or 4, found " + std::to_string(s.quantize.bits));
+  if (s.quantize.bits < 2 || s.quantize.bits > 4)
+    throw UsageError("--bits: expected 2, 3 or 4, found " + std::to_string(s.quantize.bits));
   if (s.quantize.samples == 0u) throw UsageError("--samples: expected 1 or more, found 0");
   if (s.quantize.batch_size == 0) throw UsageError("--batch-size: expected 1 or more, found 0");
-  if (options.given("sequence-length") && s.quantize.sequence_length == 0) throw UsageError("--sequence-length: expected 2 or more, found 0");
+  if (options.given("sequence-length") && s.quantize.sequence_length == 0)
+    throw UsageError("--sequence-length: expected 2 or more, found 0");
   const auto methods = list_methods();
-  const auto it = std::find_if(methods.begin(), methods.end(), [&](const MethodInfo& m) { return m.name == s.quantize.method; });
-  if (it == methods.end()) throw UsageError("--method: '" + s.quantize.method + "' is not a method; see apiq-quantize --list-methods");
+  const auto it = std::find_if(methods.begin(), methods.end(),
+                               [&](const MethodInfo& m) { return m.name == s.quantize.method; });
+  if (it == methods.end())
+    throw UsageError("--method: '" + s.quantize.method +
+                     "' is not a method; see apiq-quantize --list-methods");
   if (it->needs_calibration && s.quantize.calibration.empty())
     throw UsageError("--calibration FILE is missing; " + s.quantize.method + " calibrates");
 }
 
 void print_blocks(const QuantizeResult& result) {
   // Without calibration text there is nothing to measure errors on.
-  if (std::none_of(result.blocks.begin(), result.blocks.end(), [](const BlockReport& b) { return std::isfinite(b.relative_error); })) return;
+  if (std::none_of(result.blocks.begin(), result.blocks.end(),
+                   [](const BlockReport& b) { return std::isfinite(b.relative_error); }))
+    return;
   Table table({"block", "first loss", "last loss", "relative error", "seconds"});
   for (const BlockReport& block : result.blocks) {
-    table.row({std::to_string(block.index), significant(block.loss_first), significant(block.loss_last), significant(block.relative_error),
-               decimals(block.seconds, 1)});
+    table.row({std::to_string(block.index), significant(block.loss_first), significant(block.loss_last),
+               significant(block.relative_error), decimals(block.seconds, 1)});
   }
   table.print();
   std::printf("\n");
@@ -152,38 +179,45 @@ void print_result(Program& program, const QuantizeResult& result) {
   print_blocks(result);
   std::vector<std::pair<std::string, std::string>> rows = {
       {"method", q.method + (q.symmetric ? ", symmetric" : "")},
-      {"bits, group size", std::to_string(q.bits) + ", " + (q.group_size ? std::to_string(q.group_size) : "row")},
+      {"bits, group size",
+       std::to_string(q.bits) + ", " + (q.group_size ? std::to_string(q.group_size) : "row")},
       {"LoRA", q.rank ? "rank " + std::to_string(q.rank) + ", alpha " + significant(q.alpha) : "none"},
-      {"bits per weight", decimals(result.bits_per_weight, 3) + " + " + decimals(result.adapter_bits_per_weight, 3) + " LoRA"},
+      {"bits per weight",
+       decimals(result.bits_per_weight, 3) + " + " + decimals(result.adapter_bits_per_weight, 3) + " LoRA"},
       {"output", q.output.string() + ", " + size_text(result.output_bytes)},
       {"time", duration_text(result.seconds)},
-      {"peak memory", "device " + size_text(program.device().peak_bytes()) + ", host " + size_text(peak_host_bytes())},
+      {"peak memory",
+       "device " + size_text(program.device().peak_bytes()) + ", host " + size_text(peak_host_bytes())},
   };
-  if (result.skipped_steps) rows.push_back({"skipped steps", std::to_string(result.skipped_steps) + " (loss not finite)"});
+  if (result.skipped_steps)
+    rows.push_back({"skipped steps", std::to_string(result.skipped_steps) + " (loss not finite)"});
   print_pairs(rows);
 }
 
 void print_dry_run(const DryRunResult& result) {
   Table table({"stage", "seconds", "peak device memory"});
   for (const DryRunStage& stage : result.stages)
-    table.row({stage.name, decimals(stage.seconds, 1), stage.device_bytes ? size_text(stage.device_bytes) : ""});
+    table.row(
+        {stage.name, decimals(stage.seconds, 1), stage.device_bytes ? size_text(stage.device_bytes) : ""});
   table.print();
   std::printf("\n");
-  print_pairs({{"time", duration_text(result.seconds)},
-               {"peak memory", "device " + size_text(result.device_bytes) + ", host " + size_text(result.host_bytes)},
-               {"activations", result.activations},
-               {"next block", result.prefetch ? "loaded while one is solved" : "loaded when one is done"},
-               {"disk", size_text(result.work_bytes) + " while it runs, output " + size_text(result.output_bytes) + ", free " +
-                            size_text(result.free_disk_bytes)}});
+  print_pairs(
+      {{"time", duration_text(result.seconds)},
+       {"peak memory", "device " + size_text(result.device_bytes) + ", host " + size_text(result.host_bytes)},
+       {"activations", result.activations},
+       {"next block", result.prefetch ? "loaded while one is solved" : "loaded when one is done"},
+       {"disk", size_text(result.work_bytes) + " while it runs, output " + size_text(result.output_bytes) +
+                    ", free " + size_text(result.free_disk_bytes)}});
 }
 
-/// Times and memory, for apiq-inspect --plot: not in the checkpoint, where equal runs give equal bytes. The checkpoint is complete by now, so a
-/// side file that cannot be written is no failure.
+/// Times and memory, for apiq-inspect --plot: not in the checkpoint, where equal runs give equal bytes. The
+/// checkpoint is complete by now, so a side file that cannot be written is no failure.
 void write_run_file(Program& program, const std::filesystem::path& output, const std::string& result) {
   try {
     write_run_record(output, result);
   } catch (const IoError& error) {
-    std::fprintf(stderr, "%s: warning: %s; the checkpoint is complete\n", program.name().c_str(), error.what());
+    std::fprintf(stderr, "%s: warning: %s; the checkpoint is complete\n", program.name().c_str(),
+                 error.what());
   }
 }
 
@@ -218,7 +252,8 @@ int run(Program& program, const Options& options, Settings& s) {
 
 int main(int argc, char** argv) {
   Settings settings;
-  Options options("apiq-quantize", "quantize a Llama-family model to 2, 3 or 4 bits with LoRA that cancels the error",
+  Options options("apiq-quantize",
+                  "quantize a Llama-family model to 2, 3 or 4 bits with LoRA that cancels the error",
                   "--model DIR --output FILE.h5 [options]");
   add_input_options(options, settings);
   add_method_options(options, settings);

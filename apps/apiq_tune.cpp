@@ -22,7 +22,8 @@ double parse_seconds(const std::string& text) {
   const double scale = unit.empty() || unit == "s" ? 1 : unit == "min" ? 60 : unit == "h" ? 3600 : 0;
   double value = 0;
   if (digits != 0) parse_value(text.substr(0, digits), value);
-  if (scale == 0 || !(value > 0)) throw UsageError("expected a time above 0 such as 90s, 10min or 1h, found '" + text + "'");
+  if (scale == 0 || !(value > 0))
+    throw UsageError("expected a time above 0 such as 90s, 10min or 1h, found '" + text + "'");
   return value * scale;
 }
 
@@ -39,7 +40,8 @@ std::vector<std::string> split(const std::string& text) {
 
 std::string values_text(const std::map<std::string, int>& values) {
   std::string out;
-  for (const auto& [name, value] : values) out += (out.empty() ? "" : " ") + name + "=" + std::to_string(value);
+  for (const auto& [name, value] : values)
+    out += (out.empty() ? "" : " ") + name + "=" + std::to_string(value);
   return out;
 }
 
@@ -47,10 +49,12 @@ int list(Program& program) {
   const std::vector<TunableKernel> kernels = tunable_kernels(program.device());
   if (program.prints_tables()) {
     Table table({"kernel", "settings", "in use", "not searched because"});
-    for (const TunableKernel& k : kernels) table.row({k.name, std::to_string(k.candidates), values_text(k.values), k.reason});
+    for (const TunableKernel& k : kernels)
+      table.row({k.name, std::to_string(k.candidates), values_text(k.values), k.reason});
     table.print();
     const std::filesystem::path file = tuning_file_in_use(program.device());
-    std::printf("%s\n", file.empty() ? "presets: there is no tuning file for this device" : ("from " + file.string()).c_str());
+    std::printf("%s\n", file.empty() ? "presets: there is no tuning file for this device"
+                                     : ("from " + file.string()).c_str());
   }
   if (program.wants_json()) program.write_json(to_json(program.run_info(), kernels));
   return kDone;
@@ -58,22 +62,25 @@ int list(Program& program) {
 
 std::string rejected_text(const TunedKernel& kernel) {
   std::string out;
-  for (const auto& [reason, count] : kernel.rejected) out += (out.empty() ? "" : ", ") + std::to_string(count) + " " + reason;
+  for (const auto& [reason, count] : kernel.rejected)
+    out += (out.empty() ? "" : ", ") + std::to_string(count) + " " + reason;
   return out;
 }
 
 void print_result(const TuneResult& result) {
   Table table({"kernel", "outcome", "speedup", "spread", "measured", "refused", "setting"});
   for (const TunedKernel& k : result.kernels)
-    table.row({k.name, name_of(k.outcome) + (k.finished ? "" : " so far"), decimals(k.speedup, 3), decimals(k.spread, 3), std::to_string(k.measured),
-               rejected_text(k), values_text(k.values)});
+    table.row({k.name, name_of(k.outcome) + (k.finished ? "" : " so far"), decimals(k.speedup, 3),
+               decimals(k.spread, 3), std::to_string(k.measured), rejected_text(k), values_text(k.values)});
   table.print();
-  std::printf("%s%s\n", result.output.c_str(), result.finished ? "" : ": not finished; the same command goes on");
+  std::printf("%s%s\n", result.output.c_str(),
+              result.finished ? "" : ": not finished; the same command goes on");
 }
 
 int run(Program& program, const Settings& s) {
   if (s.list) return list(program);
-  const Callbacks callbacks = program.callbacks();  // before the device, so that Ctrl-C is heard from the start
+  const Callbacks callbacks =
+      program.callbacks();  // before the device, so that Ctrl-C is heard from the start
   const TuneResult result = tune(program.device(), s.tune, callbacks);
   program.end_progress();
   if (program.prints_tables()) print_result(result);
@@ -85,14 +92,17 @@ int run(Program& program, const Settings& s) {
 
 int main(int argc, char** argv) {
   Settings s;
-  Options options("apiq-tune", "find the fastest kernel settings of a device", "[--time TIME] [--kernels LIST] [--output FILE] [options]");
+  Options options("apiq-tune", "find the fastest kernel settings of a device",
+                  "[--time TIME] [--kernels LIST] [--output FILE] [options]");
   options.group("Tuning");
   options.custom(
       "time", "TIME", [&](const std::string& text) { s.tune.seconds = parse_seconds(text); },
       "time of this run, e.g. 90s, 10min, 1h; the same command goes on where it ended", "10min");
   options.custom(
-      "kernels", "LIST", [&](const std::string& text) { s.tune.kernels = split(text); }, "kernels to tune, with commas between", "all");
-  options.value("output", "FILE", s.tune.output, "tuning file to write", "the device's, in the user's folder");
+      "kernels", "LIST", [&](const std::string& text) { s.tune.kernels = split(text); },
+      "kernels to tune, with commas between", "all");
+  options.value("output", "FILE", s.tune.output, "tuning file to write",
+                "the device's, in the user's folder");
   options.flag("restart", s.tune.restart, "ignore what earlier runs measured, and start from the presets");
   options.flag("list", s.list, "list the kernels, their number of settings and the one in use, then stop");
   return run_program(argc, argv, options, [&](Program& program) { return run(program, s); });

@@ -1,6 +1,7 @@
-// Tokens per second of greedy decoding through apiq::generate: bench_decode [MODEL...] with directories or checkpoints (data/novels-6m), in turns.
-// --tokens N (256), --lora 0 leaves adapters out. Milliseconds are those of one token after the first; bytes are the weights read for it. A rival
-// runs beside it through perf/rivals/decode_torch.py.
+// Tokens per second of greedy decoding through apiq::generate: bench_decode [MODEL...] with directories or
+// checkpoints (data/novels-6m), in turns.
+// --tokens N (256), --lora 0 leaves adapters out. Milliseconds are those of one token after the first; bytes
+// are the weights read for it. A rival runs beside it through perf/rivals/decode_torch.py.
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -13,11 +14,14 @@ namespace {
 
 using namespace apiq;
 
-std::string case_name(const std::filesystem::path& path, const ModelSummary& summary, bool with_lora, std::uint32_t tokens) {
+std::string case_name(const std::filesystem::path& path, const ModelSummary& summary, bool with_lora,
+                      std::uint32_t tokens) {
   std::string bits;
   for (const auto b : summary.bits_used) bits += (bits.empty() ? "" : ", ") + std::to_string(b);
-  const std::string name = path.has_filename() ? path.filename().string() : path.parent_path().filename().string();
-  return name + ", " + bits + " bits" + (summary.quantized && !with_lora ? ", without LoRA" : "") + ", " + std::to_string(tokens) + " tokens";
+  const std::string name =
+      path.has_filename() ? path.filename().string() : path.parent_path().filename().string();
+  return name + ", " + bits + " bits" + (summary.quantized && !with_lora ? ", without LoRA" : "") + ", " +
+         std::to_string(tokens) + " tokens";
 }
 
 double decode_ms(Model& model, std::uint32_t tokens) {
@@ -33,7 +37,8 @@ struct Contestant {
   std::vector<double> samples;
 };
 
-int run(const std::vector<std::filesystem::path>& paths, const perf::Options& options, std::uint32_t tokens, bool with_lora) {
+int run(const std::vector<std::filesystem::path>& paths, const perf::Options& options, std::uint32_t tokens,
+        bool with_lora) {
   DeviceOptions device_options;
   if (const char* selector = std::getenv("APIQ_DEVICE")) device_options.selector = selector;
   Device device = Device::open(device_options);
@@ -71,7 +76,8 @@ int main(int argc, char** argv) {
   rest.insert(rest.begin(), argv[0]);
   const int count = static_cast<int>(rest.size());
   const auto options = perf::parse_options(count, rest.data(), "--tokens --lora");
-  const auto tokens = static_cast<std::uint32_t>(std::max(2, std::atoi(perf::value_of(count, rest.data(), "--tokens", "256").c_str())));
+  const auto tokens = static_cast<std::uint32_t>(
+      std::max(2, std::atoi(perf::value_of(count, rest.data(), "--tokens", "256").c_str())));
   try {
     return run(paths, options, tokens, perf::value_of(count, rest.data(), "--lora", "1") != "0");
   } catch (const std::exception& error) {

@@ -1,6 +1,8 @@
-// Products at the sizes that matter on a GPU: decoding (few rows, weights from memory, against the read bandwidth) and prefill, calibration and
-// training (128 to 2048 rows, against fp32 multiply-add from registers). Lines bear the names of the benchmarks "qmatmul" and "gemm", so that
-// perf/rivals/matmul_torch.py finds its cases; bench_gemm and bench_qmatmul compare with the host's BLAS and are for CPU devices.
+// Products at the sizes that matter on a GPU: decoding (few rows, weights from memory, against the read
+// bandwidth) and prefill, calibration and training (128 to 2048 rows, against fp32 multiply-add from
+// registers). Lines bear the names of the benchmarks "qmatmul" and "gemm", so that
+// perf/rivals/matmul_torch.py finds its cases; bench_gemm and bench_qmatmul compare with the host's BLAS and
+// are for CPU devices.
 #include "harness.hpp"
 #include "ops/gemm.hpp"
 #include "packed_operand.hpp"
@@ -31,8 +33,10 @@ struct Bench {
 };
 
 std::string packed_text(std::uint64_t rows, const PackedLayout& w, std::uint32_t rank, DType dtype) {
-  return "M=" + std::to_string(rows) + " " + std::to_string(w.out_features) + "x" + std::to_string(w.in_features) + " " + std::to_string(w.bits) +
-         " bits group " + std::to_string(w.group_size) + (rank != 0 ? " rank " + std::to_string(rank) : "") + (dtype == DType::f16 ? " f16" : "");
+  return "M=" + std::to_string(rows) + " " + std::to_string(w.out_features) + "x" +
+         std::to_string(w.in_features) + " " + std::to_string(w.bits) + " bits group " +
+         std::to_string(w.group_size) + (rank != 0 ? " rank " + std::to_string(rank) : "") +
+         (dtype == DType::f16 ? " f16" : "");
 }
 
 double packed_flops(std::uint64_t rows, const PackedLayout& w, std::uint32_t rank) {
@@ -41,9 +45,11 @@ double packed_flops(std::uint64_t rows, const PackedLayout& w, std::uint32_t ran
 }
 
 /// A few rows through the next weight at every call, without and with LoRA in turns with a read of memory.
-void few_rows(const Bench& bench, const PackedLayout& layout, const std::vector<PackedOperand>& weights, std::uint64_t rows) {
+void few_rows(const Bench& bench, const PackedLayout& layout, const std::vector<PackedOperand>& weights,
+              std::uint64_t rows) {
   const std::uint32_t rank = weights[0].lora().rank;
-  const std::string plain = packed_text(rows, layout, 0, DType::f32), with_lora = packed_text(rows, layout, rank, DType::f32);
+  const std::string plain = packed_text(rows, layout, 0, DType::f32),
+                    with_lora = packed_text(rows, layout, rank, DType::f32);
   if (!bench.options.wants(plain) && !bench.options.wants(with_lora)) return;
   const auto x = perf::random_activations(bench.queue, DType::f32, {rows, layout.in_features}, 1);
   const DeviceTensor y(bench.queue.device(), DType::f32, {rows, layout.out_features}, "benchmark result");
@@ -53,14 +59,18 @@ void few_rows(const Bench& bench, const PackedLayout& layout, const std::vector<
     ops::qmatmul(bench.queue, weight.view(), lora ? weight.lora() : ops::LoraView{}, x, y);
   };
   const auto probe = perf::device_read_probe(bench.queue);
-  const auto timings =
-      perf::interleave({bench.enqueued([&] { product(false); }), bench.enqueued([&] { product(true); }), probe.contender}, bench.options.rounds);
+  const auto timings = perf::interleave(
+      {bench.enqueued([&] { product(false); }), bench.enqueued([&] { product(true); }), probe.contender},
+      bench.options.rounds);
   const double limit = probe.gb_per_second(timings[2]), bytes = weights[0].packed_bytes();
   const auto& info = bench.queue.device().info();
-  perf::print({"qmatmul", plain, timings[0], bytes, packed_flops(rows, layout, 0), "read bandwidth", limit, "", {}}, info);
-  perf::print({"qmatmul", with_lora, timings[1], bytes + weights[0].lora_bytes(), packed_flops(rows, layout, rank), "read bandwidth", limit,
-               "the same without LoRA", timings[0]},
-              info);
+  perf::print(
+      {"qmatmul", plain, timings[0], bytes, packed_flops(rows, layout, 0), "read bandwidth", limit, "", {}},
+      info);
+  perf::print(
+      {"qmatmul", with_lora, timings[1], bytes + weights[0].lora_bytes(), packed_flops(rows, layout, rank),
+       "read bandwidth", limit, "the same without LoRA", timings[0]},
+      info);
 }
 
 /// Decoding: copies of a weight that no cache holds together.
@@ -81,10 +91,18 @@ void prefill(const Bench& bench, const PackedLayout& layout, std::uint64_t rows,
   const auto probe = perf::multiply_add_probe(bench.queue);
   const auto ours = bench.enqueued([&] { ops::qmatmul(bench.queue, weight.view(), weight.lora(), x, y); });
   const auto timings = perf::interleave({ours, probe.contender}, bench.options.rounds);
-  const double bytes = weight.packed_bytes() + weight.lora_bytes() + static_cast<double>(x.view().bytes() + y.view().bytes());
-  perf::print(
-      {"qmatmul", name, timings[0], bytes, packed_flops(rows, layout, rank), "fp32 multiply-add rate", probe.gflop_per_second(timings[1]), "", {}},
-      bench.queue.device().info());
+  const double bytes =
+      weight.packed_bytes() + weight.lora_bytes() + static_cast<double>(x.view().bytes() + y.view().bytes());
+  perf::print({"qmatmul",
+               name,
+               timings[0],
+               bytes,
+               packed_flops(rows, layout, rank),
+               "fp32 multiply-add rate",
+               probe.gflop_per_second(timings[1]),
+               "",
+               {}},
+              bench.queue.device().info());
 }
 
 /// y = x W^T, dx = dy W, dW = dy^T x in fp32, as calibration and training compute them.
@@ -100,25 +118,38 @@ void dense(const Bench& bench, const WeightShape& w, std::uint64_t rows) {
   const auto time = [&](const std::string& name, const Contender& ours) {
     if (!bench.options.wants(name)) return;
     const auto timings = perf::interleave({ours, probe.contender}, bench.options.rounds);
-    perf::print(
-        {"gemm", name, timings[0], 4 * (m * k + n * k + m * n), 2 * m * n * k, "fp32 multiply-add rate", probe.gflop_per_second(timings[1]), "", {}},
-        bench.queue.device().info());
+    perf::print({"gemm",
+                 name,
+                 timings[0],
+                 4 * (m * k + n * k + m * n),
+                 2 * m * n * k,
+                 "fp32 multiply-add rate",
+                 probe.gflop_per_second(timings[1]),
+                 "",
+                 {}},
+                bench.queue.device().info());
   };
-  time("nt " + size(rows, w.out_features, w.in_features), bench.enqueued([&] { ops::matmul_nt(bench.queue, x, weight, dy); }));
-  time("nn " + size(rows, w.in_features, w.out_features), bench.enqueued([&] { ops::matmul_nn(bench.queue, dy, weight, x); }));
-  time("tn " + size(w.out_features, w.in_features, rows), bench.enqueued([&] { ops::matmul_tn(bench.queue, dy, x, weight); }));
+  time("nt " + size(rows, w.out_features, w.in_features),
+       bench.enqueued([&] { ops::matmul_nt(bench.queue, x, weight, dy); }));
+  time("nn " + size(rows, w.in_features, w.out_features),
+       bench.enqueued([&] { ops::matmul_nn(bench.queue, dy, weight, x); }));
+  time("tn " + size(w.out_features, w.in_features, rows),
+       bench.enqueued([&] { ops::matmul_tn(bench.queue, dy, x, weight); }));
 }
 
 void all(const Bench& bench) {
   const bool quick = bench.options.quick;
   const std::vector<WeightShape> shapes =
-      quick ? std::vector<WeightShape>{{1024, 1024}} : std::vector<WeightShape>{{4096, 4096}, {11008, 4096}, {4096, 11008}, {28672, 8192}};
-  const std::vector<std::uint64_t> many = quick ? std::vector<std::uint64_t>{128} : std::vector<std::uint64_t>{128, 512, 2048};
+      quick ? std::vector<WeightShape>{{1024, 1024}}
+            : std::vector<WeightShape>{{4096, 4096}, {11008, 4096}, {4096, 11008}, {28672, 8192}};
+  const std::vector<std::uint64_t> many =
+      quick ? std::vector<std::uint64_t>{128} : std::vector<std::uint64_t>{128, 512, 2048};
   for (const auto& w : shapes)
     for (const std::uint32_t bits : {2u, 3u, 4u}) decode(bench, {w.out_features, w.in_features, bits, 64});
   for (const auto& w : shapes)
     for (const std::uint64_t rows : many) {
-      for (const std::uint32_t bits : {2u, 3u, 4u}) prefill(bench, {w.out_features, w.in_features, bits, 64}, rows, 0);
+      for (const std::uint32_t bits : {2u, 3u, 4u})
+        prefill(bench, {w.out_features, w.in_features, bits, 64}, rows, 0);
       prefill(bench, {w.out_features, w.in_features, 2, 64}, rows, 64);
     }
   for (const auto& w : shapes)

@@ -1,4 +1,5 @@
-// The limits everything else is held against: reading, copying and transferring memory, fp32 multiply-add, and the BLAS's fp32 matmul.
+// The limits everything else is held against: reading, copying and transferring memory, fp32 multiply-add,
+// and the BLAS's fp32 matmul.
 #include <cblas.h>
 
 #include "harness.hpp"
@@ -32,6 +33,7 @@ int main(int argc, char** argv) {
     }
   const auto timings = perf::interleave(contenders, options.rounds);
   for (std::size_t i = 0; i < probes.size(); ++i)
-    perf::print({"limits", probes[i].name, timings[i], probes[i].bytes, probes[i].flops, "", 0, "", {}}, device->info());
+    perf::print({"limits", probes[i].name, timings[i], probes[i].bytes, probes[i].flops, "", 0, "", {}},
+                device->info());
   return 0;
 }

@@ -1,5 +1,6 @@
-// Row and elementwise operations of a block and its losses, at the sizes of the demo model (256 tokens) and of a 7B model (512 tokens), against the
-// read bandwidth. Least traffic: each operand read once, each result written once. The demo model's operands stay in caches.
+// Row and elementwise operations of a block and its losses, at the sizes of the demo model (256 tokens) and
+// of a 7B model (512 tokens), against the read bandwidth. Least traffic: each operand read once, each result
+// written once. The demo model's operands stay in caches.
 #include "kernel_bench.hpp"
 #include "ops/nn.hpp"
 
@@ -19,7 +20,8 @@ std::string shape_text(std::uint64_t rows, std::uint64_t columns, DType dtype) {
 void row_operations(KernelBench& bench, const Sizes& s, DType dtype) {
   auto& queue = bench.queue();
   const auto x = bench.tensor({s.tokens, s.hidden}, dtype), y = bench.tensor({s.tokens, s.hidden}, dtype),
-             dx = bench.tensor({s.tokens, s.hidden}, dtype), weight = bench.tensor({s.hidden}), loss = bench.tensor({1});
+             dx = bench.tensor({s.tokens, s.hidden}, dtype), weight = bench.tensor({s.hidden}),
+             loss = bench.tensor({1});
   const auto cos = bench.tensor({s.tokens, s.head_dim / 2}), sin = bench.tensor({s.tokens, s.head_dim / 2});
   ops::rope_tables(queue, 10000.0f, static_cast<std::uint32_t>(s.head_dim), cos, sin);
   const auto heads = x.view().reshaped({s.tokens, s.heads, s.head_dim});
@@ -36,22 +38,28 @@ void row_operations(KernelBench& bench, const Sizes& s, DType dtype) {
 
 void swiglu(KernelBench& bench, const Sizes& s, DType dtype) {
   const Shape shape{s.tokens, s.intermediate};
-  const auto gate = bench.tensor(shape, dtype), up = bench.tensor(shape, dtype), z = bench.tensor(shape, dtype), d_gate = bench.tensor(shape, dtype),
+  const auto gate = bench.tensor(shape, dtype), up = bench.tensor(shape, dtype),
+             z = bench.tensor(shape, dtype), d_gate = bench.tensor(shape, dtype),
              d_up = bench.tensor(shape, dtype);
   const double rows = static_cast<double>(gate.view().bytes());
   const std::string text = shape_text(s.tokens, s.intermediate, dtype);
   bench.streams("swiglu_fwd" + text, 3 * rows, [&] { ops::swiglu_fwd(bench.queue(), gate, up, z); });
-  bench.streams("swiglu_bwd" + text, 5 * rows, [&] { ops::swiglu_bwd(bench.queue(), gate, up, z, d_gate, d_up); });
+  bench.streams("swiglu_bwd" + text, 5 * rows,
+                [&] { ops::swiglu_bwd(bench.queue(), gate, up, z, d_gate, d_up); });
 }
 
 void cross_entropy(KernelBench& bench) {
   const std::uint64_t tokens = 128, vocabulary = 32000;
-  const auto logits = bench.tensor({tokens, vocabulary}, DType::f32, 8.0f), d_logits = bench.tensor({tokens, vocabulary});
-  const auto targets = bench.tensor({tokens}, DType::u32), argmax = bench.tensor({tokens}, DType::u32), loss = bench.tensor({tokens});
+  const auto logits = bench.tensor({tokens, vocabulary}, DType::f32, 8.0f),
+             d_logits = bench.tensor({tokens, vocabulary});
+  const auto targets = bench.tensor({tokens}, DType::u32), argmax = bench.tensor({tokens}, DType::u32),
+             loss = bench.tensor({tokens});
   const double bytes = static_cast<double>(logits.view().bytes());
   const std::string text = shape_text(tokens, vocabulary, DType::f32);
-  bench.streams("cross_entropy_fwd" + text, bytes, [&] { ops::cross_entropy_fwd(bench.queue(), logits, targets, loss, argmax); });
-  bench.streams("cross_entropy_bwd" + text, 2 * bytes, [&] { ops::cross_entropy_bwd(bench.queue(), logits, targets, 1.0f, d_logits); });
+  bench.streams("cross_entropy_fwd" + text, bytes,
+                [&] { ops::cross_entropy_fwd(bench.queue(), logits, targets, loss, argmax); });
+  bench.streams("cross_entropy_bwd" + text, 2 * bytes,
+                [&] { ops::cross_entropy_bwd(bench.queue(), logits, targets, 1.0f, d_logits); });
 }
 
 void conversions(KernelBench& bench) {
@@ -59,7 +67,8 @@ void conversions(KernelBench& bench) {
   const auto out = bench.tensor(shape);
   for (const DType dtype : {DType::f16, DType::bf16}) {
     const auto in = bench.tensor(shape, dtype);
-    bench.streams("to_f32" + shape_text(4096, 4096, dtype), static_cast<double>(in.view().bytes() + out.view().bytes()),
+    bench.streams("to_f32" + shape_text(4096, 4096, dtype),
+                  static_cast<double>(in.view().bytes() + out.view().bytes()),
                   [&] { ops::to_f32(bench.queue(), in, out); });
   }
 }

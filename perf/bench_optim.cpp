@@ -1,5 +1,6 @@
-// AdamW at the sizes it trains: a weight of a 7B model (latent weights), its LoRA of rank 64, and the demo model's; against the read bandwidth.
-// Traffic: parameters, gradient and two moments read, all but the gradient written.
+// AdamW at the sizes it trains: a weight of a 7B model (latent weights), its LoRA of rank 64, and the demo
+// model's; against the read bandwidth. Traffic: parameters, gradient and two moments read, all but the
+// gradient written.
 #include "kernel_bench.hpp"
 #include "ops/adamw.hpp"
 
@@ -9,9 +10,11 @@ int main(int argc, char** argv) {
   const auto device = perf::open_device();
   perf::KernelBench bench("optim", device->queue(), options);
   for (const Shape& shape : {Shape{256, 16}, Shape{4096, 64}, Shape{4096, 4096}}) {
-    const auto p = bench.tensor(shape), g = bench.tensor(shape), m = bench.tensor(shape), v = bench.tensor(shape), loss = bench.tensor({1});
+    const auto p = bench.tensor(shape), g = bench.tensor(shape), m = bench.tensor(shape),
+               v = bench.tensor(shape), loss = bench.tensor({1});
     bench.queue().fill_zero(v);  // second moments are not negative
-    bench.streams("adamw_step " + std::to_string(shape[0]) + "x" + std::to_string(shape[1]), 7.0 * static_cast<double>(p.view().bytes()),
+    bench.streams("adamw_step " + std::to_string(shape[0]) + "x" + std::to_string(shape[1]),
+                  7.0 * static_cast<double>(p.view().bytes()),
                   [&] { ops::adamw_step(bench.queue(), {}, 1, loss, p, g, m, v); });
   }
   return 0;

@@ -19,7 +19,8 @@
 
 namespace apiq::perf {
 
-/// The device the programs would use: $APIQ_DEVICE, else auto. memory_bytes: hard budget, 0 for the device's own.
+/// The device the programs would use: $APIQ_DEVICE, else auto. memory_bytes: hard budget, 0 for the device's
+/// own.
 std::unique_ptr<runtime::Device> open_device(bool profile = false, std::uint64_t memory_bytes = 0);
 
 /// Uniform in [-1, 1), the same for the same seed.

@@ -1,4 +1,5 @@
-// For benchmarks of single operations: operands, timing in turns with what bounds the operation, and the line of its result.
+// For benchmarks of single operations: operands, timing in turns with what bounds the operation, and the line
+// of its result.
 #pragma once
 #include <optional>
 
@@ -25,7 +26,8 @@ class KernelBench {
   /// Enqueues `count` times, then waits.
   Contender enqueued(std::function<void()> enqueue) const;
 
-  /// An operation that moves `bytes` (each operand once), held against the read bandwidth; data that fits into caches can exceed it.
+  /// An operation that moves `bytes` (each operand once), held against the read bandwidth; data that fits
+  /// into caches can exceed it.
   void streams(const std::string& name, double bytes, const std::function<void()>& enqueue);
 
   /// An operation of `flops`, held against our own dense product (1024^3), timed in the same rounds.

@@ -19,8 +19,8 @@ using runtime::Queue;
 
 namespace {
 
-/// Far larger than the last-level cache of any device known to us (EPYC: 384 MiB for a socket, of which a virtual machine sees a part), but
-/// no more than an eighth of the budget.
+/// Far larger than the last-level cache of any device known to us (EPYC: 384 MiB for a socket, of which a
+/// virtual machine sees a part), but no more than an eighth of the budget.
 std::uint64_t probe_bytes(Queue& queue) {
   runtime::Device& device = queue.device();
   const std::uint64_t wanted = std::uint64_t{512} << 20, granule = 4 * ops::read_granule_words(queue);
@@ -34,7 +34,8 @@ std::shared_ptr<DeviceTensor> zeros(Queue& queue, DType dtype, std::uint64_t ele
   return tensor;
 }
 
-void sum_share(const std::vector<std::uint64_t>& data, std::size_t begin, std::size_t end, std::uint64_t& sum) {
+void sum_share(const std::vector<std::uint64_t>& data, std::size_t begin, std::size_t end,
+               std::uint64_t& sum) {
   std::uint64_t lanes[8] = {};  // independent sums, so that loads, not adds, set the pace
   for (std::size_t i = begin; i + 8 <= end; i += 8)
     for (int lane = 0; lane < 8; ++lane) lanes[lane] += data[i + static_cast<std::size_t>(lane)];
@@ -47,7 +48,8 @@ void read_with_all_threads(const std::vector<std::uint64_t>& data) {
   std::vector<std::uint64_t> sums(threads);
   std::vector<std::thread> workers;
   for (unsigned t = 0; t < threads; ++t)
-    workers.emplace_back([&, t] { sum_share(data, data.size() / threads * t, data.size() / threads * (t + 1), sums[t]); });
+    workers.emplace_back(
+        [&, t] { sum_share(data, data.size() / threads * t, data.size() / threads * (t + 1), sums[t]); });
   for (auto& worker : workers) worker.join();
   if (sums[0] == 0) std::abort();  // keeps the reads; data holds no zeros
 }
@@ -106,12 +108,16 @@ Probe copy_probe(Queue& queue) {
 
 Probe upload_probe(Queue& queue) {
   return transfer_probe(queue, "upload bandwidth, pinned",
-                        [](runtime::TransferQueue& transfers, const DeviceTensor& device, std::byte* host) { return transfers.write(device, host); });
+                        [](runtime::TransferQueue& transfers, const DeviceTensor& device, std::byte* host) {
+                          return transfers.write(device, host);
+                        });
 }
 
 Probe download_probe(Queue& queue) {
   return transfer_probe(queue, "download bandwidth, pinned",
-                        [](runtime::TransferQueue& transfers, const DeviceTensor& device, std::byte* host) { return transfers.read(device, host); });
+                        [](runtime::TransferQueue& transfers, const DeviceTensor& device, std::byte* host) {
+                          return transfers.read(device, host);
+                        });
 }
 
 Probe multiply_add_probe(Queue& queue) {
@@ -130,12 +136,14 @@ Probe multiply_add_probe(Queue& queue) {
 Probe blas_probe() {
   constexpr blasint n = 2048;
   constexpr std::size_t elements = static_cast<std::size_t>(n) * n;
-  auto a = std::make_shared<std::vector<float>>(elements, 0.5f), b = std::make_shared<std::vector<float>>(elements, 0.25f),
+  auto a = std::make_shared<std::vector<float>>(elements, 0.5f),
+       b = std::make_shared<std::vector<float>>(elements, 0.25f),
        c = std::make_shared<std::vector<float>>(elements);
   return {std::string("fp32 matmul rate, OpenBLAS with kernels for ") + openblas_get_corename(),
           {[=](int count) {
             for (int i = 0; i < count; ++i)
-              cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, n, n, n, 1.0f, a->data(), n, b->data(), n, 0.0f, c->data(), n);
+              cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, n, n, n, 1.0f, a->data(), n, b->data(), n,
+                          0.0f, c->data(), n);
           }},
           0,
           2.0 * n * n * n};

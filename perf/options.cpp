@@ -43,7 +43,8 @@ std::string without_output(int argc, char** argv) {
     more += " [" + std::string(own_options.substr(0, end)) + " VALUE]";
     own_options.remove_prefix(std::min(end + 1, own_options.size()));
   }
-  std::fprintf(stderr, "usage: %s [--rounds N] [--filter PART_OF_A_CASE_NAME] [--output FILE] [--quick]%s\n", program, more.c_str());
+  std::fprintf(stderr, "usage: %s [--rounds N] [--filter PART_OF_A_CASE_NAME] [--output FILE] [--quick]%s\n",
+               program, more.c_str());
   std::exit(2);
 }
 

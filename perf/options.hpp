@@ -1,4 +1,5 @@
-// Command line of every benchmark, and what it decides for the whole program: length of samples and where result lines go.
+// Command line of every benchmark, and what it decides for the whole program: length of samples and where
+// result lines go.
 #pragma once
 #include <string>
 #include <string_view>
@@ -14,8 +15,9 @@ struct Options {
   bool wants(std::string_view case_name) const { return case_name.find(filter) != std::string_view::npos; }
 };
 
-/// [--rounds N] [--filter PART] [--output FILE] [--quick]; further names with one value each are the benchmark's own: read them with value_of.
-/// Prints usage and exits with 2 on anything else. Opens `output`, remembers the command for print(), sets the length of samples.
+/// [--rounds N] [--filter PART] [--output FILE] [--quick]; further names with one value each are the
+/// benchmark's own: read them with value_of. Prints usage and exits with 2 on anything else. Opens `output`,
+/// remembers the command for print(), sets the length of samples.
 Options parse_options(int argc, char** argv, std::string_view own_options = "");
 
 /// The value behind an option of the benchmark's own, or fallback.

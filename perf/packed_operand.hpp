@@ -15,7 +15,9 @@ class PackedOperand {
   ops::PackedWeightView view() const { return {layout_, qweight_, scales_, qzeros_}; }
   const ops::LoraView& lora() const { return lora_; }
   double packed_bytes() const { return static_cast<double>(layout_.bytes()); }
-  double lora_bytes() const { return lora_.rank == 0 ? 0.0 : static_cast<double>(lora_.A.bytes() + lora_.B_t.bytes()); }
+  double lora_bytes() const {
+    return lora_.rank == 0 ? 0.0 : static_cast<double>(lora_.A.bytes() + lora_.B_t.bytes());
+  }
 
  private:
   PackedLayout layout_;
@@ -24,6 +26,7 @@ class PackedOperand {
 };
 
 /// Activations f16 or f32, uniform in [-1, 1).
-runtime::DeviceTensor random_activations(runtime::Queue& queue, DType dtype, const Shape& shape, std::uint32_t seed);
+runtime::DeviceTensor random_activations(runtime::Queue& queue, DType dtype, const Shape& shape,
+                                         std::uint32_t seed);
 
 }  // namespace apiq::perf

@@ -36,7 +36,8 @@ void set_output(const std::filesystem::path& file) {
 }
 
 nlohmann::ordered_json to_json(const Result& result, const DeviceInfo& device) {
-  const double gbps = result.bytes / 1e6 / result.ours.median, gflops = result.flops / 1e6 / result.ours.median;
+  const double gbps = result.bytes / 1e6 / result.ours.median,
+               gflops = result.flops / 1e6 / result.ours.median;
   nlohmann::ordered_json line{{"benchmark", result.benchmark},
                               {"case", result.name},
                               {"milliseconds_median", result.ours.median},
@@ -50,7 +51,8 @@ nlohmann::ordered_json to_json(const Result& result, const DeviceInfo& device) {
   if (result.limit > 0) {
     line["limit_name"] = result.limit_name;
     line["limit"] = result.limit;
-    line["share_of_limit"] = (result.limit_name.find("bandwidth") != std::string::npos ? gbps : gflops) / result.limit;
+    line["share_of_limit"] =
+        (result.limit_name.find("bandwidth") != std::string::npos ? gbps : gflops) / result.limit;
   }
   if (!result.rival.empty()) {
     line["rival"] = result.rival;
@@ -58,7 +60,10 @@ nlohmann::ordered_json to_json(const Result& result, const DeviceInfo& device) {
     line["rival_spread"] = result.rivals.spread;
     line["ratio_to_rival"] = result.rivals.median / result.ours.median;
   }
-  line["device"] = {{"name", device.name}, {"vendor", device.vendor}, {"driver", device.driver}, {"platform", device.platform}};
+  line["device"] = {{"name", device.name},
+                    {"vendor", device.vendor},
+                    {"driver", device.driver},
+                    {"platform", device.platform}};
   line["version"] = version();
   line["commit"] = commit();
   line["command"] = command_line();

@@ -1,4 +1,5 @@
-// One measurement as one JSON object on a line. The keys are a contract: perf/README.md lists them, scripts/perf_report reads them.
+// One measurement as one JSON object on a line. The keys are a contract: perf/README.md lists them,
+// scripts/perf_report reads them.
 #pragma once
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
@@ -23,7 +24,8 @@ struct Result {
 /// The line of a result, with device, version, commit, command and date.
 nlohmann::ordered_json to_json(const Result& result, const DeviceInfo& device);
 
-/// Lines go to this file from now on (appended) instead of standard output. Exits with 1 if it cannot be opened.
+/// Lines go to this file from now on (appended) instead of standard output. Exits with 1 if it cannot be
+/// opened.
 void set_output(const std::filesystem::path& file);
 
 void print(const Result& result, const DeviceInfo& device);

@@ -17,10 +17,12 @@ namespace {
 
 std::array<Shape, kLinearCount> shapes_of(const ModelConfig& c) {
   const Shape kv{c.kv_features(), c.hidden_size}, wide{c.intermediate_size, c.hidden_size};
-  return {Shape{c.q_features(), c.hidden_size}, kv, kv, Shape{c.hidden_size, c.q_features()}, wide, wide, Shape{c.hidden_size, c.intermediate_size}};
+  return {Shape{c.q_features(), c.hidden_size},     kv, kv, Shape{c.hidden_size, c.q_features()}, wide, wide,
+          Shape{c.hidden_size, c.intermediate_size}};
 }
 
-ModelConfig shape(std::uint32_t hidden, std::uint32_t intermediate, std::uint32_t heads, std::uint32_t kv_heads) {
+ModelConfig shape(std::uint32_t hidden, std::uint32_t intermediate, std::uint32_t heads,
+                  std::uint32_t kv_heads) {
   ModelConfig c;
   c.hidden_size = hidden;
   c.intermediate_size = intermediate;
@@ -34,8 +36,8 @@ ModelConfig shape(std::uint32_t hidden, std::uint32_t intermediate, std::uint32_
 }  // namespace
 
 std::string StepCase::text() const {
-  return name + ", " + std::to_string(tokens) + " tokens, " + std::to_string(bits) + " bits, group " + std::to_string(group_size) + ", rank " +
-         std::to_string(rank);
+  return name + ", " + std::to_string(tokens) + " tokens, " + std::to_string(bits) + " bits, group " +
+         std::to_string(group_size) + ", rank " + std::to_string(rank);
 }
 
 double StepCase::flops() const {
@@ -44,7 +46,8 @@ double StepCase::flops() const {
   const auto shapes = shapes_of(config);
   for (std::uint32_t l = 0; l < kLinearCount; ++l) {
     const double out = static_cast<double>(shapes[l][0]), in = static_cast<double>(shapes[l][1]);
-    const bool passes_gradient = l == model::kO || l >= model::kGate;  // nothing trained lies before q, k and v
+    const bool passes_gradient =
+        l == model::kO || l >= model::kGate;  // nothing trained lies before q, k and v
     sum += 2 * T * out * in * (passes_gradient ? 3 : 2) + 6 * T * r * (out + in);
   }
   // Attention: two products forward, five backward, over the half of all pairs that a causal mask leaves.
@@ -65,7 +68,8 @@ StepCase step_case(const std::string& shape_or_model, std::uint64_t tokens) {
     c.config = ModelDirectory::open(c.model).config();
     c.rank = 16;  // of the small models' runs
   } else {
-    throw InvalidArgument("[bench_step] block '" + shape_or_model + "' is neither 7B nor 70B nor a folder with a model");
+    throw InvalidArgument("[bench_step] block '" + shape_or_model +
+                          "' is neither 7B nor 70B nor a folder with a model");
   }
   c.config.max_position_embeddings = static_cast<std::uint32_t>(tokens);
   return c;
@@ -91,7 +95,8 @@ StepBlock::StepBlock(runtime::Queue& queue, const StepCase& c)
   post_norm_ = filled({hidden}, 0, 0);
   queue.write(input_norm_, ones.data());
   queue.write(post_norm_, ones.data());
-  for (std::uint32_t l = 0; l < kLinearCount; ++l) weights_[l] = filled(shapes[l], 0.035f, 1 + l);  // a standard deviation of 0.02
+  for (std::uint32_t l = 0; l < kLinearCount; ++l)
+    weights_[l] = filled(shapes[l], 0.035f, 1 + l);  // a standard deviation of 0.02
   if (!c.model.empty()) {
     const ModelDirectory model = ModelDirectory::open(c.model);
     const auto load = [&](const DeviceTensor& to, const std::string& name) {
@@ -99,17 +104,23 @@ StepBlock::StepBlock(runtime::Queue& queue, const StepCase& c)
     };
     load(input_norm_, "model.layers.0.input_layernorm.weight");
     load(post_norm_, "model.layers.0.post_attention_layernorm.weight");
-    for (std::uint32_t l = 0; l < kLinearCount; ++l) load(weights_[l], linear_tensor_name(0, kBlockLinears[l]));
+    for (std::uint32_t l = 0; l < kLinearCount; ++l)
+      load(weights_[l], linear_tensor_name(0, kBlockLinears[l]));
   }
   block_.set_norms(input_norm_, post_norm_);
   x_ = filled({c.tokens, hidden}, 1.0f, 20);
   target_ = filled({c.tokens, hidden}, 0, 0);
   const runtime::Workspace::Scope scope(queue.workspace());
   block_.forward(
-      x_, [&](std::uint32_t l, const TensorView& x, const TensorView& y) { ops::matmul_nt(queue_, x, weights_[l], y); }, target_);
+      x_,
+      [&](std::uint32_t l, const TensorView& x, const TensorView& y) {
+        ops::matmul_nt(queue_, x, weights_[l], y);
+      },
+      target_);
 }
 
-void StepBlock::train(std::uint32_t steps, const std::string& recipe, const std::function<void(std::uint64_t)>& step_done) {
+void StepBlock::train(std::uint32_t steps, const std::string& recipe,
+                      const std::function<void(std::uint64_t)>& step_done) {
   const auto method = quant::find_method("apiq-bw").make();
   quant::TrainOptions train = calib::find_recipe(recipe, method->traits()).train;
   train.epochs = 1;
@@ -128,8 +139,8 @@ void StepBlock::train(std::uint32_t steps, const std::string& recipe, const std:
                               .training_begins = [] {},
                               .step_done = step_done};
   for (std::uint32_t l = 0; l < kLinearCount; ++l)
-    problem.linears.push_back(
-        {kBlockLinears[l], 1 + l, weights_[l], true, ops::QuantSpec{case_.bits, case_.group_size, false, true}, case_.rank, 16.0f});
+    problem.linears.push_back({kBlockLinears[l], 1 + l, weights_[l], true,
+                               ops::QuantSpec{case_.bits, case_.group_size, false, true}, case_.rank, 16.0f});
   method->quantize_block(problem);
 }
 

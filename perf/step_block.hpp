@@ -1,4 +1,5 @@
-// A decoder block to train on: shapes of known models with random weights, or a block of a model in a folder; and one ApiQ-bw run over it.
+// A decoder block to train on: shapes of known models with random weights, or a block of a model in a folder;
+// and one ApiQ-bw run over it.
 #pragma once
 #include <array>
 #include <filesystem>
@@ -19,7 +20,8 @@ struct StepCase {
   std::filesystem::path model;  // weights of its first block; empty: random
 
   std::string text() const;
-  /// Least arithmetic of a step: x M^T and dy^T x of seven linears, dy M of the four whose input is trained, LoRA and attention forward and backward.
+  /// Least arithmetic of a step: x M^T and dy^T x of seven linears, dy M of the four whose input is trained,
+  /// LoRA and attention forward and backward.
   double flops() const;
 };
 
@@ -31,9 +33,10 @@ class StepBlock {
  public:
   StepBlock(runtime::Queue& queue, const StepCase& c);
 
-  /// Trains with ApiQ-bw for `steps` steps of one sequence each. step_done(steps done), when each is enqueued. recipe: paper | best, without the
-  /// latter's costly start.
-  void train(std::uint32_t steps, const std::string& recipe, const std::function<void(std::uint64_t)>& step_done);
+  /// Trains with ApiQ-bw for `steps` steps of one sequence each. step_done(steps done), when each is
+  /// enqueued. recipe: paper | best, without the latter's costly start.
+  void train(std::uint32_t steps, const std::string& recipe,
+             const std::function<void(std::uint64_t)>& step_done);
 
  private:
   runtime::DeviceTensor filled(const Shape& shape, float size, std::uint32_t seed) const;

@@ -22,14 +22,18 @@ double quantile(const std::vector<double>& sorted, double q) {
 
 }  // namespace
 
-double now_ms() { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+double now_ms() {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
 
 void set_sample_milliseconds(double milliseconds) { sample_milliseconds = milliseconds; }
 
 Timing summarize(std::vector<double> samples) {
   std::sort(samples.begin(), samples.end());
   const double median = quantile(samples, 0.5);
-  return {median, samples.front(), static_cast<int>(samples.size()), (quantile(samples, 0.75) - quantile(samples, 0.25)) / median};
+  return {median, samples.front(), static_cast<int>(samples.size()),
+          (quantile(samples, 0.75) - quantile(samples, 0.25)) / median};
 }
 
 int calls_per_sample(const Contender& contender) {
@@ -47,7 +51,8 @@ std::vector<Timing> interleave(const std::vector<Contender>& contenders, int rou
   for (std::size_t round = 0; round < static_cast<std::size_t>(rounds); ++round)
     for (std::size_t turn = 0; turn < n; ++turn) {
       const std::size_t i = (round + turn) % n;
-      // Idle OpenBLAS threads go on spinning for some 20 ms; they must not take cores from whoever comes next.
+      // Idle OpenBLAS threads go on spinning for some 20 ms; they must not take cores from whoever comes
+      // next.
       std::this_thread::sleep_for(std::chrono::milliseconds(40));
       contenders[i].run(1 + counts[i] / 4);
       const double begin = now_ms();

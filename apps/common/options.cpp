@@ -32,13 +32,17 @@ std::string wrapped(const std::string& text) {
 
 std::string help_line(const Option& option) {
   const bool positional = option.name == option.placeholder;
-  std::string left = "  " + (positional ? option.placeholder : "--" + option.name + (option.is_flag ? "" : " " + option.placeholder));
+  std::string left =
+      "  " + (positional ? option.placeholder
+                         : "--" + option.name + (option.is_flag ? "" : " " + option.placeholder));
   if (option.is_list) left += "...";
   std::string right = option.help;
   if (option.required) right += " (required)";
   if (!option.shown_default.empty()) right += " [" + option.shown_default + "]";
-  // Two spaces or a line end after the placeholder: apiq-batch reads the options of the other programs from here.
-  left += left.size() + 2 <= kNameColumn ? std::string(kNameColumn - left.size(), ' ') : "\n" + std::string(kNameColumn, ' ');
+  // Two spaces or a line end after the placeholder: apiq-batch reads the options of the other programs from
+  // here.
+  left += left.size() + 2 <= kNameColumn ? std::string(kNameColumn - left.size(), ' ')
+                                         : "\n" + std::string(kNameColumn, ' ');
   return left + wrapped(right) + "\n";
 }
 
@@ -61,7 +65,8 @@ Options& Options::flag(const std::string& name, bool& target, const std::string&
   custom(
       name, "",
       [&target](const std::string& text) {
-        if (text != "true" && text != "false") throw UsageError("expected true or false, found '" + text + "'");  // only a file can say so
+        if (text != "true" && text != "false")
+          throw UsageError("expected true or false, found '" + text + "'");  // only a file can say so
         target = text == "true";
       },
       help);
@@ -69,8 +74,9 @@ Options& Options::flag(const std::string& name, bool& target, const std::string&
   return *this;
 }
 
-Options& Options::custom(const std::string& name, const std::string& placeholder, std::function<void(const std::string&)> set,
-                         const std::string& help, std::string shown_default) {
+Options& Options::custom(const std::string& name, const std::string& placeholder,
+                         std::function<void(const std::string&)> set, const std::string& help,
+                         std::string shown_default) {
   Option option;
   option.group = group_;
   option.name = name;
@@ -82,7 +88,8 @@ Options& Options::custom(const std::string& name, const std::string& placeholder
   return *this;
 }
 
-Options& Options::list(const std::string& name, const std::string& placeholder, std::vector<std::filesystem::path>& target, const std::string& help) {
+Options& Options::list(const std::string& name, const std::string& placeholder,
+                       std::vector<std::filesystem::path>& target, const std::string& help) {
   custom(
       name, placeholder,
       [&target](const std::string& text) {
@@ -95,7 +102,8 @@ Options& Options::list(const std::string& name, const std::string& placeholder, 
   return *this;
 }
 
-Options& Options::positional(const std::string& placeholder, std::filesystem::path& target, const std::string& help) {
+Options& Options::positional(const std::string& placeholder, std::filesystem::path& target,
+                             const std::string& help) {
   return value(placeholder, placeholder, target, help).required();
 }
 
@@ -110,12 +118,14 @@ Options& Options::repeatable() {
 }
 
 Option* Options::find(const std::string& name) {
-  const auto it = std::find_if(options_.begin(), options_.end(), [&](const Option& option) { return option.name == name; });
+  const auto it = std::find_if(options_.begin(), options_.end(),
+                               [&](const Option& option) { return option.name == name; });
   return it == options_.end() ? nullptr : &*it;
 }
 
 bool Options::given(const std::string& name) const {
-  return std::any_of(options_.begin(), options_.end(), [&](const Option& option) { return option.name == name && option.given; });
+  return std::any_of(options_.begin(), options_.end(),
+                     [&](const Option& option) { return option.name == name && option.given; });
 }
 
 void Options::assign_one(Option& option, const std::vector<std::string>& values, const std::string& label) {
@@ -142,14 +152,16 @@ void Options::assign(const std::vector<Assignment>& assignments, const std::stri
   for (const Assignment& assignment : assignments) {
     Option* option = assignment.name.empty() ? nullptr : find(assignment.name);
     if (!option && from_file)
-      throw UsageError(where + ": unknown key '" + assignment.name + "'; the keys are the long options of " + program_ + " --help");
+      throw UsageError(where + ": unknown key '" + assignment.name + "'; the keys are the long options of " +
+                       program_ + " --help");
     if (!option) {  // an argument without a name
       const std::string& word = assignment.values.front();
       if (word == "-h") {
         help_ = true;
         continue;
       }
-      const auto slot = std::find_if(options_.begin(), options_.end(), [](const Option& o) { return o.name == o.placeholder; });
+      const auto slot = std::find_if(options_.begin(), options_.end(),
+                                     [](const Option& o) { return o.name == o.placeholder; });
       if ((word.size() > 1 && word[0] == '-') || slot == options_.end() || slot->given) {
         throw UsageError("unexpected argument '" + word + "'; see " + program_ + " --help");
       }
@@ -164,7 +176,9 @@ void Options::assign(const std::vector<Assignment>& assignments, const std::stri
 void Options::check_required() const {
   for (const Option& option : options_) {
     if (!option.required || option.given) continue;
-    const std::string label = option.name == option.placeholder ? option.placeholder : "--" + option.name + " " + option.placeholder;
+    const std::string label = option.name == option.placeholder
+                                  ? option.placeholder
+                                  : "--" + option.name + " " + option.placeholder;
     throw UsageError(label + " is missing; see " + program_ + " --help");
   }
 }

@@ -1,5 +1,6 @@
-// The options of a program: declared once, bound to the variables they set, shown by --help with their defaults. Read from the
-// command line and from the file named by --config (`key = value`); the command line wins. Boost stays behind parse_options.cpp.
+// The options of a program: declared once, bound to the variables they set, shown by --help with their
+// defaults. Read from the command line and from the file named by --config (`key = value`); the command line
+// wins. Boost stays behind parse_options.cpp.
 #pragma once
 #include <functional>
 #include <string>
@@ -12,7 +13,8 @@ namespace apiq::apps {
 
 struct Option {
   std::string group, name, placeholder, help, shown_default;
-  std::function<void(const std::string&)> set;  // throws UsageError or InvalidArgument for a value it does not take
+  std::function<void(const std::string&)>
+      set;  // throws UsageError or InvalidArgument for a value it does not take
   bool is_flag = false;
   bool is_list = false;  // several values after one name, and the name several times
   bool required = false;
@@ -27,17 +29,22 @@ class Options {
   /// Options added from here on are shown under this title.
   Options& group(std::string title);
   Options& flag(const std::string& name, bool& target, const std::string& help);
-  /// The target's current value is the default; shown_default says it in words where the value alone would not ("the method's").
+  /// The target's current value is the default; shown_default says it in words where the value alone would
+  /// not ("the method's").
   template <class T>
-  Options& value(const std::string& name, const std::string& placeholder, T& target, const std::string& help, std::string shown_default = {}) {
+  Options& value(const std::string& name, const std::string& placeholder, T& target, const std::string& help,
+                 std::string shown_default = {}) {
     if (shown_default.empty()) shown_default = default_text(target);
     return custom(
-        name, placeholder, [&target](const std::string& text) { parse_value(text, target); }, help, std::move(shown_default));
+        name, placeholder, [&target](const std::string& text) { parse_value(text, target); }, help,
+        std::move(shown_default));
   }
-  Options& custom(const std::string& name, const std::string& placeholder, std::function<void(const std::string&)> set, const std::string& help,
+  Options& custom(const std::string& name, const std::string& placeholder,
+                  std::function<void(const std::string&)> set, const std::string& help,
                   std::string shown_default = {});
   /// One or more paths.
-  Options& list(const std::string& name, const std::string& placeholder, std::vector<std::filesystem::path>& target, const std::string& help);
+  Options& list(const std::string& name, const std::string& placeholder,
+                std::vector<std::filesystem::path>& target, const std::string& help);
   /// The single argument without a name; required.
   Options& positional(const std::string& placeholder, std::filesystem::path& target, const std::string& help);
   /// The option added last must be given; may be given several times.

@@ -1,4 +1,5 @@
-// Splitting a command line and a configuration file into names and values: all that Boost.Program_options does for us.
+// Splitting a command line and a configuration file into names and values: all that Boost.Program_options
+// does for us.
 #include <boost/program_options.hpp>
 #include <fstream>
 
@@ -29,14 +30,15 @@ po::options_description described(const std::vector<Option>& options) {
 
 std::vector<Options::Assignment> Options::read_command_line(int argc, const char* const* argv) const {
   const po::options_description description = described(options_);
-  // Long options only and spelled out: an abbreviation would change its meaning when an option is added, and without short
-  // options a value such as -1 needs no quoting.
+  // Long options only and spelled out: an abbreviation would change its meaning when an option is added, and
+  // without short options a value such as -1 needs no quoting.
   using namespace po::command_line_style;
   const int style = allow_long | long_allow_adjacent | long_allow_next;
   std::vector<Assignment> out;
   try {
     const auto parsed = po::command_line_parser(argc, argv).options(description).style(style).run();
-    for (const auto& option : parsed.options) out.push_back({option.position_key >= 0 ? "" : option.string_key, option.value});
+    for (const auto& option : parsed.options)
+      out.push_back({option.position_key >= 0 ? "" : option.string_key, option.value});
   } catch (const po::error& error) {
     throw UsageError(std::string(error.what()) + "; see " + program_ + " --help");
   }

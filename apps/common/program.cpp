@@ -23,23 +23,28 @@ Compute parse_compute(const std::string& text) {
 
 }  // namespace
 
-Program::Program(const Options& options, std::string command) : name_(options.program()), command_(std::move(command)) {
-  if (const char* selector = std::getenv("APIQ_DEVICE"); selector && *selector) device_options_.selector = selector;
+Program::Program(const Options& options, std::string command)
+    : name_(options.program()), command_(std::move(command)) {
+  if (const char* selector = std::getenv("APIQ_DEVICE"); selector && *selector)
+    device_options_.selector = selector;
 }
 
 void Program::add_common(Options& options) {
   options.group("Device and memory");
   options.value("device", "SEL", device_options_.selector,
-                "auto, gpu, cpu, P:D (platform and device index) or part of a device name; $APIQ_DEVICE sets the default");
+                "auto, gpu, cpu, P:D (platform and device index) or part of a device name; $APIQ_DEVICE sets "
+                "the default");
   options.custom(
-      "device-memory", "SIZE", [this](const std::string& text) { device_options_.memory_bytes = parse_size(text); },
+      "device-memory", "SIZE",
+      [this](const std::string& text) { device_options_.memory_bytes = parse_size(text); },
       "hard budget for device memory, e.g. 8GiB", "what apiq-devices shows");
   options.custom(
       "host-memory", "SIZE", [this](const std::string& text) { host_memory_ = parse_size(text); },
       "budget for host memory; passing it is reported at the end", "none");
   options.custom(
       "compute", "TYPE", [this](const std::string& text) { device_options_.compute = parse_compute(text); },
-      "auto, f32, bf16 or f16: what inputs of large products may be rounded to where the device has a matrix unit",
+      "auto, f32, bf16 or f16: what inputs of large products may be rounded to where the device has a matrix "
+      "unit",
       "auto: bf16 in calibration, f16 in "
       "evaluation");
   options.group("Result and log");
@@ -91,8 +96,8 @@ void Program::finish() {
   end_progress();
   if (verbose_ && device_) std::fputs(device_->profile_report().c_str(), stderr);
   if (const std::uint64_t peak = peak_host_bytes(); host_memory_ && peak > host_memory_) {
-    std::fprintf(stderr, "%s: warning: peak host memory %s passed --host-memory %s\n", name_.c_str(), size_text(peak).c_str(),
-                 size_text(host_memory_).c_str());
+    std::fprintf(stderr, "%s: warning: peak host memory %s passed --host-memory %s\n", name_.c_str(),
+                 size_text(peak).c_str(), size_text(host_memory_).c_str());
   }
 }
 
@@ -101,7 +106,8 @@ namespace {
 int report(Program& program, const char* kind, const std::string& text, int status) {
   program.end_progress();
   std::string line = text.substr(0, text.find_last_not_of('\n') + 1);
-  for (char& c : line) c = c == '\n' ? ' ' : c;  // the contract is one line, whatever a driver put into its message
+  for (char& c : line)
+    c = c == '\n' ? ' ' : c;  // the contract is one line, whatever a driver put into its message
   std::fprintf(stderr, "%s: %s%s\n", program.name().c_str(), kind, line.c_str());
   return status;
 }
@@ -126,18 +132,23 @@ int guarded(Program& program, const std::function<int()>& body) {
   } catch (const Interrupted& error) {
     return report(program, "", error.what(), kInterrupted);  // the text says "interrupted in ..."
   } catch (const BuildError& error) {
-    report(program, "error: ", error.what() + std::string(program.verbose() ? "" : " (--verbose shows the whole log)"), kFailed);
+    report(program,
+           "error: ", error.what() + std::string(program.verbose() ? "" : " (--verbose shows the whole log)"),
+           kFailed);
     if (program.verbose()) std::fprintf(stderr, "%s\n", error.log().c_str());
     return kFailed;
   } catch (const std::bad_alloc&) {
-    return report(program, "error: ", "out of host memory; use a smaller model, fewer --samples or a shorter --sequence-length", kFailed);
+    return report(program, "error: ",
+                  "out of host memory; use a smaller model, fewer --samples or a shorter --sequence-length",
+                  kFailed);
   } catch (const std::exception& error) {
     return report(program, "error: ", error.what(), kFailed);
   }
 }
 
-/// Large blocks get pages of their own, which go back to the system when they are freed. glibc would raise this threshold by itself to 32 MiB, keep
-/// what is freed, and a run of many blocks would creep past --host-memory.
+/// Large blocks get pages of their own, which go back to the system when they are freed. glibc would raise
+/// this threshold by itself to 32 MiB, keep what is freed, and a run of many blocks would creep past
+/// --host-memory.
 void return_freed_memory() { mallopt(M_MMAP_THRESHOLD, 256 << 10); }
 
 }  // namespace

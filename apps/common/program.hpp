@@ -1,4 +1,5 @@
-// What every program does alike: the common options, the device, progress, the JSON result, and one place where errors end.
+// What every program does alike: the common options, the device, progress, the JSON result, and one place
+// where errors end.
 #pragma once
 #include <chrono>
 #include <functional>
@@ -21,7 +22,8 @@ class Program {
 
   /// Opens the device chosen by the options, once.
   Device& device();
-  /// Progress and log on standard error; stops at Ctrl-C (installed here, so programs that never ask keep the default action).
+  /// Progress and log on standard error; stops at Ctrl-C (installed here, so programs that never ask keep the
+  /// default action).
   Callbacks callbacks();
   /// One line on standard error unless --quiet.
   void log(const std::string& line);
@@ -62,8 +64,8 @@ class Program {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-/// main() of every program: adds the common options, parses, runs the body and turns what happened into an exit status.
-/// An error is one line on standard error: "apiq-eval: error: ...".
+/// main() of every program: adds the common options, parses, runs the body and turns what happened into an
+/// exit status. An error is one line on standard error: "apiq-eval: error: ...".
 int run_program(int argc, char** argv, Options& options, const std::function<int(Program&)>& body);
 
 }  // namespace apiq::apps

@@ -23,22 +23,26 @@ std::string rate_text(double per_second) {
 
 /// "  37%  12.4/s  ETA 1m05s  block 3/6 mlp.down_proj"
 std::string status_text(const Progress& progress) {
-  const double share = progress.total ? static_cast<double>(progress.done) / static_cast<double>(progress.total) : 0.0;
+  const double share =
+      progress.total ? static_cast<double>(progress.done) / static_cast<double>(progress.total) : 0.0;
   char percent[16];
   std::snprintf(percent, sizeof percent, "%3.0f%%", 100 * std::clamp(share, 0.0, 1.0));
   std::string out = percent;
   if (progress.done && progress.seconds > 0) {
     const double rate = static_cast<double>(progress.done) / progress.seconds;
     out += "  " + rate_text(rate);
-    if (progress.total > progress.done) out += "  ETA " + duration_text(static_cast<double>(progress.total - progress.done) / rate);
+    if (progress.total > progress.done)
+      out += "  ETA " + duration_text(static_cast<double>(progress.total - progress.done) / rate);
   }
   return out + "  " + progress.stage;
 }
 
 std::string bar_text(const Progress& progress) {
-  const int filled = progress.total ? static_cast<int>(std::min(progress.done, progress.total) * kBarWidth / progress.total) : 0;
-  return "[" + std::string(static_cast<std::size_t>(filled), '#') + std::string(static_cast<std::size_t>(kBarWidth - filled), '.') + "] " +
-         status_text(progress);
+  const int filled =
+      progress.total ? static_cast<int>(std::min(progress.done, progress.total) * kBarWidth / progress.total)
+                     : 0;
+  return "[" + std::string(static_cast<std::size_t>(filled), '#') +
+         std::string(static_cast<std::size_t>(kBarWidth - filled), '.') + "] " + status_text(progress);
 }
 
 std::size_t terminal_columns() {
@@ -62,7 +66,8 @@ std::string duration_text(double seconds) {
 }
 
 ProgressDisplay::ProgressDisplay(bool quiet) : quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1) {
-  if (!terminal_) next_ = std::chrono::steady_clock::now() + kLineInterval;  // a short run needs no progress in its log
+  if (!terminal_)
+    next_ = std::chrono::steady_clock::now() + kLineInterval;  // a short run needs no progress in its log
 }
 
 ProgressDisplay::~ProgressDisplay() { clear_bar(); }
@@ -76,7 +81,8 @@ void ProgressDisplay::clear_bar() {
 void ProgressDisplay::update(const Progress& progress) {
   const auto now = std::chrono::steady_clock::now();
   if (quiet_ || now < next_) return;
-  next_ = now + (terminal_ ? std::chrono::steady_clock::duration(kBarInterval) : std::chrono::steady_clock::duration(kLineInterval));
+  next_ = now + (terminal_ ? std::chrono::steady_clock::duration(kBarInterval)
+                           : std::chrono::steady_clock::duration(kLineInterval));
   if (terminal_) {
     std::fprintf(stderr, "\r\033[K%s", bar_text(progress).substr(0, terminal_columns() - 1).c_str());
     bar_shown_ = true;

@@ -15,7 +15,9 @@ std::string formatted(const char* format, int digits, double value) {
   return text;
 }
 
-bool looks_numeric(const std::string& cell) { return !cell.empty() && (std::isdigit(static_cast<unsigned char>(cell[0])) || cell[0] == '-'); }
+bool looks_numeric(const std::string& cell) {
+  return !cell.empty() && (std::isdigit(static_cast<unsigned char>(cell[0])) || cell[0] == '-');
+}
 
 }  // namespace
 
@@ -54,7 +56,8 @@ void Table::print() const {
 void print_pairs(const std::vector<std::pair<std::string, std::string>>& pairs) {
   std::size_t width = 0;
   for (const auto& [label, value] : pairs) width = std::max(width, label.size());
-  for (const auto& [label, value] : pairs) std::printf("%s%s  %s\n", label.c_str(), std::string(width - label.size(), ' ').c_str(), value.c_str());
+  for (const auto& [label, value] : pairs)
+    std::printf("%s%s  %s\n", label.c_str(), std::string(width - label.size(), ' ').c_str(), value.c_str());
 }
 
 }  // namespace apiq::apps

@@ -1,4 +1,5 @@
-// Option values from text and back: strict, whole word or nothing. parse_value throws UsageError saying what was expected.
+// Option values from text and back: strict, whole word or nothing. parse_value throws UsageError saying what
+// was expected.
 #pragma once
 #include <charconv>
 #include <cstdint>
@@ -20,11 +21,14 @@ requires std::is_arithmetic_v<T>
 void parse_value(const std::string& text, T& target) {
   T value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error == std::errc() && end == text.data() + text.size() && value == value && value - value == T{}) {  // finite
+  if (error == std::errc() && end == text.data() + text.size() && value == value &&
+      value - value == T{}) {  // finite
     target = value;
     return;
   }
-  throw UsageError(std::string(std::is_floating_point_v<T> ? "expected a number" : "expected a whole number, 0 or more") + ", found '" + text + "'");
+  throw UsageError(
+      std::string(std::is_floating_point_v<T> ? "expected a number" : "expected a whole number, 0 or more") +
+      ", found '" + text + "'");
 }
 
 inline void parse_value(const std::string& text, std::string& target) { target = text; }
@@ -50,7 +54,8 @@ std::string default_text(const std::optional<T>&) {
 template <class T>
 requires std::is_arithmetic_v<T> std::string default_text(T value) {
   char text[32];
-  const auto result = std::to_chars(text, text + sizeof text, value);  // shortest form that reads back the same
+  const auto result =
+      std::to_chars(text, text + sizeof text, value);  // shortest form that reads back the same
   return {text, result.ptr};
 }
 

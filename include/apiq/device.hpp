@@ -1,4 +1,5 @@
-// OpenCL devices as the programs see them: what is there, how to choose one, and an opened device to compute on.
+// OpenCL devices as the programs see them: what is there, how to choose one, and an opened device to compute
+// on.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -19,8 +20,9 @@ struct DeviceInfo {
   bool is_cpu = false;
   bool shares_host_memory = false;  // integrated GPUs and CPUs
   unsigned compute_units = 0;
-  unsigned native_float_width = 0;          // floats in a vector register, as the driver says; 8: AVX2, 16: AVX-512
-  std::uint64_t reported_global_bytes = 0;  // CPU devices report too little or too much: never used for planning there
+  unsigned native_float_width = 0;  // floats in a vector register, as the driver says; 8: AVX2, 16: AVX-512
+  std::uint64_t reported_global_bytes =
+      0;  // CPU devices report too little or too much: never used for planning there
   std::uint64_t reported_max_buffer_bytes = 0;
   std::uint64_t local_bytes = 0;
   std::uint64_t max_work_group_size = 0;
@@ -33,9 +35,11 @@ struct DeviceInfo {
   std::vector<unsigned> sub_group_sizes;  // Intel, ascending; empty where the device does not say
 };
 
-/// The type that inputs of large products may be rounded to so that a matrix unit can take them; sums are f32 always.
+/// The type that inputs of large products may be rounded to so that a matrix unit can take them; sums are f32
+/// always.
 enum class Compute {
-  automatic,  // with a matrix unit f16 in evaluation and generation, bf16 in calibration and training; else f32
+  automatic,  // with a matrix unit f16 in evaluation and generation, bf16 in calibration and training; else
+              // f32
   f32,        // nothing is rounded
   bf16,
   f16,  // except gradients, which f16 cannot hold: they are rounded to bf16
@@ -51,8 +55,8 @@ struct DeviceOptions {
 /// Every device of every platform, in platform order. Empty if there is no OpenCL platform.
 std::vector<DeviceInfo> list_devices();
 
-/// An opened device with its queue, memory budget and compiled kernels. Shared by everything that computes on it;
-/// used by one thread at a time.
+/// An opened device with its queue, memory budget and compiled kernels. Shared by everything that computes on
+/// it; used by one thread at a time.
 class Device {
  public:
   /// Throws Unsupported if nothing matches (the text lists what is there), DeviceError if the driver fails.

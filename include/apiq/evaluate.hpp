@@ -1,4 +1,5 @@
-// Perplexity over consecutive windows, and how far a quantized model's predictions are from a reference model's.
+// Perplexity over consecutive windows, and how far a quantized model's predictions are from a reference
+// model's.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -14,7 +15,8 @@ struct PerplexityOptions {
   std::filesystem::path text;  // text, .jsonl or .u16/.u32 token ids
   std::string text_field = "text";
   std::uint32_t sequence_length = 0;  // 0: the smaller of 2048 and what the model takes
-  std::uint32_t stride = 0;      // 0: sequence_length (no overlap); smaller: only the last `stride` tokens of a window are scored, all of the first
+  std::uint32_t stride = 0;  // 0: sequence_length (no overlap); smaller: only the last `stride` tokens of a
+                             // window are scored, all of the first
   std::uint64_t max_tokens = 0;  // 0: all
 };
 
@@ -27,9 +29,11 @@ struct PerplexityResult {
   double seconds = 0;
 };
 
-/// The protocol of the GPTQ line of papers: the whole text is encoded in one call (one BOS at the very start), cut into consecutive
-/// windows, the partial last one dropped; every window's tokens 1 .. L-1 are predicted.
-/// Throws InvalidArgument (window longer than the model takes, text shorter than a window), IoError, FormatError, Interrupted.
-PerplexityResult evaluate_perplexity(Model& model, const PerplexityOptions& options, Model* reference = nullptr, const Callbacks& callbacks = {});
+/// The protocol of the GPTQ line of papers: the whole text is encoded in one call (one BOS at the very
+/// start), cut into consecutive windows, the partial last one dropped; every window's tokens 1 .. L-1 are
+/// predicted. Throws InvalidArgument (window longer than the model takes, text shorter than a window),
+/// IoError, FormatError, Interrupted.
+PerplexityResult evaluate_perplexity(Model& model, const PerplexityOptions& options,
+                                     Model* reference = nullptr, const Callbacks& callbacks = {});
 
 }  // namespace apiq

@@ -29,8 +29,10 @@ struct GenerateResult {
 };
 
 /// on_text receives complete UTF-8 pieces as they are known; their concatenation is GenerateResult::text.
-/// Throws InvalidArgument (prompt and max_tokens past the model's context, sampling options out of range), Interrupted.
-GenerateResult generate(Model& model, const GenerateOptions& options, const std::function<void(const std::string&)>& on_text = {},
+/// Throws InvalidArgument (prompt and max_tokens past the model's context, sampling options out of range),
+/// Interrupted.
+GenerateResult generate(Model& model, const GenerateOptions& options,
+                        const std::function<void(const std::string&)>& on_text = {},
                         const Callbacks& callbacks = {});
 
 }  // namespace apiq

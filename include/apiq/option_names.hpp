@@ -8,7 +8,9 @@
 namespace apiq {
 
 constexpr std::string_view name_of(RangeInit value) { return value == RangeInit::mse ? "mse" : "minmax"; }
-constexpr std::string_view name_of(Schedule value) { return value == Schedule::cosine ? "cosine" : "constant"; }
+constexpr std::string_view name_of(Schedule value) {
+  return value == Schedule::cosine ? "cosine" : "constant";
+}
 constexpr std::string_view name_of(Compute value) {
   switch (value) {
     case Compute::automatic: return "auto";

@@ -30,8 +30,8 @@ std::string to_json(const RunInfo& run, const DryRunResult& result);
 std::string to_json(const RunInfo& run, const ModelSummary& model, const PerplexityResult& result);
 std::string to_json(const RunInfo& run, const ModelSummary& model, const GenerateResult& result);
 std::string to_json(const RunInfo& run, const FileSummary& summary);
-std::string to_json(const RunInfo& run, const std::vector<DeviceReport>& devices, const std::vector<SelfTestRow>& self_test,
-                    const DeviceBenchmark* benchmark);
+std::string to_json(const RunInfo& run, const std::vector<DeviceReport>& devices,
+                    const std::vector<SelfTestRow>& self_test, const DeviceBenchmark* benchmark);
 
 std::string to_json(const RunInfo& run, const BatchResult& result);
 std::string to_json(const RunInfo& run, const TuneResult& result);

@@ -16,12 +16,13 @@ struct SelfTestRow {
 };
 
 /// One row per kernel variant; on_row is called as each finishes.
-std::vector<SelfTestRow> self_test(Device& device, const std::function<void(const SelfTestRow&)>& on_row = {});
+std::vector<SelfTestRow> self_test(Device& device,
+                                   const std::function<void(const SelfTestRow&)>& on_row = {});
 
 struct DeviceBenchmark {
   double read_gbps = 0, copy_gbps = 0, upload_gbps = 0, download_gbps = 0;  // 1e9 bytes per second
-  double multiply_add_gflops = 0;                                           // f32, from registers: what arithmetic alone could reach
-  double matmul_gflops = 0;                                                 // dense f32, 1024^3
+  double multiply_add_gflops = 0;  // f32, from registers: what arithmetic alone could reach
+  double matmul_gflops = 0;        // dense f32, 1024^3
 };
 DeviceBenchmark benchmark_device(Device& device);
 

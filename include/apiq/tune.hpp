@@ -1,4 +1,5 @@
-// Finds the fastest settings of the kernels on a device and writes them where the next opening of that device reads them.
+// Finds the fastest settings of the kernels on a device and writes them where the next opening of that device
+// reads them.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -12,7 +13,8 @@
 namespace apiq {
 
 struct TuneOptions {
-  double seconds = 600;              // budget of this call, shared among the kernels; a call that was cut short is gone on with by the next
+  double seconds = 600;  // budget of this call, shared among the kernels; a call that was cut short is gone
+                         // on with by the next
   std::vector<std::string> kernels;  // of tunable_kernels(); empty: all that are searched
   std::filesystem::path output;      // empty: default_tuning_file()
   bool restart = false;              // forget what earlier calls measured
@@ -40,7 +42,8 @@ struct TunedKernel {
   TuneOutcome outcome = TuneOutcome::preset_stays;
   bool finished = false;                      // the search ended by itself, not by the clock
   std::map<std::string, int> preset, values;  // values: the preset unless outcome is faster
-  double speedup = 1, spread = 0;  // median over rounds of preset time over found time (geometric mean of the cases), and its quartile distance
+  double speedup = 1, spread = 0;  // median over rounds of preset time over found time (geometric mean of the
+                                   // cases), and its quartile distance
   std::uint64_t measured = 0;      // candidates that were timed, in all calls
   std::map<std::string, std::uint64_t> rejected;  // why -> how many
   std::vector<TuneCase> cases;
@@ -61,14 +64,16 @@ std::vector<TunableKernel> tunable_kernels(Device& device);
 /// The file that the device's settings come from; empty if it has none and runs on presets.
 std::filesystem::path tuning_file_in_use(Device& device);
 
-/// <user's tuning folder>/<device>.json; found by every later opening of this device. Throws IoError if no such folder is known.
+/// <user's tuning folder>/<device>.json; found by every later opening of this device. Throws IoError if no
+/// such folder is known.
 std::filesystem::path default_tuning_file(const DeviceInfo& info);
 
-/// Times settings of each kernel, those around the best so far, and writes what is faster than the preset by more than the measurement's spread
-/// and agrees with the fp64 references. The file is replaced after every kernel; what it says of other kernels stays. What was measured is kept
-/// in `output`.state beside it until all kernels are finished, so that an interrupted or timed-out call is gone on with by the same call.
-/// The device uses the settings found from then on. Throws InvalidArgument (kernel name), Interrupted, IoError, FormatError, DeviceError (the
-/// preset itself fails).
+/// Times settings of each kernel, those around the best so far, and writes what is faster than the preset by
+/// more than the measurement's spread and agrees with the fp64 references. The file is replaced after every
+/// kernel; what it says of other kernels stays. What was measured is kept in `output`.state beside it until
+/// all kernels are finished, so that an interrupted or timed-out call is gone on with by the same call. The
+/// device uses the settings found from then on. Throws InvalidArgument (kernel name), Interrupted, IoError,
+/// FormatError, DeviceError (the preset itself fails).
 TuneResult tune(Device& device, const TuneOptions& options, const Callbacks& callbacks = {});
 
 }  // namespace apiq

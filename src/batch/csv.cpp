@@ -17,13 +17,16 @@ std::string cell(const std::string& text) {
 }
 
 std::string cell(const std::optional<std::uint64_t>& value) { return value ? std::to_string(*value) : ""; }
-std::string cell(const std::optional<double>& value) { return value ? nlohmann::json(*value).dump() : ""; }  // reads back the same
+std::string cell(const std::optional<double>& value) {
+  return value ? nlohmann::json(*value).dump() : "";
+}  // reads back the same
 
 }  // namespace
 
 std::string to_csv(const BatchResult& result) {
   std::string out =
-      "job,model,method,bits,group_size,rank,seed,perplexity,bits_per_weight,adapter_bits_per_weight,relative_error,quantize_seconds,"
+      "job,model,method,bits,group_size,rank,seed,perplexity,bits_per_weight,adapter_bits_per_weight,"
+      "relative_error,quantize_seconds,"
       "eval_seconds,peak_device_bytes,peak_host_bytes,status,error";
   for (const BatchRow& r : result.rows) {
     const std::string cells[] = {cell(r.job),

@@ -15,7 +15,9 @@ constexpr std::size_t kMaxJobs = 10000;  // more is a slip of the pen, and would
 /// Options that name files which a step reads.
 const std::vector<std::string> kInputOptions = {"calibration", "text", "reference", "config"};
 
-bool varies(const ManifestEntry& entry, const std::string& option) { return entry.axes.at(option).size() > 1; }
+bool varies(const ManifestEntry& entry, const std::string& option) {
+  return entry.axes.at(option).size() > 1;
+}
 
 /// Axes in the order in which jobs are listed: method and bits first, the rest by name.
 std::vector<std::string> ordered_axes(const ManifestEntry& entry) {
@@ -32,7 +34,8 @@ std::vector<std::string> ordered_axes(const ManifestEntry& entry) {
 std::string value_text(const OptionWords& words) { return words ? settings_text(*words) : "none"; }
 
 /// "novels-6m-apiq-lw-2bit-rank16": the model, method and bits, and whatever else varies within the entry.
-std::string default_name(const ManifestEntry& entry, const std::string& model, const OptionSettings& settings) {
+std::string default_name(const ManifestEntry& entry, const std::string& model,
+                         const OptionSettings& settings) {
   std::string out = model;
   for (const std::string& option : ordered_axes(entry)) {
     const OptionWords& words = settings.at(option);
@@ -48,7 +51,8 @@ std::string default_name(const ManifestEntry& entry, const std::string& model, c
 }
 
 /// The pattern with every {option} replaced by its value.
-std::string filled_name(const ManifestEntry& entry, const std::string& model, const OptionSettings& settings, const std::string& file) {
+std::string filled_name(const ManifestEntry& entry, const std::string& model, const OptionSettings& settings,
+                        const std::string& file) {
   std::string out;
   for (std::size_t at = 0; at < entry.name.size();) {
     const std::size_t open = std::min(entry.name.find('{', at), entry.name.size());
@@ -58,7 +62,8 @@ std::string filled_name(const ManifestEntry& entry, const std::string& model, co
     const std::string key = close == std::string::npos ? "" : entry.name.substr(open + 1, close - open - 1);
     const auto setting = settings.find(key);
     if (key != "model" && setting == settings.end())
-      throw FormatError(file + ": " + entry.key + ".name: {" + excerpt(key) + "} is neither {model} nor an option that this job gives");
+      throw FormatError(file + ": " + entry.key + ".name: {" + excerpt(key) +
+                        "} is neither {model} nor an option that this job gives");
     out += key == "model" ? model : value_text(setting->second);
     at = close + 1;
   }
@@ -68,7 +73,8 @@ std::string filled_name(const ManifestEntry& entry, const std::string& model, co
 /// A name that is a file name anywhere.
 std::string safe_name(std::string name) {
   for (char& c : name) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '+' || c == '-';
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '.' || c == '_' || c == '+' || c == '-';
     if (!plain) c = '-';
   }
   return name.substr(0, 200);
@@ -93,8 +99,8 @@ class Expansion {
 
  private:
   /// Goes through every combination of the axes from `depth` on.
-  void choose(const ManifestEntry& entry, const std::string& model, const std::vector<std::string>& axes, std::size_t depth,
-              OptionSettings settings) {
+  void choose(const ManifestEntry& entry, const std::string& model, const std::vector<std::string>& axes,
+              std::size_t depth, OptionSettings settings) {
     if (depth == axes.size()) return add_job(entry, model, std::move(settings));
     for (const OptionWords& words : entry.axes.at(axes[depth])) {
       settings[axes[depth]] = words;
@@ -105,12 +111,15 @@ class Expansion {
   void add_job(const ManifestEntry& entry, const std::string& model, OptionSettings settings) {
     BatchJob job;
     job.model = model;
-    job.name = safe_name(entry.name.empty() ? default_name(entry, model, settings) : filled_name(entry, model, settings, file_));
+    job.name = safe_name(entry.name.empty() ? default_name(entry, model, settings)
+                                            : filled_name(entry, model, settings, file_));
     if (!names_.insert(job.name).second) {
       throw FormatError(file_ + ": " + entry.key + ": two jobs are called '" + job.name +
                         "'; give the entry a 'name' with {option} in it for what tells them apart");
     }
-    if (batch_.jobs.size() == kMaxJobs) throw FormatError(file_ + ": " + entry.key + ": expected at most " + std::to_string(kMaxJobs) + " jobs");
+    if (batch_.jobs.size() == kMaxJobs)
+      throw FormatError(file_ + ": " + entry.key + ": expected at most " + std::to_string(kMaxJobs) +
+                        " jobs");
     for (const auto& [name, words] : settings) {
       if (words) job.settings[name] = settings_text(*words);
     }
@@ -139,7 +148,8 @@ class Expansion {
     job.steps.push_back(std::move(exported));
   }
 
-  BatchStep made_step(const BatchJob& job, const std::string& program, const fs::path& model, OptionSettings settings, const std::string& key) {
+  BatchStep made_step(const BatchJob& job, const std::string& program, const fs::path& model,
+                      OptionSettings settings, const std::string& key) {
     BatchStep out;
     out.program = program;
     out.id = job.name + "." + program;
@@ -155,19 +165,24 @@ class Expansion {
   }
 
   /// A model may be given by its name.
-  void add_input(BatchStep& step, const std::string& option, std::string& word, const std::string& key) const {
+  void add_input(BatchStep& step, const std::string& option, std::string& word,
+                 const std::string& key) const {
     if (option == "reference" && has_model(word)) word = path_of(word).string();
     if (!fs::exists(manifest_.folder / word))
-      throw FormatError(file_ + ": " + key + "." + option + ": " + (manifest_.folder / word).string() + " does not exist");
+      throw FormatError(file_ + ": " + key + "." + option + ": " + (manifest_.folder / word).string() +
+                        " does not exist");
     step.inputs.push_back(word);
   }
 
   bool has_model(const std::string& name) const {
-    return std::any_of(manifest_.models.begin(), manifest_.models.end(), [&](const ManifestModel& m) { return m.name == name; });
+    return std::any_of(manifest_.models.begin(), manifest_.models.end(),
+                       [&](const ManifestModel& m) { return m.name == name; });
   }
 
   fs::path path_of(const std::string& name) const {
-    return std::find_if(manifest_.models.begin(), manifest_.models.end(), [&](const ManifestModel& m) { return m.name == name; })->path;
+    return std::find_if(manifest_.models.begin(), manifest_.models.end(),
+                        [&](const ManifestModel& m) { return m.name == name; })
+        ->path;
   }
 
   const Manifest& manifest_;

@@ -22,7 +22,8 @@ namespace fs = std::filesystem;
 std::string last_line(const fs::path& log) {
   std::ifstream file(log, std::ios::binary | std::ios::ate);
   const auto size = static_cast<std::streamoff>(file ? static_cast<std::streamoff>(file.tellg()) : 0);
-  std::string text(static_cast<std::size_t>(std::min<std::streamoff>(std::max<std::streamoff>(size, 0), 4096)), '\0');
+  std::string text(
+      static_cast<std::size_t>(std::min<std::streamoff>(std::max<std::streamoff>(size, 0), 4096)), '\0');
   file.seekg(size - static_cast<std::streamoff>(text.size()));
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   const std::size_t end = text.find_last_not_of(" \r\n");
@@ -43,7 +44,8 @@ std::string seconds_text(double seconds) {
 std::string failure_text(const ProcessEnd& end, const fs::path& log) {
   const std::string line = last_line(log);
   // Wrong usage or a failure that the program noticed: its own line says it all.
-  if (end.signal == 0 && (end.status == 1 || end.status == 2 || end.status == 127) && !line.empty()) return line;
+  if (end.signal == 0 && (end.status == 1 || end.status == 2 || end.status == 127) && !line.empty())
+    return line;
   std::string out = "ended with status " + std::to_string(end.status);
   if (end.signal) {
     out = "killed by signal " + std::to_string(end.signal) + " (" + ::strsignal(end.signal) + ")";
@@ -52,7 +54,8 @@ std::string failure_text(const ProcessEnd& end, const fs::path& log) {
   return out + (line.empty() ? "; its log is empty" : "; the last line of its log: " + line);
 }
 
-JobRun::JobRun(const Batch& batch, const BatchJob& job, std::string device, BatchRow& row, const Callbacks& callbacks)
+JobRun::JobRun(const Batch& batch, const BatchJob& job, std::string device, BatchRow& row,
+               const Callbacks& callbacks)
     : batch_(batch), job_(job), device_(std::move(device)), row_(row), callbacks_(callbacks) {}
 
 bool JobRun::advance() {
@@ -115,7 +118,8 @@ void JobRun::start_step() {
   save_state(files_, state_);
   start_ = std::chrono::steady_clock::now();
   say(step().id + ": started" + (device_.empty() ? "" : " on " + device_));
-  process_ = std::make_unique<Process>(batch_.programs.at(step().program).path, arguments, batch_.folder, log_.get());
+  process_ = std::make_unique<Process>(batch_.programs.at(step().program).path, arguments, batch_.folder,
+                                       log_.get());
   fresh_ = true;
 }
 
@@ -124,7 +128,8 @@ bool JobRun::end_step(const ProcessEnd& end) {
   state_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
   log_.close();
   if (end.status == 0 && end.signal == 0) {
-    if (!fs::exists(files_.result)) throw IoError(step().id + ": ended with status 0 but left no result " + files_.result.string());
+    if (!fs::exists(files_.result))
+      throw IoError(step().id + ": ended with status 0 but left no result " + files_.result.string());
     add_result(row_, batch_, step());
     state_.status = BatchStatus::done;
     state_.error.clear();

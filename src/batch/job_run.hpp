@@ -1,4 +1,5 @@
-// One job on its way through its steps: finished ones are passed over, the next one is started, its end is judged.
+// One job on its way through its steps: finished ones are passed over, the next one is started, its end is
+// judged.
 #pragma once
 #include <chrono>
 #include <memory>
@@ -14,10 +15,11 @@ namespace apiq {
 class JobRun {
  public:
   /// Lines for the log go to callbacks.message. The row must outlive this.
-  JobRun(const Batch& batch, const BatchJob& job, std::string device, BatchRow& row, const Callbacks& callbacks);
+  JobRun(const Batch& batch, const BatchJob& job, std::string device, BatchRow& row,
+         const Callbacks& callbacks);
 
-  /// Goes as far as it can without waiting. True when the job has ended; its row then says how. Throws nothing of a job's own:
-  /// whatever goes wrong with it is in its row.
+  /// Goes as far as it can without waiting. True when the job has ended; its row then says how. Throws
+  /// nothing of a job's own: whatever goes wrong with it is in its row.
   bool advance();
   /// Asks the running step to stop; the job ends as interrupted once it has.
   void interrupt();
@@ -47,7 +49,8 @@ class JobRun {
   std::chrono::steady_clock::time_point start_{};
 };
 
-/// "killed by signal 11 (Segmentation fault); the last line of its log: ..." for a step that did not end well.
+/// "killed by signal 11 (Segmentation fault); the last line of its log: ..." for a step that did not end
+/// well.
 std::string failure_text(const ProcessEnd& end, const std::filesystem::path& log);
 
 }  // namespace apiq

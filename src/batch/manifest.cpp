@@ -45,9 +45,12 @@ class Programs {
 
 ManifestModel read_model(const ManifestValue& value, const std::string& name, const fs::path& folder) {
   const fs::path path = value.text(), found = folder / path;
-  if (!fs::exists(found)) throw value.error(found.string() + " does not exist; expected a Hugging Face directory or a checkpoint .h5");
+  if (!fs::exists(found))
+    throw value.error(found.string() +
+                      " does not exist; expected a Hugging Face directory or a checkpoint .h5");
   if (fs::is_directory(found) && !fs::exists(found / "config.json"))
-    throw value.error(found.string() + " has no config.json; expected a Hugging Face directory or a checkpoint .h5");
+    throw value.error(found.string() +
+                      " has no config.json; expected a Hugging Face directory or a checkpoint .h5");
   return {name, path};
 }
 
@@ -63,7 +66,8 @@ std::vector<ManifestModel> read_models(const ManifestValue& value, const fs::pat
   for (const ManifestValue& item : value.items()) {
     const fs::path path = fs::path(item.text()) / "";
     ManifestModel model = read_model(item, path.parent_path().filename().string(), folder);
-    if (std::any_of(out.begin(), out.end(), [&](const ManifestModel& other) { return other.name == model.name; }))
+    if (std::any_of(out.begin(), out.end(),
+                    [&](const ManifestModel& other) { return other.name == model.name; }))
       throw item.error("two models are called '" + model.name + "'; name them: {\"name\": \"path\", ...}");
     model.path = item.text();
     out.push_back(std::move(model));
@@ -71,7 +75,8 @@ std::vector<ManifestModel> read_models(const ManifestValue& value, const fs::pat
   return out;
 }
 
-std::vector<std::string> read_entry_models(const ManifestValue& entry, const std::vector<ManifestModel>& models) {
+std::vector<std::string> read_entry_models(const ManifestValue& entry,
+                                           const std::vector<ManifestModel>& models) {
   std::vector<std::string> out;
   if (!entry.has("model")) {
     for (const ManifestModel& model : models) out.push_back(model.name);
@@ -86,11 +91,13 @@ std::vector<std::string> read_entry_models(const ManifestValue& entry, const std
   return out;
 }
 
-void check_quantizable(const ManifestValue& entry, const Manifest& manifest, const std::vector<std::string>& names) {
+void check_quantizable(const ManifestValue& entry, const Manifest& manifest,
+                       const std::vector<std::string>& names) {
   for (const ManifestModel& model : manifest.models) {
     const bool used = std::find(names.begin(), names.end(), model.name) != names.end();
     if (used && !fs::is_directory(manifest.folder / model.path))
-      throw entry.error("expected a Hugging Face directory to quantize, found " + model.path.string() + "; name other models under 'model'");
+      throw entry.error("expected a Hugging Face directory to quantize, found " + model.path.string() +
+                        "; name other models under 'model'");
   }
 }
 
@@ -99,13 +106,15 @@ struct Sections {
   OptionAxes eval;      // of eval jobs
 };
 
-ManifestEntry read_entry(const ManifestValue& value, const Manifest& manifest, Programs& programs, const Sections& sections) {
+ManifestEntry read_entry(const ManifestValue& value, const Manifest& manifest, Programs& programs,
+                         const Sections& sections) {
   static const std::vector<std::string> kOwn = {"program", "model", "name"};
   ManifestEntry out;
   out.key = value.key();
   value.members();  // an object, or a clear complaint
   out.program = value.has("program") ? value.at("program").text() : "quantize";
-  if (out.program != "quantize" && out.program != "eval") throw value.at("program").mismatch("quantize or eval");
+  if (out.program != "quantize" && out.program != "eval")
+    throw value.at("program").mismatch("quantize or eval");
   out.models = read_entry_models(value, manifest.models);
   if (out.program == "quantize") check_quantizable(value, manifest, out.models);
   if (value.has("name")) out.name = value.at("name").text();
@@ -121,7 +130,8 @@ void read_eval(const ManifestValue& root, Manifest& manifest, Programs& programs
   const ManifestValue value = root.at("eval");
   manifest.eval = read_settings(value, "eval", programs.options("eval"), {"unquantized"});
   manifest.eval->erase("model");
-  if (value.has("model")) throw value.at("model").error("unknown key: results and models are evaluated by themselves");
+  if (value.has("model"))
+    throw value.at("model").error("unknown key: results and models are evaluated by themselves");
   if (!value.has("text") && !value.has("tasks")) throw value.error("the key 'text' is missing");
   for (const auto& [name, words] : *manifest.eval) sections.eval[name] = {words};
   if (value.has("unquantized") && !value.at("unquantized").boolean()) return;
@@ -142,7 +152,8 @@ void read_places(const ManifestValue& root, Manifest& manifest) {
   manifest.devices = {""};
   if (!root.has("devices")) return;
   manifest.devices.clear();
-  for (const ManifestValue& device : root.at("devices").items_or_self()) manifest.devices.push_back(device.text());
+  for (const ManifestValue& device : root.at("devices").items_or_self())
+    manifest.devices.push_back(device.text());
 }
 
 }  // namespace
@@ -160,13 +171,15 @@ Manifest parse_manifest(std::string_view text, const fs::path& file, const Progr
   Sections sections;
   if (root.has("defaults")) {
     sections.defaults = read_axes(root.at("defaults"), "quantize", programs.options("quantize"), {});
-    if (root.at("defaults").has("model")) throw root.at("defaults").at("model").error("unknown key: jobs name their models, or take all of them");
+    if (root.at("defaults").has("model"))
+      throw root.at("defaults").at("model").error("unknown key: jobs name their models, or take all of them");
   }
   read_eval(root, out, programs, sections);
   read_export(root, out, programs);
   if (!root.has("jobs") && out.entries.empty()) root.at("jobs");  // complains
   if (root.has("jobs")) {
-    for (const ManifestValue& entry : root.at("jobs").items()) out.entries.push_back(read_entry(entry, out, programs, sections));
+    for (const ManifestValue& entry : root.at("jobs").items())
+      out.entries.push_back(read_entry(entry, out, programs, sections));
   }
   out.programs = programs.used();
   return out;

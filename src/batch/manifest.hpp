@@ -36,13 +36,15 @@ struct Manifest {
 };
 
 /// Finds out about "quantize", "eval" or "export"; the path is empty unless the manifest names one.
-using ProgramSource = std::function<DescribedProgram(const std::string& name, const std::filesystem::path& path)>;
+using ProgramSource =
+    std::function<DescribedProgram(const std::string& name, const std::filesystem::path& path)>;
 
 /// `file` locates relative paths and is named in errors. Throws FormatError, and what the source throws.
-Manifest parse_manifest(std::string_view text, const std::filesystem::path& file, const ProgramSource& source);
+Manifest parse_manifest(std::string_view text, const std::filesystem::path& file,
+                        const ProgramSource& source);
 
-/// Every job, in the order of the manifest. Throws FormatError: two jobs of one name, a name pattern that cannot be filled, too many jobs,
-/// input files that do not exist.
+/// Every job, in the order of the manifest. Throws FormatError: two jobs of one name, a name pattern that
+/// cannot be filled, too many jobs, input files that do not exist.
 Batch expand_manifest(const Manifest& manifest);
 
 }  // namespace apiq

@@ -6,13 +6,17 @@
 
 namespace apiq {
 
-FormatError ManifestValue::error(const std::string& what) const { return FormatError(file_ + ": " + (key_.empty() ? "" : key_ + ": ") + what); }
+FormatError ManifestValue::error(const std::string& what) const {
+  return FormatError(file_ + ": " + (key_.empty() ? "" : key_ + ": ") + what);
+}
 
 FormatError ManifestValue::mismatch(const std::string& expected) const {
   return error("expected " + expected + ", found " + excerpt(value_->dump(-1, ' ', true), 60));
 }
 
-bool ManifestValue::has(const std::string& member) const { return value_->is_object() && value_->contains(member); }
+bool ManifestValue::has(const std::string& member) const {
+  return value_->is_object() && value_->contains(member);
+}
 
 ManifestValue ManifestValue::at(const std::string& member) const {
   if (!value_->is_object()) throw mismatch("an object");
@@ -29,7 +33,8 @@ std::vector<std::string> ManifestValue::members() const {
 
 void ManifestValue::check_members(const std::vector<std::string>& known) const {
   for (const std::string& name : members()) {
-    if (std::find(known.begin(), known.end(), name) == known.end()) throw at(name).error("unknown key; the keys here are " + join(known, ", "));
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      throw at(name).error("unknown key; the keys here are " + join(known, ", "));
   }
 }
 
@@ -46,7 +51,8 @@ bool ManifestValue::boolean() const {
 std::vector<ManifestValue> ManifestValue::items() const {
   if (!value_->is_array() || value_->empty()) throw mismatch("a list with at least one value");
   std::vector<ManifestValue> out;
-  for (std::size_t i = 0; i < value_->size(); ++i) out.push_back({(*value_)[i], file_, key_ + "[" + std::to_string(i) + "]"});
+  for (std::size_t i = 0; i < value_->size(); ++i)
+    out.push_back({(*value_)[i], file_, key_ + "[" + std::to_string(i) + "]"});
   return out;
 }
 

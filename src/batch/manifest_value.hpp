@@ -10,7 +10,8 @@ namespace apiq {
 
 class ManifestValue {
  public:
-  ManifestValue(const nlohmann::json& value, std::string file, std::string key = {}) : value_(&value), file_(std::move(file)), key_(std::move(key)) {}
+  ManifestValue(const nlohmann::json& value, std::string file, std::string key = {})
+      : value_(&value), file_(std::move(file)), key_(std::move(key)) {}
 
   const nlohmann::json& json() const { return *value_; }
   /// "jobs[1].bits"

@@ -24,7 +24,8 @@ std::vector<char*> argument_vector(const std::string& program, const std::vector
 }
 
 /// In the child: only calls that are safe after fork.
-[[noreturn]] void become(const std::string& program, char* const* argv, const char* folder, int out, int err) {
+[[noreturn]] void become(const std::string& program, char* const* argv, const char* folder, int out,
+                         int err) {
   const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
   ::dup2(null, STDIN_FILENO);
   ::dup2(out, STDOUT_FILENO);
@@ -72,7 +73,8 @@ void FileDescriptor::close() {
   fd_ = -1;
 }
 
-Process::Process(const std::filesystem::path& program, const std::vector<std::string>& arguments, const std::filesystem::path& folder, int log) {
+Process::Process(const std::filesystem::path& program, const std::vector<std::string>& arguments,
+                 const std::filesystem::path& folder, int log) {
   const std::string path = program.string(), where = folder.string();
   const std::vector<char*> argv = argument_vector(path, arguments);
   const pid_t parent = ::getpid();
@@ -127,7 +129,8 @@ std::string output_of(const std::filesystem::path& program, const std::vector<st
   wait_for(pid, status, 0);
   if (const ProcessEnd end = decoded(status); end.status != 0 || end.signal != 0)
     throw IoError(path + " " + arguments.front() + ": expected exit status 0, found " +
-                  (end.signal ? "signal " + std::to_string(end.signal) : std::to_string(end.status)) + "; is it a program of apiq?");
+                  (end.signal ? "signal " + std::to_string(end.signal) : std::to_string(end.status)) +
+                  "; is it a program of apiq?");
   return out;
 }
 

@@ -29,12 +29,15 @@ struct ProcessEnd {
   int signal = 0;
 };
 
-/// One child in a process group of its own, so that Ctrl-C at the terminal reaches it through us and once only.
+/// One child in a process group of its own, so that Ctrl-C at the terminal reaches it through us and once
+/// only.
 class Process {
  public:
-  /// Standard output and error go to `log`, standard input is empty. The child gets SIGTERM should this process die.
-  /// Throws IoError if no process can be made; a program that cannot be run ends with status 127 and a line in its log.
-  Process(const std::filesystem::path& program, const std::vector<std::string>& arguments, const std::filesystem::path& folder, int log);
+  /// Standard output and error go to `log`, standard input is empty. The child gets SIGTERM should this
+  /// process die. Throws IoError if no process can be made; a program that cannot be run ends with status 127
+  /// and a line in its log.
+  Process(const std::filesystem::path& program, const std::vector<std::string>& arguments,
+          const std::filesystem::path& folder, int log);
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
   ~Process();  // of a child that still runs: kills and waits
@@ -50,8 +53,8 @@ class Process {
 /// Standard output of a short command. Throws IoError unless it ends with status 0.
 std::string output_of(const std::filesystem::path& program, const std::vector<std::string>& arguments);
 
-/// A file opened for writing and locked (flock) for this process and those that inherit it; nothing if another holds the lock. The
-/// content stays. Throws IoError.
+/// A file opened for writing and locked (flock) for this process and those that inherit it; nothing if
+/// another holds the lock. The content stays. Throws IoError.
 std::optional<FileDescriptor> open_locked(const std::filesystem::path& path, bool shared = false);
 
 }  // namespace apiq

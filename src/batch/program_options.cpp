@@ -14,10 +14,13 @@ OptionTable parse_help(std::string_view text) {
     std::string_view line = text.substr(begin, end - begin);
     begin = end + 1;
     if (line.substr(0, 4) != "  --") continue;
-    line = line.substr(4, std::min(line.find("  ", 4), line.size()) - 4);  // two spaces end the name and its placeholder
+    line = line.substr(
+        4, std::min(line.find("  ", 4), line.size()) - 4);  // two spaces end the name and its placeholder
     const std::size_t space = std::min(line.find(' '), line.size());
     const bool is_list = line.size() > 3 && line.substr(line.size() - 3) == "...";
-    out[std::string(line.substr(0, space))] = space == line.size() ? OptionKind::flag : is_list ? OptionKind::list : OptionKind::value;
+    out[std::string(line.substr(0, space))] = space == line.size() ? OptionKind::flag
+                                              : is_list            ? OptionKind::list
+                                                                   : OptionKind::value;
   }
   return out;
 }
@@ -30,7 +33,8 @@ DescribedProgram describe_program(const std::filesystem::path& path) {
   out.options = parse_help(output_of(path, {"--help"}));
   out.program.can_restart = out.options.count("restart") != 0;
   if (out.program.version.empty() || out.options.empty())
-    throw IoError(path.string() + ": expected a program of apiq that answers --version and --help, found one that does not");
+    throw IoError(path.string() +
+                  ": expected a program of apiq that answers --version and --help, found one that does not");
   return out;
 }
 

@@ -1,5 +1,5 @@
-// The options a program takes, read from its own --help, so that a manifest is checked before anything runs and a new option needs no
-// change here.
+// The options a program takes, read from its own --help, so that a manifest is checked before anything runs
+// and a new option needs no change here.
 #pragma once
 #include <filesystem>
 #include <map>

@@ -15,7 +15,8 @@ namespace {
 
 using nlohmann::json;
 
-std::optional<std::uint64_t> whole_number(const std::map<std::string, std::string>& settings, const std::string& option) {
+std::optional<std::uint64_t> whole_number(const std::map<std::string, std::string>& settings,
+                                          const std::string& option) {
   const auto found = settings.find(option);
   std::uint64_t value = 0;
   if (found == settings.end()) return std::nullopt;
@@ -30,7 +31,9 @@ std::optional<double> number(const json& result, const char* key) {
   return value.is_null() ? std::nullopt : std::optional(value.get<double>());
 }
 
-void raise(std::optional<std::uint64_t>& largest, std::uint64_t value) { largest = std::max(largest.value_or(0), value); }
+void raise(std::optional<std::uint64_t>& largest, std::uint64_t value) {
+  largest = std::max(largest.value_or(0), value);
+}
 
 void add_quantize(BatchRow& row, const json& result) {
   row.method = result.at("method");
@@ -41,7 +44,8 @@ void add_quantize(BatchRow& row, const json& result) {
   row.seed = result.at("seed");
   row.bits_per_weight = number(result, "bits_per_weight");
   row.adapter_bits_per_weight = number(result, "adapter_bits_per_weight");
-  if (const json& blocks = result.at("blocks"); !blocks.empty()) row.relative_error = number(blocks.back(), "relative_error");
+  if (const json& blocks = result.at("blocks"); !blocks.empty())
+    row.relative_error = number(blocks.back(), "relative_error");
   row.quantize_seconds = number(result, "seconds");
 }
 

@@ -27,13 +27,17 @@ FileDescriptor locked_output(const Batch& batch) {
   fs::create_directories(folder, failed);
   if (failed) throw IoError(folder.string() + ": cannot be made: " + failed.message());
   auto lock = open_locked(folder / "batch.lock", batch.is_shard);
-  if (!lock) throw InvalidArgument(folder.string() + ": another apiq-batch works in this output folder; wait for it, or change 'output'");
+  if (!lock)
+    throw InvalidArgument(
+        folder.string() +
+        ": another apiq-batch works in this output folder; wait for it, or change 'output'");
   return std::move(*lock);
 }
 
 class Scheduler {
  public:
-  Scheduler(const Batch& batch, const Callbacks& callbacks) : batch_(batch), callbacks_(callbacks), slots_(batch.devices.size()) {
+  Scheduler(const Batch& batch, const Callbacks& callbacks)
+      : batch_(batch), callbacks_(callbacks), slots_(batch.devices.size()) {
     for (const BatchJob& job : batch.jobs) result_.rows.push_back(planned_row(batch, job));
   }
 
@@ -63,14 +67,17 @@ class Scheduler {
     std::unique_ptr<JobRun>& run = slots_[slot];
     if (!run) {
       if (stop || next_ == batch_.jobs.size()) return false;
-      run = std::make_unique<JobRun>(batch_, batch_.jobs[next_], batch_.devices[slot], result_.rows[next_], callbacks_);
+      run = std::make_unique<JobRun>(batch_, batch_.jobs[next_], batch_.devices[slot], result_.rows[next_],
+                                     callbacks_);
       ++next_;
     }
     if (!run->advance()) return false;
     run.reset();
     ++ended_;
     if (callbacks_.progress)
-      callbacks_.progress({"job " + std::to_string(ended_) + "/" + std::to_string(batch_.jobs.size()) + " has ended", ended_, batch_.jobs.size(), 0});
+      callbacks_.progress(
+          {"job " + std::to_string(ended_) + "/" + std::to_string(batch_.jobs.size()) + " has ended", ended_,
+           batch_.jobs.size(), 0});
     return true;
   }
 
@@ -105,15 +112,19 @@ std::string plan_text(const Batch& batch, const BatchStep& step, nlohmann::json&
 Batch read_batch(const fs::path& manifest, const fs::path& program_folder) {
   const auto source = [&](const std::string& name, const fs::path& given) {
     const fs::path path = given.empty() ? program_folder / ("apiq-" + name) : given;
-    if (!fs::exists(path)) throw FormatError(manifest.string() + ": " + path.string() + " does not exist; this installation has no apiq-" + name);
+    if (!fs::exists(path))
+      throw FormatError(manifest.string() + ": " + path.string() +
+                        " does not exist; this installation has no apiq-" + name);
     return describe_program(path);
   };
   return expand_manifest(parse_manifest(read_file(manifest, std::uint64_t{16} << 20), manifest, source));
 }
 
 void select_jobs(Batch& batch, const std::string& pattern) {
-  std::erase_if(batch.jobs, [&](const BatchJob& job) { return ::fnmatch(pattern.c_str(), job.name.c_str(), 0) != 0; });
-  if (batch.jobs.empty()) throw InvalidArgument("no job of the manifest matches '" + excerpt(pattern) + "'; --dry-run lists them");
+  std::erase_if(batch.jobs,
+                [&](const BatchJob& job) { return ::fnmatch(pattern.c_str(), job.name.c_str(), 0) != 0; });
+  if (batch.jobs.empty())
+    throw InvalidArgument("no job of the manifest matches '" + excerpt(pattern) + "'; --dry-run lists them");
 }
 
 void select_shard(Batch& batch, const std::string& shard) {

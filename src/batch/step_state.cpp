@@ -23,7 +23,9 @@ json file_key(const fs::path& file, const std::string& name) {
   const std::uint64_t bytes = fs::file_size(file, failed);
   if (failed) throw IoError(file.string() + ": cannot be read: " + failed.message());
   const auto changed = fs::last_write_time(file, failed).time_since_epoch();
-  return {{"path", name}, {"bytes", bytes}, {"changed", std::chrono::duration_cast<std::chrono::nanoseconds>(changed).count()}};
+  return {{"path", name},
+          {"bytes", bytes},
+          {"changed", std::chrono::duration_cast<std::chrono::nanoseconds>(changed).count()}};
 }
 
 /// Of a model directory, the files that programs read: a changed README does not make results outdated.
@@ -43,18 +45,22 @@ void add_input(json& out, const fs::path& folder, const fs::path& input) {
     if (entry.is_regular_file() && belongs_to_model(entry.path())) files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
-  for (const fs::path& file : files) out.push_back(file_key(file, (input / file.filename()).generic_string()));
+  for (const fs::path& file : files)
+    out.push_back(file_key(file, (input / file.filename()).generic_string()));
 }
 
 }  // namespace
 
 StepFiles step_files(const Batch& batch, const BatchStep& step) {
   const fs::path stem = batch.folder / batch.output / step.id;
-  return {stem.string() + ".json", stem.string() + ".log", stem.string() + ".state", step.product.empty() ? fs::path() : batch.folder / step.product};
+  return {stem.string() + ".json", stem.string() + ".log", stem.string() + ".state",
+          step.product.empty() ? fs::path() : batch.folder / step.product};
 }
 
 json step_key(const Batch& batch, const BatchStep& step, const json& key_before) {
-  json out = {{"program", batch.programs.at(step.program).version}, {"arguments", step.arguments}, {"inputs", json::array()}};
+  json out = {{"program", batch.programs.at(step.program).version},
+              {"arguments", step.arguments},
+              {"inputs", json::array()}};
   for (const fs::path& input : step.inputs) add_input(out["inputs"], batch.folder, input);
   if (!key_before.is_null()) out["made_from"] = sha256_of(key_before.dump());
   return out;
@@ -80,13 +86,17 @@ StepState load_state(const StepFiles& files) {
 }
 
 void save_state(const StepFiles& files, const StepState& state) {
-  const json out = {
-      {"key", state.key}, {"status", status_name(state.status)}, {"error", state.error}, {"device", state.device}, {"seconds", state.seconds}};
+  const json out = {{"key", state.key},
+                    {"status", status_name(state.status)},
+                    {"error", state.error},
+                    {"device", state.device},
+                    {"seconds", state.seconds}};
   write_file_atomically(files.state, out.dump(1) + "\n");
 }
 
 bool is_finished(const StepFiles& files, const StepState& state, const json& key) {
-  return state.status == BatchStatus::done && state.key == key && fs::exists(files.result) && (files.product.empty() || fs::exists(files.product));
+  return state.status == BatchStatus::done && state.key == key && fs::exists(files.result) &&
+         (files.product.empty() || fs::exists(files.product));
 }
 
 std::string changed_parts(const json& before, const json& now) {

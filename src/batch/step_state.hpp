@@ -1,4 +1,5 @@
-// What is kept of a step besides its result: what it was made from, so that a later run can tell whether it is still up to date.
+// What is kept of a step besides its result: what it was made from, so that a later run can tell whether it
+// is still up to date.
 #pragma once
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -14,8 +15,9 @@ struct StepFiles {
 };
 StepFiles step_files(const Batch& batch, const BatchStep& step);
 
-/// Everything the result depends on: the program's version, its arguments (without the device), path, size and time of change of every
-/// input file, and the key of the step before if there is one. Keys are compared whole. Throws IoError if an input is gone.
+/// Everything the result depends on: the program's version, its arguments (without the device), path, size
+/// and time of change of every input file, and the key of the step before if there is one. Keys are compared
+/// whole. Throws IoError if an input is gone.
 nlohmann::json step_key(const Batch& batch, const BatchStep& step, const nlohmann::json& key_before);
 
 struct StepState {

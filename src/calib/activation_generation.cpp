@@ -3,11 +3,15 @@
 namespace apiq::calib {
 
 ActivationGeneration::ActivationGeneration(ActivationFile file, const ActivationLayout& layout, bool saved)
-    : file_(std::move(file)), saved_name_(saved), bytes_(ActivationFile::bytes(layout)), saved_(promise_.get_future().share()) {
+    : file_(std::move(file)),
+      saved_name_(saved),
+      bytes_(ActivationFile::bytes(layout)),
+      saved_(promise_.get_future().share()) {
   hash_.update(ActivationFile::header(layout));
 }
 
-ActivationGeneration::ActivationGeneration(ActivationFile complete) : file_(std::move(complete)), saved_name_(true) {}
+ActivationGeneration::ActivationGeneration(ActivationFile complete)
+    : file_(std::move(complete)), saved_name_(true) {}
 
 void ActivationGeneration::write(std::uint32_t sample, std::span<const std::byte> bytes) {
   if (abandoned_) return;

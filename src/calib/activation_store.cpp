@@ -1,8 +1,9 @@
 // Device and host memory are ordered by events alone: the host runs ahead and waits only for the disk.
 //
-// A host or file store shows samples through two device slots. While the computation works on one, the next sample is uploaded into the
-// other, after the computation that used it (a mark of the queue) and after the download of what was committed from it. Downloads and
-// uploads have a queue each: a download waits for the computation of its sample, and the next upload must not wait behind it.
+// A host or file store shows samples through two device slots. While the computation works on one, the next
+// sample is uploaded into the other, after the computation that used it (a mark of the queue) and after the
+// download of what was committed from it. Downloads and uploads have a queue each: a download waits for the
+// computation of its sample, and the next upload must not wait behind it.
 #include "calib/activation_store.hpp"
 
 #include <algorithm>
@@ -34,7 +35,9 @@ constexpr std::uint32_t kReadSlots = 2;     // parts of a sample on their way fr
 constexpr std::uint64_t kReadSlotBytes = std::uint64_t{2} << 20;
 constexpr std::int64_t kNone = -1;
 
-bool needs_staging(Placement placement, bool saves) { return placement == Placement::file || (placement == Placement::device && saves); }
+bool needs_staging(Placement placement, bool saves) {
+  return placement == Placement::file || (placement == Placement::device && saves);
+}
 
 }  // namespace
 
@@ -42,7 +45,7 @@ struct ActivationStore::Impl {
   struct Slot {
     DeviceTensor tensor;
     std::int64_t sample = kNone;
-    bool loaded_ahead = false;          // holds, or is about to hold, `sample`, and open() has not handed it out yet
+    bool loaded_ahead = false;  // holds, or is about to hold, `sample`, and open() has not handed it out yet
     std::shared_future<void> enqueued;  // file stores: `uploaded` is to be read after this
     Event uploaded, downloaded;
   };
@@ -66,7 +69,8 @@ struct ActivationStore::Impl {
   void let_settle(Slot& slot);
   void wait_for_disk(const std::shared_future<void>& done, const char* what);
   Staging& next_staging();
-  std::shared_future<void> write_later(std::shared_ptr<ActivationGeneration> to, std::uint32_t sample, const Event& ready, const PinnedBuffer& from);
+  std::shared_future<void> write_later(std::shared_ptr<ActivationGeneration> to, std::uint32_t sample,
+                                       const Event& ready, const PinnedBuffer& from);
   void commit_on_device(std::uint32_t sample);
   void commit_to_host(std::uint32_t sample);
   void commit_to_file(std::uint32_t sample);
@@ -78,16 +82,17 @@ struct ActivationStore::Impl {
   std::int64_t current = kNone, last_opened = kNone;  // samples
 
   bool in_pass = false;
-  std::uint32_t next_commit = 0;                                // of the pass
-  std::shared_ptr<ActivationGeneration> written_to;             // what the pass is written to, if anything
-  std::shared_ptr<ActivationGeneration> ended;                  // of the last pass that was saved: its error is reported once
-  std::shared_ptr<ActivationGeneration> newest;                 // file stores: what open() reads
-  std::vector<std::shared_future<void>> in_newest, in_written;  // file stores: when each sample is in `newest`, `written_to`
+  std::uint32_t next_commit = 0;                     // of the pass
+  std::shared_ptr<ActivationGeneration> written_to;  // what the pass is written to, if anything
+  std::shared_ptr<ActivationGeneration> ended;  // of the last pass that was saved: its error is reported once
+  std::shared_ptr<ActivationGeneration> newest;  // file stores: what open() reads
+  std::vector<std::shared_future<void>> in_newest,
+      in_written;  // file stores: when each sample is in `newest`, `written_to`
 
-  std::vector<DeviceTensor> samples;             // device stores
-  std::vector<Event> saved_from;                 // device stores: the last copy from each sample into staging memory
-  std::vector<PinnedBuffer> host;                // host stores
-  std::vector<Event> arrived;                    // host stores: the last download into each sample
+  std::vector<DeviceTensor> samples;  // device stores
+  std::vector<Event> saved_from;      // device stores: the last copy from each sample into staging memory
+  std::vector<PinnedBuffer> host;     // host stores
+  std::vector<Event> arrived;         // host stores: the last download into each sample
   std::vector<std::shared_future<void>> saving;  // host stores: the last write from each sample
   std::array<Slot, kDeviceSlots> slots;
   std::size_t slot = 0;  // of the latest open() or create()
@@ -100,7 +105,9 @@ struct ActivationStore::Impl {
   std::optional<Worker> reader, writer;
 };
 
-ActivationStore::Impl::Impl(Queue& q, const ActivationLayout& l, const ActivationPlace& p, std::string_view what) : queue(q), layout(l), place(p) {
+ActivationStore::Impl::Impl(Queue& q, const ActivationLayout& l, const ActivationPlace& p,
+                            std::string_view what)
+    : queue(q), layout(l), place(p) {
   runtime::Device& device = queue.device();
   const Shape shape{layout.tokens, layout.features};
   const std::uint32_t n = layout.num_samples;
@@ -134,9 +141,11 @@ ActivationStore::Impl::~Impl() {
 
 void ActivationStore::Impl::check_sample(std::uint32_t sample) const {
   if (sample >= layout.num_samples)
-    throw InvalidArgument("[activations] sample " + std::to_string(sample) + " of " + std::to_string(layout.num_samples));
+    throw InvalidArgument("[activations] sample " + std::to_string(sample) + " of " +
+                          std::to_string(layout.num_samples));
   if (in_pass && sample < next_commit)
-    throw InvalidArgument("[activations] sample " + std::to_string(sample) + " was already committed in this pass; expected one from " +
+    throw InvalidArgument("[activations] sample " + std::to_string(sample) +
+                          " was already committed in this pass; expected one from " +
                           std::to_string(next_commit) + " on");
 }
 
@@ -147,7 +156,8 @@ void ActivationStore::Impl::wait_for_disk(const std::shared_future<void>& done, 
   wait_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-/// Begins to bring the sample into the slot, whose old contents nobody needs after the computation enqueued so far.
+/// Begins to bring the sample into the slot, whose old contents nobody needs after the computation enqueued
+/// so far.
 void ActivationStore::Impl::load_into(Slot& s, std::uint32_t sample) {
   if (s.enqueued.valid()) s.enqueued.wait();  // an earlier load ahead that was not used
   s.sample = sample;
@@ -156,7 +166,8 @@ void ActivationStore::Impl::load_into(Slot& s, std::uint32_t sample) {
     s.uploaded = uploads->write(s.tensor, host[sample].data(), after);
     return;
   }
-  s.enqueued = reader->submit([this, &s, sample, from = newest, written = in_newest[sample], after = std::array{queue.mark(), s.downloaded}] {
+  s.enqueued = reader->submit([this, &s, sample, from = newest, written = in_newest[sample],
+                               after = std::array{queue.mark(), s.downloaded}] {
     if (written.valid()) written.get();
     s.uploaded = ring->upload(s.tensor, after, [&](std::uint64_t offset, std::span<std::byte> part) {
       const Trace::Scope scope(place.trace, Trace::Lane::disk_read, "activations");
@@ -176,7 +187,8 @@ TensorView ActivationStore::Impl::open(std::uint32_t sample) {
   check_sample(sample);
   current = kNone;
   if (place.placement == Placement::device) return create(sample);
-  if (place.placement == Placement::file && !newest) throw InvalidArgument("[activations] sample " + std::to_string(sample) + " was never committed");
+  if (place.placement == Placement::file && !newest)
+    throw InvalidArgument("[activations] sample " + std::to_string(sample) + " was never committed");
   const std::size_t next = (slot + 1) % kDeviceSlots;
   Slot& s = slots[next];
   if (!s.loaded_ahead || s.sample != sample) load_into(s, sample);
@@ -219,7 +231,8 @@ ActivationStore::Impl::Staging& ActivationStore::Impl::next_staging() {
   return s;
 }
 
-std::shared_future<void> ActivationStore::Impl::write_later(std::shared_ptr<ActivationGeneration> to, std::uint32_t sample, const Event& ready,
+std::shared_future<void> ActivationStore::Impl::write_later(std::shared_ptr<ActivationGeneration> to,
+                                                            std::uint32_t sample, const Event& ready,
                                                             const PinnedBuffer& from) {
   return writer->submit([this, to = std::move(to), sample, ready, bytes = from.bytes()] {
     ready.wait();
@@ -230,9 +243,12 @@ std::shared_future<void> ActivationStore::Impl::write_later(std::shared_ptr<Acti
 
 void ActivationStore::Impl::commit(std::uint32_t sample) {
   check_sample(sample);
-  if (current != sample) throw InvalidArgument("[activations] commit of sample " + std::to_string(sample) + ", which is not the one that is open");
+  if (current != sample)
+    throw InvalidArgument("[activations] commit of sample " + std::to_string(sample) +
+                          ", which is not the one that is open");
   if (in_pass && sample != next_commit)
-    throw InvalidArgument("[activations] expected a pass to commit sample " + std::to_string(next_commit) + ", found " + std::to_string(sample));
+    throw InvalidArgument("[activations] expected a pass to commit sample " + std::to_string(next_commit) +
+                          ", found " + std::to_string(sample));
   if (ended) std::exchange(ended, nullptr)->rethrow();
   if (written_to) written_to->rethrow();
   switch (place.placement) {
@@ -257,14 +273,19 @@ void ActivationStore::Impl::commit_on_device(std::uint32_t sample) {
 void ActivationStore::Impl::commit_to_host(std::uint32_t sample) {
   if (saving[sample].valid()) wait_for_disk(saving[sample], "wait for writing");
   const Event computed = queue.mark();
-  arrived[sample] = slots[slot].downloaded = downloads->read(slots[slot].tensor, host[sample].data(), {&computed, 1});
+  arrived[sample] = slots[slot].downloaded =
+      downloads->read(slots[slot].tensor, host[sample].data(), {&computed, 1});
   if (written_to) saving[sample] = write_later(written_to, sample, arrived[sample], host[sample]);
 }
 
 void ActivationStore::Impl::commit_to_file(std::uint32_t sample) {
   if (!in_pass) {
-    if (!newest) newest = std::make_shared<ActivationGeneration>(ActivationFile::scratch(place.scratch_folder, layout), layout, false);
-    if (newest->is_saved()) throw InvalidArgument("[activations] " + newest->file().path().string() + " is saved; it can only be replaced by a pass");
+    if (!newest)
+      newest = std::make_shared<ActivationGeneration>(ActivationFile::scratch(place.scratch_folder, layout),
+                                                      layout, false);
+    if (newest->is_saved())
+      throw InvalidArgument("[activations] " + newest->file().path().string() +
+                            " is saved; it can only be replaced by a pass");
     newest->rethrow();
   }
   Staging& s = next_staging();
@@ -276,17 +297,22 @@ void ActivationStore::Impl::commit_to_file(std::uint32_t sample) {
 
 void ActivationStore::Impl::begin_pass(const std::filesystem::path& save_to) {
   if (in_pass) throw InvalidArgument("[activations] a pass began inside a pass");
-  if (!save_to.empty() && !place.saves) throw InvalidArgument("[activations] expected a store that saves (ActivationPlace::saves)");
-  if (!save_to.empty()) written_to = std::make_shared<ActivationGeneration>(ActivationFile::create(save_to, layout), layout, true);
+  if (!save_to.empty() && !place.saves)
+    throw InvalidArgument("[activations] expected a store that saves (ActivationPlace::saves)");
+  if (!save_to.empty())
+    written_to =
+        std::make_shared<ActivationGeneration>(ActivationFile::create(save_to, layout), layout, true);
   else if (place.placement == Placement::file)
-    written_to = std::make_shared<ActivationGeneration>(ActivationFile::scratch(place.scratch_folder, layout), layout, false);
+    written_to = std::make_shared<ActivationGeneration>(ActivationFile::scratch(place.scratch_folder, layout),
+                                                        layout, false);
   in_pass = true;
   next_commit = 0;
 }
 
 SavedStream ActivationStore::Impl::end_pass() {
   if (!in_pass || next_commit != layout.num_samples)
-    throw InvalidArgument("[activations] expected a pass to commit all " + std::to_string(layout.num_samples) + " samples, found " +
+    throw InvalidArgument("[activations] expected a pass to commit all " +
+                          std::to_string(layout.num_samples) + " samples, found " +
                           std::to_string(in_pass ? next_commit : 0));
   in_pass = false;
   for (Slot& s : slots) s.loaded_ahead = false;
@@ -304,8 +330,10 @@ SavedStream ActivationStore::Impl::end_pass() {
 /// All samples from a file, whose checksum is known to be right, into memory.
 void ActivationStore::Impl::read_memory(const ActivationFile& file) {
   const Trace::Scope scope(place.trace, Trace::Lane::disk_read, "saved activations");
-  const std::uint64_t row_bytes = layout.features * sizeof(float), rows = std::max<std::uint64_t>(1, kReadSlotBytes / row_bytes);
-  std::vector<std::byte> part(place.placement == Placement::device ? std::min(rows, layout.tokens) * row_bytes : 0);
+  const std::uint64_t row_bytes = layout.features * sizeof(float),
+                      rows = std::max<std::uint64_t>(1, kReadSlotBytes / row_bytes);
+  std::vector<std::byte> part(place.placement == Placement::device ? std::min(rows, layout.tokens) * row_bytes
+                                                                   : 0);
   for (std::uint32_t i = 0; i < layout.num_samples; ++i) {
     if (place.placement == Placement::host) file.read(i, 0, host[i].bytes());
     if (place.placement != Placement::device) continue;
@@ -317,14 +345,17 @@ void ActivationStore::Impl::read_memory(const ActivationFile& file) {
   }
 }
 
-ActivationStore::ActivationStore(Queue& queue, const ActivationLayout& layout, const ActivationPlace& place, std::string_view what)
+ActivationStore::ActivationStore(Queue& queue, const ActivationLayout& layout, const ActivationPlace& place,
+                                 std::string_view what)
     : impl_(std::make_unique<Impl>(queue, layout, place, what)) {}
 
-ActivationStore ActivationStore::load(Queue& queue, const ActivationLayout& layout, const ActivationPlace& place, std::string_view what,
+ActivationStore ActivationStore::load(Queue& queue, const ActivationLayout& layout,
+                                      const ActivationPlace& place, std::string_view what,
                                       const std::filesystem::path& path, const std::string& sha256) {
   ActivationFile file = ActivationFile::open(path, layout, sha256);
   ActivationStore store(queue, layout, place, what);
-  if (place.placement == Placement::file) store.impl_->newest = std::make_shared<ActivationGeneration>(std::move(file));
+  if (place.placement == Placement::file)
+    store.impl_->newest = std::make_shared<ActivationGeneration>(std::move(file));
   else store.impl_->read_memory(file);
   return store;
 }
@@ -347,8 +378,11 @@ std::uint64_t ActivationStore::device_bytes(const ActivationLayout& layout, Plac
 }
 
 std::uint64_t ActivationStore::host_bytes(const ActivationLayout& layout, Placement placement, bool saves) {
-  const std::uint64_t samples = placement == Placement::host ? layout.num_samples : needs_staging(placement, saves) ? kStagingSlots : 0;
-  return samples * layout.sample_bytes() + (placement == Placement::file ? UploadRing::host_bytes(kReadSlots, kReadSlotBytes) : 0);
+  const std::uint64_t samples = placement == Placement::host      ? layout.num_samples
+                                : needs_staging(placement, saves) ? kStagingSlots
+                                                                  : 0;
+  return samples * layout.sample_bytes() +
+         (placement == Placement::file ? UploadRing::host_bytes(kReadSlots, kReadSlotBytes) : 0);
 }
 
 }  // namespace apiq::calib

@@ -1,4 +1,5 @@
-// Solving one block: the method's part and both streams' way through the block. One solver for each scope a method can have.
+// Solving one block: the method's part and both streams' way through the block. One solver for each scope a
+// method can have.
 #pragma once
 #include <filesystem>
 #include <memory>
@@ -33,8 +34,10 @@ struct SolvedBlock {
 class BlockSolver {
  public:
   virtual ~BlockSolver() = default;
-  /// Leaves both streams behind the block. step_done(linear, steps): of the current linear, or of the block with linear 0.
-  virtual SolvedBlock solve(WorkingBlock& weights, Streams& streams, const SaveTo& save, PhaseClock& clock) = 0;
+  /// Leaves both streams behind the block. step_done(linear, steps): of the current linear, or of the block
+  /// with linear 0.
+  virtual SolvedBlock solve(WorkingBlock& weights, Streams& streams, const SaveTo& save,
+                            PhaseClock& clock) = 0;
 };
 
 using StepDone = std::function<void(std::uint32_t linear, std::uint64_t steps)>;
@@ -44,13 +47,15 @@ std::unique_ptr<BlockSolver> make_linear_solver(const RunContext& run, StepDone 
 std::unique_ptr<BlockSolver> make_block_solver(const RunContext& run, StepDone step_done);
 
 /// Both streams through a block that was solved before.
-void replay(WorkingBlock& weights, const std::vector<std::pair<std::string, QuantizedLinear>>& linears, Streams& streams);
+void replay(WorkingBlock& weights, const std::vector<std::pair<std::string, QuantizedLinear>>& linears,
+            Streams& streams);
 
-/// Sums of squared differences over all samples, sample by sample: add() gets one sample of each stream. Enqueued; the sums are read back
-/// many samples at a time, so that the device does not pause after each.
+/// Sums of squared differences over all samples, sample by sample: add() gets one sample of each stream.
+/// Enqueued; the sums are read back many samples at a time, so that the device does not pause after each.
 class OutputError {
  public:
-  explicit OutputError(Queue& queue) : queue_(queue), sums_(queue.device(), DType::f32, {kSamplesAtOnce, 2}, "error sums") {}
+  explicit OutputError(Queue& queue)
+      : queue_(queue), sums_(queue.device(), DType::f32, {kSamplesAtOnce, 2}, "error sums") {}
   void add(const TensorView& found, const TensorView& wanted);
   /// sum (found - wanted)^2 / sum wanted^2; waits
   double relative();

@@ -1,5 +1,5 @@
-// Methods that solve a whole block at a time: full-precision outputs first, then training on the quantized stream's inputs, then that stream
-// advances through exactly what will be stored.
+// Methods that solve a whole block at a time: full-precision outputs first, then training on the quantized
+// stream's inputs, then that stream advances through exactly what will be stored.
 #include <cmath>
 
 #include "calib/block_solver.hpp"
@@ -27,10 +27,11 @@ class BlockWiseSolver : public BlockSolver {
   StepDone step_done_;
 };
 
-/// With --aug-loss the target is the mean of the block's outputs on both streams; offset is what the two losses keep between them:
-/// (y - a)^2 + (y - b)^2 = 2 (y - (a + b) / 2)^2 + (a - b)^2 / 2.
+/// With --aug-loss the target is the mean of the block's outputs on both streams; offset is what the two
+/// losses keep between them: (y - a)^2 + (y - b)^2 = 2 (y - (a + b) / 2)^2 + (a - b)^2 / 2.
 ActivationStore BlockWiseSolver::mean_targets(WorkingBlock& weights, Streams& streams, double& offset) const {
-  ActivationStore targets = run_.make_store(run_.config().hidden_size, run_.plan.choice.inner, false, "averaged targets");
+  ActivationStore targets =
+      run_.make_store(run_.config().hidden_size, run_.plan.choice.inner, false, "averaged targets");
   OutputError apart(run_.queue);
   targets.begin_pass();
   for (std::uint32_t i = 0; i < run_.num_samples(); ++i) {
@@ -44,29 +45,33 @@ ActivationStore BlockWiseSolver::mean_targets(WorkingBlock& weights, Streams& st
     targets.commit(i);
   }
   targets.end_pass();
-  const double elements = static_cast<double>(run_.num_samples()) * run_.set.sequence_length * run_.config().hidden_size;
+  const double elements =
+      static_cast<double>(run_.num_samples()) * run_.set.sequence_length * run_.config().hidden_size;
   offset = 0.5 * apart.difference() / elements;
   return targets;
 }
 
-quant::BlockProblem BlockWiseSolver::problem_of(WorkingBlock& weights, Streams& streams, PhaseClock& clock) const {
-  quant::BlockProblem problem{.queue = run_.queue,
-                              .name = "model.layers." + std::to_string(weights.block()),
-                              .block = *streams.block,
-                              .linears = {},
-                              .train = run_.train,
-                              .keep_effective_weights = run_.plan.choice.keep_effective_weights,
-                              .num_samples = run_.num_samples(),
-                              .tokens_per_sample = run_.set.sequence_length,
-                              .hidden_size = run_.config().hidden_size,
-                              .input = [&](std::uint32_t i) { return streams.quantized->residuals().open(i); },
-                              .target = [&](std::uint32_t i) { return streams.full->residuals().open(i); },
-                              .training_begins = [&] { clock.begin("train"); },
-                              .step_done = [this](std::uint64_t steps) { step_done_(0, steps); }};
+quant::BlockProblem BlockWiseSolver::problem_of(WorkingBlock& weights, Streams& streams,
+                                                PhaseClock& clock) const {
+  quant::BlockProblem problem{
+      .queue = run_.queue,
+      .name = "model.layers." + std::to_string(weights.block()),
+      .block = *streams.block,
+      .linears = {},
+      .train = run_.train,
+      .keep_effective_weights = run_.plan.choice.keep_effective_weights,
+      .num_samples = run_.num_samples(),
+      .tokens_per_sample = run_.set.sequence_length,
+      .hidden_size = run_.config().hidden_size,
+      .input = [&](std::uint32_t i) { return streams.quantized->residuals().open(i); },
+      .target = [&](std::uint32_t i) { return streams.full->residuals().open(i); },
+      .training_begins = [&] { clock.begin("train"); },
+      .step_done = [this](std::uint64_t steps) { step_done_(0, steps); }};
   for (std::uint32_t l = 0; l < model::kLinearCount; ++l) {
     const LinearSettings& s = weights.settings(l);
     problem.linears.push_back({weights.name(l), weights.seed(l), weights.dense(l), s.quantize,
-                               ops::QuantSpec{s.bits, s.group_size, run_.options.symmetric, true}, s.rank, run_.options.alpha});
+                               ops::QuantSpec{s.bits, s.group_size, run_.options.symmetric, true}, s.rank,
+                               run_.options.alpha});
   }
   return problem;
 }
@@ -75,7 +80,8 @@ void BlockWiseSolver::take_results(WorkingBlock& weights, quant::BlockResult res
   for (std::uint32_t l = 0; l < model::kLinearCount; ++l) {
     out.report.linears.push_back({weights.name(l), 0});
     if (!weights.settings(l).quantize) continue;
-    if (run_.train.weight_learning_rate != 0) weights.make_dense(l);  // latent weights were trained in its place
+    if (run_.train.weight_learning_rate != 0)
+      weights.make_dense(l);  // latent weights were trained in its place
     weights.set_packed(l, result.linears[l]);
     out.report.linears.back().weight_error = weights.weight_error(l);
     weights.drop_dense(l);
@@ -85,7 +91,8 @@ void BlockWiseSolver::take_results(WorkingBlock& weights, quant::BlockResult res
   out.report.skipped_steps = result.skipped_steps;
 }
 
-SolvedBlock BlockWiseSolver::solve(WorkingBlock& weights, Streams& streams, const SaveTo& save, PhaseClock& clock) {
+SolvedBlock BlockWiseSolver::solve(WorkingBlock& weights, Streams& streams, const SaveTo& save,
+                                   PhaseClock& clock) {
   SolvedBlock out;
   step_done_(0, 0);
   clock.begin("targets");
@@ -105,8 +112,9 @@ SolvedBlock BlockWiseSolver::solve(WorkingBlock& weights, Streams& streams, cons
   take_results(weights, std::move(result), out);
   clock.begin("advance");
   OutputError error(run_.queue);
-  streams.quantized->run_block(*streams.block, weights.quantized(), save.quantized,
-                               [&](std::uint32_t i, const TensorView& x) { error.add(x, streams.full->residuals().open(i)); });
+  streams.quantized->run_block(
+      *streams.block, weights.quantized(), save.quantized,
+      [&](std::uint32_t i, const TensorView& x) { error.add(x, streams.full->residuals().open(i)); });
   clock.end();
   out.report.relative_error = error.relative();
   return out;
@@ -114,7 +122,8 @@ SolvedBlock BlockWiseSolver::solve(WorkingBlock& weights, Streams& streams, cons
 
 }  // namespace
 
-void replay(WorkingBlock& weights, const std::vector<std::pair<std::string, QuantizedLinear>>& linears, Streams& streams) {
+void replay(WorkingBlock& weights, const std::vector<std::pair<std::string, QuantizedLinear>>& linears,
+            Streams& streams) {
   for (std::uint32_t l = 0; l < model::kLinearCount; ++l) weights.make_dense(l);
   streams.full->run_block(*streams.block, weights.full(), {});
   std::size_t at = 0;

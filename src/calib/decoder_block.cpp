@@ -8,7 +8,8 @@ namespace apiq::calib {
 
 using runtime::Workspace;
 
-DecoderBlock::DecoderBlock(Queue& queue, const ModelConfig& config, const model::RopeTables& rope, std::uint64_t tokens, Keep keep)
+DecoderBlock::DecoderBlock(Queue& queue, const ModelConfig& config, const model::RopeTables& rope,
+                           std::uint64_t tokens, Keep keep)
     : queue_(queue), config_(config), rope_(rope), tokens_(tokens), keep_(keep) {}
 
 void DecoderBlock::set_norms(const TensorView& input_norm, const TensorView& post_attention_norm) {
@@ -22,12 +23,16 @@ const std::vector<std::array<std::uint32_t, 2>>& DecoderBlock::stages() const {
 }
 
 std::uint64_t DecoderBlock::scratch_bytes(const ModelConfig& c, std::uint64_t rows, Keep keep) {
-  const std::uint64_t hidden = c.hidden_size, wide = c.intermediate_size, q = c.q_features(), kv = c.kv_features();
-  // Kept from forward: h1, q, k, v, a, x2, lse; the MLP's h2, gate, up, m are kept as well, or allocated again for their part of backward.
-  const std::uint64_t attention = 2 * hidden + 2 * q + 2 * kv + c.num_attention_heads, mlp = hidden + 3 * wide;
+  const std::uint64_t hidden = c.hidden_size, wide = c.intermediate_size, q = c.q_features(),
+                      kv = c.kv_features();
+  // Kept from forward: h1, q, k, v, a, x2, lse; the MLP's h2, gate, up, m are kept as well, or allocated
+  // again for their part of backward.
+  const std::uint64_t attention = 2 * hidden + 2 * q + 2 * kv + c.num_attention_heads,
+                      mlp = hidden + 3 * wide;
   // Backward: dm and dh2 while the MLP's are alive; da, dq, dk, dv after.
   const std::uint64_t mlp_backward = wide + hidden, attention_backward = 2 * q + 2 * kv;
-  const std::uint64_t peak = keep == Keep::all ? mlp + std::max(mlp_backward, attention_backward) : std::max(mlp + mlp_backward, attention_backward);
+  const std::uint64_t peak = keep == Keep::all ? mlp + std::max(mlp_backward, attention_backward)
+                                               : std::max(mlp + mlp_backward, attention_backward);
   return sizeof(float) * rows * (attention + peak);
 }
 
@@ -51,8 +56,9 @@ void DecoderBlock::attention_part(const TensorView& x, const Forward& linear, st
   linear(model::kV, h1_, v_);
   for (std::uint64_t first = 0; first < rows; first += tokens_) {
     const TensorView lse = lse_.rows(first, tokens_).reshaped({config_.num_attention_heads, tokens_});
-    model::attention_stage(queue_, config_, rope_, q_.rows(first, tokens_), {k_.rows(first, tokens_), v_.rows(first, tokens_)}, 0,
-                           a_.rows(first, tokens_), lse);
+    model::attention_stage(queue_, config_, rope_, q_.rows(first, tokens_),
+                           {k_.rows(first, tokens_), v_.rows(first, tokens_)}, 0, a_.rows(first, tokens_),
+                           lse);
   }
   if (last_stage == 1) return;
   x2_ = scratch(rows, config_.hidden_size);
@@ -113,14 +119,18 @@ void DecoderBlock::backward(const TensorView& dy, const Backward& linear) {
 /// The gradient of the block's input is not needed, so none flows out of q, k and v.
 void DecoderBlock::attention_backward(const TensorView& d_x2, const Backward& linear) {
   Workspace::Scope scope(queue_.workspace());
-  const std::uint64_t rows = d_x2.shape[0], heads = config_.num_attention_heads, kv_heads = config_.num_key_value_heads, dim = config_.head_dim;
+  const std::uint64_t rows = d_x2.shape[0], heads = config_.num_attention_heads,
+                      kv_heads = config_.num_key_value_heads, dim = config_.head_dim;
   const TensorView da = scratch(rows, config_.q_features()), dq = scratch(rows, config_.q_features());
   const TensorView dk = scratch(rows, config_.kv_features()), dv = scratch(rows, config_.kv_features());
   linear(model::kO, a_, d_x2, da, false);
   for (std::uint64_t first = 0; first < rows; first += tokens_) {
-    const auto of = [&](const TensorView& all, std::uint64_t count) { return all.rows(first, tokens_).reshaped({tokens_, count, dim}); };
-    ops::attention_bwd(queue_, of(q_, heads), of(k_, kv_heads), of(v_, kv_heads), of(a_, heads), lse_.rows(first, tokens_).reshaped({heads, tokens_}),
-                       of(da, heads), of(dq, heads), of(dk, kv_heads), of(dv, kv_heads));
+    const auto of = [&](const TensorView& all, std::uint64_t count) {
+      return all.rows(first, tokens_).reshaped({tokens_, count, dim});
+    };
+    ops::attention_bwd(queue_, of(q_, heads), of(k_, kv_heads), of(v_, kv_heads), of(a_, heads),
+                       lse_.rows(first, tokens_).reshaped({heads, tokens_}), of(da, heads), of(dq, heads),
+                       of(dk, kv_heads), of(dv, kv_heads));
     ops::rope_bwd(queue_, of(dq, heads), rope_.cos, rope_.sin, 0);
     ops::rope_bwd(queue_, of(dk, kv_heads), rope_.cos, rope_.sin, 0);
   }

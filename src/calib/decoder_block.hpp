@@ -1,4 +1,5 @@
-// A Llama decoder block as a function of its linears, forward and backward (specification, 3.5): what block-wise methods train through.
+// A Llama decoder block as a function of its linears, forward and backward (specification, 3.5): what
+// block-wise methods train through.
 #pragma once
 #include "model/block.hpp"
 #include "quant/block_problem.hpp"
@@ -9,14 +10,16 @@ using runtime::DeviceTensor;
 using runtime::Queue;
 using runtime::TensorView;
 
-/// What forward keeps for backward: everything, or only what attention needs, the MLP's activations being computed again (their linears'
-/// forward is then called twice a step).
+/// What forward keeps for backward: everything, or only what attention needs, the MLP's activations being
+/// computed again (their linears' forward is then called twice a step).
 enum class Keep { all, attention };
 
 class DecoderBlock : public quant::BlockFunction {
  public:
-  /// tokens: of each sequence; rows of every tensor are whole sequences. Norms and tables must outlive the block.
-  DecoderBlock(Queue& queue, const ModelConfig& config, const model::RopeTables& rope, std::uint64_t tokens, Keep keep);
+  /// tokens: of each sequence; rows of every tensor are whole sequences. Norms and tables must outlive the
+  /// block.
+  DecoderBlock(Queue& queue, const ModelConfig& config, const model::RopeTables& rope, std::uint64_t tokens,
+               Keep keep);
 
   void set_norms(const TensorView& input_norm, const TensorView& post_attention_norm);
 
@@ -40,8 +43,8 @@ class DecoderBlock : public quant::BlockFunction {
   std::uint64_t tokens_;
   Keep keep_;
   TensorView input_norm_, post_norm_;
-  // Of the last forward, in the queue's workspace: h1 = rmsnorm(x), rotated q and k, v, a = attention, x2 = x + o(a), h2 = rmsnorm(x2), m =
-  // silu(gate) up.
+  // Of the last forward, in the queue's workspace: h1 = rmsnorm(x), rotated q and k, v, a = attention, x2 = x
+  // + o(a), h2 = rmsnorm(x2), m = silu(gate) up.
   TensorView h1_, q_, k_, v_, lse_, a_, x2_, h2_, gate_, up_, m_;
   Forward linear_;  // of the last forward, for what is computed again
 };

@@ -30,7 +30,8 @@ bool same_file_system(const fs::path& a, const fs::path& b) {
 std::uint64_t bytes_in(const fs::path& folder) {
   std::uint64_t bytes = 0;
   std::error_code code;
-  for (auto it = fs::directory_iterator(folder, code); !code && it != fs::directory_iterator(); it.increment(code)) {
+  for (auto it = fs::directory_iterator(folder, code); !code && it != fs::directory_iterator();
+       it.increment(code)) {
     std::error_code ignored;
     if (it->is_regular_file(ignored)) bytes += it->file_size(ignored);
   }
@@ -51,19 +52,24 @@ void check_output(const fs::path& output) {
   const fs::path folder = folder_of(output);
   std::error_code ignored;
   if (!fs::is_directory(folder, ignored))
-    throw IoError(output.string() + ": cannot be written: " + folder.string() + (fs::exists(folder, ignored) ? " is no folder" : " does not exist") +
+    throw IoError(output.string() + ": cannot be written: " + folder.string() +
+                  (fs::exists(folder, ignored) ? " is no folder" : " does not exist") +
                   "; create it or choose another --output");
-  if (fs::is_directory(output, ignored)) throw IoError(output.string() + ": is a directory; expected a file name to write");
+  if (fs::is_directory(output, ignored))
+    throw IoError(output.string() + ": is a directory; expected a file name to write");
   if (::access(folder.c_str(), W_OK) != 0)
-    throw IoError(output.string() + ": cannot be written: " + folder.string() + " does not allow it; choose another --output");
+    throw IoError(output.string() + ": cannot be written: " + folder.string() +
+                  " does not allow it; choose another --output");
 }
 
-void check_disk(const fs::path& output, std::uint64_t output_bytes, const fs::path& work_dir, std::uint64_t work_bytes) {
+void check_disk(const fs::path& output, std::uint64_t output_bytes, const fs::path& work_dir,
+                std::uint64_t work_bytes) {
   const fs::path folder = folder_of(output), work = existing(work_dir);
   const std::uint64_t there = bytes_in(work_dir);
   if (same_file_system(folder, work)) {
     require(folder, output_bytes + work_bytes, there,
-            "the run needs up to " + size_text(output_bytes + work_bytes) + " (" + size_text(work_bytes) + " of it while it runs)");
+            "the run needs up to " + size_text(output_bytes + work_bytes) + " (" + size_text(work_bytes) +
+                " of it while it runs)");
     return;
   }
   require(folder, output_bytes, 0, "the checkpoint needs up to " + size_text(output_bytes));

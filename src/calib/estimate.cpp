@@ -17,10 +17,12 @@ using Seconds = std::map<std::string, double>;
 /// The parts of the first block with so many batches of samples, one epoch.
 Seconds probe(const RunContext& run, LayerStream& layers, std::uint32_t batches) {
   CalibrationSet few = run.set;
-  few.samples.resize(std::min<std::size_t>(few.samples.size(), std::size_t{batches} * run.options.batch_size));
+  few.samples.resize(
+      std::min<std::size_t>(few.samples.size(), std::size_t{batches} * run.options.batch_size));
   quant::TrainOptions train = run.train;
   train.epochs = std::min(train.epochs, 1u);
-  const RunContext small{run.queue, run.model, run.method, run.options, train, few, run.plan, run.callbacks, nullptr};
+  const RunContext small{run.queue, run.model, run.method,    run.options, train,
+                         few,       run.plan,  run.callbacks, nullptr};
   PhaseClock clock(run.queue);
   Streams streams;
   if (!few.samples.empty()) {
@@ -59,10 +61,12 @@ std::uint32_t more_batches(const RunContext& run, double step_seconds) {
 }  // namespace
 
 std::vector<StageEstimate> estimate_time(const RunContext& run) {
-  LayerStream layers(run.queue.device(), run.model, {.prefetch = false, .ring_bytes = kUploadRingBytes, .trace = nullptr});
+  LayerStream layers(run.queue.device(), run.model,
+                     {.prefetch = false, .ring_bytes = kUploadRingBytes, .trace = nullptr});
   probe(run, layers, 1);  // compiles kernels
   const Seconds few = probe(run, layers, 1);
-  const double blocks = run.config().num_hidden_layers, batch = run.options.batch_size, samples = run.num_samples();
+  const double blocks = run.config().num_hidden_layers, batch = run.options.batch_size,
+               samples = run.num_samples();
   std::vector<StageEstimate> out;
   if (samples == 0) {
     for (const auto& [stage, seconds] : few) out.push_back({stage, blocks * seconds});
@@ -71,9 +75,11 @@ std::vector<StageEstimate> estimate_time(const RunContext& run) {
   const std::uint32_t batches = more_batches(run, few.contains("train") ? few.at("train") : 0.05);
   const Seconds more = batches > 1 ? probe(run, layers, batches) : few;
   for (const auto& [stage, seconds] : few) {
-    const Line line = batches > 1 ? line_through(batch, seconds, batch * batches, more.at(stage)) : Line{0, seconds / batch};
+    const Line line = batches > 1 ? line_through(batch, seconds, batch * batches, more.at(stage))
+                                  : Line{0, seconds / batch};
     if (stage == "train") out.push_back({stage, blocks * line.at(samples * std::max(run.train.epochs, 1u))});
-    else if (stage == "start") out.push_back({stage, blocks * line.at(std::min<double>(samples, quant::kMomentSamples))});
+    else if (stage == "start")
+      out.push_back({stage, blocks * line.at(std::min<double>(samples, quant::kMomentSamples))});
     else if (stage == "embed") out.push_back({stage, line.at(samples)});
     else out.push_back({stage, blocks * line.at(samples)});
   }

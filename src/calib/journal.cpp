@@ -36,7 +36,9 @@ std::string record_problem(const fs::path& folder, const FileRecord& file) {
 /// A folder that was never a work directory is not touched, whatever the user typed.
 void check_ours(const fs::path& folder) {
   if (!fs::exists(folder)) return;
-  if (!fs::is_directory(folder)) throw InvalidArgument(folder.string() + ": is not a folder; expected one for the state of the run (--work-dir)");
+  if (!fs::is_directory(folder))
+    throw InvalidArgument(folder.string() +
+                          ": is not a folder; expected one for the state of the run (--work-dir)");
   if (fs::is_empty(folder) || fs::exists(folder / kLockName)) return;
   const fs::path journal = folder / kJournalName;
   if (fs::exists(journal)) {
@@ -48,7 +50,8 @@ void check_ours(const fs::path& folder) {
       return;  // ours, of another version
     }
   }
-  throw InvalidArgument(folder.string() + ": holds files, '" + fs::directory_iterator(folder)->path().filename().string() +
+  throw InvalidArgument(folder.string() + ": holds files, '" +
+                        fs::directory_iterator(folder)->path().filename().string() +
                         "' say, but no journal of a run; choose a new or empty folder for --work-dir");
 }
 
@@ -91,7 +94,8 @@ void Journal::State::load(const nlohmann::json& identity) {
   if (found.blocks.empty()) return;  // nothing to lose, so nothing to refuse
   const std::string difference = identity_difference(found.identity, identity);
   if (!difference.empty())
-    throw InvalidArgument(path.string() + " belongs to another run: " + difference + "; use --restart to discard it, or another --work-dir");
+    throw InvalidArgument(path.string() + " belongs to another run: " + difference +
+                          "; use --restart to discard it, or another --work-dir");
   content = std::move(found);
   check_files();
 }
@@ -99,7 +103,8 @@ void Journal::State::load(const nlohmann::json& identity) {
 void Journal::State::check_files() {
   for (auto it = content.blocks.begin(); it != content.blocks.end();) {
     const std::string problem = record_problem(folder, it->second.part);
-    if (!problem.empty()) messages.push_back(problem + "; block " + std::to_string(it->first) + " is done again");
+    if (!problem.empty())
+      messages.push_back(problem + "; block " + std::to_string(it->first) + " is done again");
     it = problem.empty() ? std::next(it) : content.blocks.erase(it);
   }
   const auto latest = saved();
@@ -107,7 +112,8 @@ void Journal::State::check_files() {
   for (const FileRecord& file : content.blocks.at(*latest).activations) {
     const std::string problem = record_problem(folder, file);
     if (problem.empty()) continue;
-    messages.push_back(problem + "; the activations after block " + std::to_string(*latest) + " are computed again");
+    messages.push_back(problem + "; the activations after block " + std::to_string(*latest) +
+                       " are computed again");
     content.blocks.at(*latest).activations.clear();
     return;
   }
@@ -130,7 +136,8 @@ void Journal::State::remove_strays() const {
   std::error_code ignored;  // a file that stays is in nobody's way
   for (const auto& file : fs::directory_iterator(folder, ignored)) {
     const std::string name = file.path().filename().string();
-    const bool ours = name.starts_with(kPartPrefix) || name.starts_with(kActivationPrefix) || name.starts_with(kJournalName);
+    const bool ours = name.starts_with(kPartPrefix) || name.starts_with(kActivationPrefix) ||
+                      name.starts_with(kJournalName);
     if (ours && !keep.contains(name)) fs::remove(file.path(), ignored);
   }
 }
@@ -152,7 +159,8 @@ Journal Journal::open(const fs::path& folder, const nlohmann::json& identity, bo
                   " is working in this folder; wait for it to end, or choose another --work-dir");
   if (!restart) state->load(identity);
   state->content.identity = normalized(identity);
-  state->write(state->content);  // before anything goes: killed here, the next run finds a journal that names only what exists
+  state->write(state->content);  // before anything goes: killed here, the next run finds a journal that names
+                                 // only what exists
   state->remove_strays();
   return Journal(std::move(state));
 }
@@ -161,7 +169,9 @@ const fs::path& Journal::folder() const { return state_->folder; }
 const std::map<std::uint32_t, JournalEntry>& Journal::finished() const { return state_->content.blocks; }
 std::optional<std::uint32_t> Journal::saved_activations() const { return state_->saved(); }
 const std::vector<std::string>& Journal::messages() const { return state_->messages; }
-fs::path Journal::part_path(std::uint32_t block) const { return state_->folder / (numbered(kPartPrefix, block) + ".h5"); }
+fs::path Journal::part_path(std::uint32_t block) const {
+  return state_->folder / (numbered(kPartPrefix, block) + ".h5");
+}
 fs::path Journal::activation_path(std::uint32_t block, const std::string& stream) const {
   return state_->folder / (numbered(kActivationPrefix, block) + "-" + stream + ".f32");
 }

@@ -19,7 +19,9 @@ constexpr std::size_t kMaxDifferences = 5;
 constexpr std::size_t kMaxJournalBytes = std::size_t{256} << 20;
 
 /// Bytes of a path that are not UTF-8 are replaced, not refused.
-std::string dump(const json& value, int indent = -1) { return value.dump(indent, ' ', false, json::error_handler_t::replace); }
+std::string dump(const json& value, int indent = -1) {
+  return value.dump(indent, ' ', false, json::error_handler_t::replace);
+}
 
 json record_json(const FileRecord& file) { return {{"file", file.name}, {"sha256", file.sha256}}; }
 
@@ -50,7 +52,9 @@ void flatten(const std::string& key, const json& value, std::map<std::string, st
 
 std::string difference_of(const std::string& key, const std::string* there, const std::string* here) {
   constexpr std::size_t kMaxValue = 40;
-  const auto shown = [](const std::string* value) { return value == nullptr ? "absent" : value->empty() ? "empty" : excerpt(*value, kMaxValue); };
+  const auto shown = [](const std::string* value) {
+    return value == nullptr ? "absent" : value->empty() ? "empty" : excerpt(*value, kMaxValue);
+  };
   const std::string a = shown(there), b = shown(here);
   return a == b ? key + " differs" : key + " " + a + " there, " + b + " here";
 }
@@ -62,10 +66,14 @@ std::string journal_text(const JournalContent& content) {
   for (const auto& [block, entry] : content.blocks) {
     json activations = json::array();
     for (const FileRecord& file : entry.activations) activations.push_back(record_json(file));
-    blocks.push_back({{"block", block}, {"part", record_json(entry.part)}, {"activations", activations}, {"report", entry.report}});
+    blocks.push_back({{"block", block},
+                      {"part", record_json(entry.part)},
+                      {"activations", activations},
+                      {"report", entry.report}});
   }
   // Through text and back, so that the checksum is of what a reader will find.
-  json journal = normalized({{"format", kFormat}, {"version", kVersion}, {"identity", content.identity}, {"blocks", blocks}});
+  json journal = normalized(
+      {{"format", kFormat}, {"version", kVersion}, {"identity", content.identity}, {"blocks", blocks}});
   journal["checksum"] = sha256_of(dump(journal));
   return dump(journal, 1) + "\n";
 }
@@ -75,8 +83,9 @@ JournalContent parse_journal(std::string_view text, const std::string& where) {
   try {
     if (journal.at("format") != kFormat) throw FormatError("is not a journal of this program");
     if (journal.at("version") != kVersion)
-      throw Unsupported(where + ": is a journal of version " + dump(journal.at("version")) + "; this program reads version " +
-                        std::to_string(kVersion) + "; use --restart to discard it, or another --work-dir");
+      throw Unsupported(where + ": is a journal of version " + dump(journal.at("version")) +
+                        "; this program reads version " + std::to_string(kVersion) +
+                        "; use --restart to discard it, or another --work-dir");
     const std::string checksum = journal.at("checksum").get<std::string>();
     journal.erase("checksum");
     if (sha256_of(dump(journal)) != checksum) throw FormatError("does not match its checksum");

@@ -34,7 +34,8 @@ JournalContent parse_journal(std::string_view text, const std::string& where);
 
 /// What JSON text keeps of a value: identities are compared in this form.
 nlohmann::json normalized(const nlohmann::json& value);
-/// "options.bits 2 there, 3 here; ...": the keys whose values differ, at most a handful of them; "" if none does.
+/// "options.bits 2 there, 3 here; ...": the keys whose values differ, at most a handful of them; "" if none
+/// does.
 std::string identity_difference(const nlohmann::json& there, const nlohmann::json& here);
 
 }  // namespace apiq::calib

@@ -46,12 +46,15 @@ std::vector<std::uint64_t> buffer_sizes(const ModelConfig& config, const TensorS
   return sizes;
 }
 
-std::size_t set_count(const ModelConfig& config, bool prefetch) { return prefetch && config.num_hidden_layers > 1 ? 2 : 1; }
+std::size_t set_count(const ModelConfig& config, bool prefetch) {
+  return prefetch && config.num_hidden_layers > 1 ? 2 : 1;
+}
 
 std::uint64_t slot_bytes(std::uint64_t ring_bytes) {
   const std::uint64_t slot = ring_bytes / kRingSlots / kSlotMultiple * kSlotMultiple;
   if (slot < kSmallestSlot)
-    throw InvalidArgument("[layer stream] expected a ring of at least " + std::to_string(kRingSlots * kSmallestSlot) + " bytes, found " +
+    throw InvalidArgument("[layer stream] expected a ring of at least " +
+                          std::to_string(kRingSlots * kSmallestSlot) + " bytes, found " +
                           std::to_string(ring_bytes));
   return slot;
 }
@@ -73,7 +76,8 @@ LayerStream::~LayerStream() = default;
 
 const BlockWeights& LayerStream::open(std::uint32_t block) {
   if (block >= model_.config().num_hidden_layers)
-    throw InvalidArgument("[layer stream] block " + std::to_string(block) + " of a model of " + std::to_string(model_.config().num_hidden_layers));
+    throw InvalidArgument("[layer stream] block " + std::to_string(block) + " of a model of " +
+                          std::to_string(model_.config().num_hidden_layers));
   const auto begin = std::chrono::steady_clock::now();
   const bool open_already = sets_[current_].block == block;
   if (!open_already) {
@@ -91,7 +95,9 @@ const BlockWeights& LayerStream::open(std::uint32_t block) {
   }
   wait_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   BufferSet& other = sets_[(current_ + 1) % sets_.size()];
-  if (!open_already && sets_.size() > 1 && block + 1 < model_.config().num_hidden_layers && other.block != block + 1) start(other, block + 1);
+  if (!open_already && sets_.size() > 1 && block + 1 < model_.config().num_hidden_layers &&
+      other.block != block + 1)
+    start(other, block + 1);
   return sets_[current_].weights;
 }
 
@@ -115,12 +121,15 @@ void LayerStream::load(BufferSet& set, std::uint32_t block, const Event& unused)
   }
 }
 
-std::uint64_t LayerStream::device_bytes(const ModelConfig& config, const TensorSource& tensors, bool prefetch) {
+std::uint64_t LayerStream::device_bytes(const ModelConfig& config, const TensorSource& tensors,
+                                        bool prefetch) {
   std::uint64_t sum = 0;
   for (const std::uint64_t bytes : buffer_sizes(config, tensors)) sum += bytes;
   return sum * set_count(config, prefetch);
 }
 
-std::uint64_t LayerStream::host_bytes(std::uint64_t ring_bytes) { return UploadRing::host_bytes(kRingSlots, slot_bytes(ring_bytes)); }
+std::uint64_t LayerStream::host_bytes(std::uint64_t ring_bytes) {
+  return UploadRing::host_bytes(kRingSlots, slot_bytes(ring_bytes));
+}
 
 }  // namespace apiq::calib

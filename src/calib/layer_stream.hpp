@@ -1,4 +1,5 @@
-// Weights of one block at a time on the device, the next block's read from disk and uploaded while this one is worked on.
+// Weights of one block at a time on the device, the next block's read from disk and uploaded while this one
+// is worked on.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -26,15 +27,17 @@ class LayerStream {
     Trace* trace = nullptr;
   };
 
-  /// Allocates everything it will ever need. Throws OutOfDeviceMemory, OutOfHostMemory, InvalidArgument (a ring below 64 KiB).
+  /// Allocates everything it will ever need. Throws OutOfDeviceMemory, OutOfHostMemory, InvalidArgument (a
+  /// ring below 64 KiB).
   LayerStream(runtime::Device& device, const ModelDirectory& model, const Options& options);
   /// Waits for what is being read.
   ~LayerStream();
   LayerStream(const LayerStream&) = delete;
   LayerStream& operator=(const LayerStream&) = delete;
 
-  /// The block's weights, valid until the next open(); what the device's queue runs from now on finds them uploaded. Any order, ascending
-  /// is prefetched. Throws IoError (the model's files cannot be read or were cut short meanwhile), DeviceError; may be called again then.
+  /// The block's weights, valid until the next open(); what the device's queue runs from now on finds them
+  /// uploaded. Any order, ascending is prefetched. Throws IoError (the model's files cannot be read or were
+  /// cut short meanwhile), DeviceError; may be called again then.
   const BlockWeights& open(std::uint32_t block);
 
   /// How long open() has kept its caller waiting so far.

@@ -21,7 +21,8 @@ namespace {
 std::uint32_t parse_number(const std::string& text, std::string_view key, std::string_view value) {
   std::uint32_t number = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (error != std::errc() || end != value.data() + value.size()) refuse(text, std::string(key) + " is '" + excerpt(value) + "', not a whole number");
+  if (error != std::errc() || end != value.data() + value.size())
+    refuse(text, std::string(key) + " is '" + excerpt(value) + "', not a whole number");
   return number;
 }
 
@@ -29,13 +30,18 @@ void parse_setting(ModuleOverride& out, const std::string& text, std::string_vie
   const std::size_t colon = setting.find(':');
   if (colon == std::string_view::npos) refuse(text, "'" + excerpt(setting) + "' has no ':'");
   const std::string_view key = setting.substr(0, colon), value = setting.substr(colon + 1);
-  std::optional<std::uint32_t>* field = key == "bits" ? &out.bits : key == "group-size" ? &out.group_size : key == "rank" ? &out.rank : nullptr;
+  std::optional<std::uint32_t>* field = key == "bits"         ? &out.bits
+                                        : key == "group-size" ? &out.group_size
+                                        : key == "rank"       ? &out.rank
+                                                              : nullptr;
   if (field == nullptr) refuse(text, "'" + excerpt(key) + "' is not one of bits, group-size, rank");
   if (field->has_value()) refuse(text, std::string(key) + " occurs twice");
   const bool row = field == &out.group_size && value == "row";
   *field = row ? 0 : parse_number(text, key, value);
-  if (field == &out.bits && *out.bits != 2 && *out.bits != 3 && *out.bits != 4 && *out.bits != 8) refuse(text, "bits must be 2, 3, 4 or 8");
-  if (field == &out.group_size && !row && *out.group_size == 0) refuse(text, "group-size must be at least 1, or 'row'");
+  if (field == &out.bits && *out.bits != 2 && *out.bits != 3 && *out.bits != 4 && *out.bits != 8)
+    refuse(text, "bits must be 2, 3, 4 or 8");
+  if (field == &out.group_size && !row && *out.group_size == 0)
+    refuse(text, "group-size must be at least 1, or 'row'");
 }
 
 }  // namespace
@@ -58,7 +64,8 @@ ModuleOverride parse_override(const std::string& text) {
 std::string override_text(const ModuleOverride& setting) {
   std::vector<std::string> parts;
   if (setting.bits) parts.push_back("bits:" + std::to_string(*setting.bits));
-  if (setting.group_size) parts.push_back("group-size:" + (*setting.group_size == 0 ? "row" : std::to_string(*setting.group_size)));
+  if (setting.group_size)
+    parts.push_back("group-size:" + (*setting.group_size == 0 ? "row" : std::to_string(*setting.group_size)));
   if (setting.rank) parts.push_back("rank:" + std::to_string(*setting.rank));
   return setting.pattern + "=" + join(parts, ",");
 }
@@ -75,7 +82,9 @@ std::string what_there_is(const std::vector<std::string>& names) {
     std::size_t dot = std::string::npos;
     for (std::size_t part = 0; part < kParts; ++part) dot = name.find('.', dot + 1);
     if (dot == std::string::npos) continue;
-    if (const std::string kind = name.substr(dot + 1); std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) kinds.push_back(kind);
+    if (const std::string kind = name.substr(dot + 1);
+        std::find(kinds.begin(), kinds.end(), kind) == kinds.end())
+      kinds.push_back(kind);
     if (layers.empty() || layers.back() != name.substr(0, dot)) layers.push_back(name.substr(0, dot));
   }
   if (layers.empty()) return "none";
@@ -93,10 +102,12 @@ bool matches(const std::string& pattern, const std::string& linear_name) {
   return false;
 }
 
-LinearSettings settings_of(const QuantizeOptions& options, const std::string& linear_name, std::uint32_t in_features) {
+LinearSettings settings_of(const QuantizeOptions& options, const std::string& linear_name,
+                           std::uint32_t in_features) {
   LinearSettings out{true, options.bits, options.group_size, options.rank};
   out.quantize = options.modules.empty() ||
-                 std::any_of(options.modules.begin(), options.modules.end(), [&](const std::string& module) { return matches(module, linear_name); });
+                 std::any_of(options.modules.begin(), options.modules.end(),
+                             [&](const std::string& module) { return matches(module, linear_name); });
   for (const ModuleOverride& setting : options.overrides) {
     if (!matches(setting.pattern, linear_name)) continue;
     out.bits = setting.bits.value_or(out.bits);
@@ -110,14 +121,17 @@ LinearSettings settings_of(const QuantizeOptions& options, const std::string& li
 std::vector<std::string> linear_names(std::uint32_t num_hidden_layers) {
   std::vector<std::string> out;
   for (std::uint32_t block = 0; block < num_hidden_layers; ++block)
-    for (const char* linear : kBlockLinears) out.push_back("model.layers." + std::to_string(block) + "." + linear);
+    for (const char* linear : kBlockLinears)
+      out.push_back("model.layers." + std::to_string(block) + "." + linear);
   return out;
 }
 
 void check_patterns(const QuantizeOptions& options, const std::vector<std::string>& linear_names) {
   const auto check = [&](const char* option, const std::string& pattern) {
-    if (std::none_of(linear_names.begin(), linear_names.end(), [&](const std::string& name) { return matches(pattern, name); }))
-      throw InvalidArgument("[" + std::string(option) + "] '" + excerpt(pattern) + "' matches no linear; there are " + what_there_is(linear_names));
+    if (std::none_of(linear_names.begin(), linear_names.end(),
+                     [&](const std::string& name) { return matches(pattern, name); }))
+      throw InvalidArgument("[" + std::string(option) + "] '" + excerpt(pattern) +
+                            "' matches no linear; there are " + what_there_is(linear_names));
   };
   for (const std::string& module : options.modules) check("--modules", module);
   for (const ModuleOverride& setting : options.overrides) check("--override", setting.pattern);

@@ -9,23 +9,27 @@
 
 namespace apiq::calib {
 
-/// Settings of one linear. If it is not quantized the numbers mean nothing: its weight stays as the model has it.
+/// Settings of one linear. If it is not quantized the numbers mean nothing: its weight stays as the model has
+/// it.
 struct LinearSettings {
   bool quantize = true;
   std::uint32_t bits = 0, group_size = 0, rank = 0;  // group_size is never 0: whole rows are in_features
 };
 
-/// Shell pattern (*, ?, [..]; * also matches dots) over the whole name or over a part of it that begins after a dot: "down_proj",
-/// "mlp.*" and "model.layers.0.*" all match "model.layers.0.mlp.down_proj".
+/// Shell pattern (*, ?, [..]; * also matches dots) over the whole name or over a part of it that begins after
+/// a dot: "down_proj", "mlp.*" and "model.layers.0.*" all match "model.layers.0.mlp.down_proj".
 bool matches(const std::string& pattern, const std::string& linear_name);
 
-/// linear_name: "model.layers.0.mlp.down_proj". An override changes what it names; of several that match, the last one wins, setting by setting.
-LinearSettings settings_of(const QuantizeOptions& options, const std::string& linear_name, std::uint32_t in_features);
+/// linear_name: "model.layers.0.mlp.down_proj". An override changes what it names; of several that match, the
+/// last one wins, setting by setting.
+LinearSettings settings_of(const QuantizeOptions& options, const std::string& linear_name,
+                           std::uint32_t in_features);
 
 /// Names of all linears of a model with so many blocks, in the order in which they are solved.
 std::vector<std::string> linear_names(std::uint32_t num_hidden_layers);
 
-/// Throws InvalidArgument for a pattern of `modules` or `overrides` that matches none of the names; the text lists what there is.
+/// Throws InvalidArgument for a pattern of `modules` or `overrides` that matches none of the names; the text
+/// lists what there is.
 void check_patterns(const QuantizeOptions& options, const std::vector<std::string>& linear_names);
 
 }  // namespace apiq::calib

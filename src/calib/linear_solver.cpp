@@ -18,7 +18,8 @@ class LinearSolver : public BlockSolver {
   SolvedBlock solve(WorkingBlock& weights, Streams& streams, const SaveTo& save, PhaseClock& clock) override;
 
  private:
-  void solve_linear(WorkingBlock& weights, std::uint32_t linear, Streams& streams, PhaseClock& clock, SolvedBlock& out);
+  void solve_linear(WorkingBlock& weights, std::uint32_t linear, Streams& streams, PhaseClock& clock,
+                    SolvedBlock& out);
   ActivationStore make_targets(const TensorView& weight, Stream& full) const;
   static void add_losses(std::vector<double>& sums, const std::vector<double>& losses);
 
@@ -26,7 +27,8 @@ class LinearSolver : public BlockSolver {
   StepDone step_done_;
 };
 
-SolvedBlock LinearSolver::solve(WorkingBlock& weights, Streams& streams, const SaveTo& save, PhaseClock& clock) {
+SolvedBlock LinearSolver::solve(WorkingBlock& weights, Streams& streams, const SaveTo& save,
+                                PhaseClock& clock) {
   SolvedBlock out;
   OutputError error(run_.queue);
   if (streams) {
@@ -45,8 +47,9 @@ SolvedBlock LinearSolver::solve(WorkingBlock& weights, Streams& streams, const S
       streams.quantized->advance(stage, weights.quantized(), weights.post_attention_norm());
     } else if (streams) {
       streams.full->end_stages(weights.full(), save.full);
-      streams.quantized->end_stages(weights.quantized(), save.quantized,
-                                    [&](std::uint32_t i, const TensorView& x) { error.add(x, streams.full->residuals().open(i)); });
+      streams.quantized->end_stages(
+          weights.quantized(), save.quantized,
+          [&](std::uint32_t i, const TensorView& x) { error.add(x, streams.full->residuals().open(i)); });
     }
     // This stage's weights make room for the next one's.
     for (std::uint32_t l = first; l < end; ++l) {
@@ -62,7 +65,8 @@ SolvedBlock LinearSolver::solve(WorkingBlock& weights, Streams& streams, const S
 
 /// The full-precision stream's outputs of one linear.
 ActivationStore LinearSolver::make_targets(const TensorView& weight, Stream& full) const {
-  ActivationStore targets = run_.make_store(weight.shape[0], run_.plan.choice.inner, false, "full-precision outputs");
+  ActivationStore targets =
+      run_.make_store(weight.shape[0], run_.plan.choice.inner, false, "full-precision outputs");
   targets.begin_pass();
   for (std::uint32_t i = 0; i < run_.num_samples(); ++i) {
     throw_if_stopped(run_.callbacks);
@@ -74,7 +78,8 @@ ActivationStore LinearSolver::make_targets(const TensorView& weight, Stream& ful
   return targets;
 }
 
-void LinearSolver::solve_linear(WorkingBlock& weights, std::uint32_t linear, Streams& streams, PhaseClock& clock, SolvedBlock& out) {
+void LinearSolver::solve_linear(WorkingBlock& weights, std::uint32_t linear, Streams& streams,
+                                PhaseClock& clock, SolvedBlock& out) {
   const LinearSettings& settings = weights.settings(linear);
   out.report.linears.push_back({weights.name(linear), 0});
   step_done_(linear, 0);
@@ -104,7 +109,8 @@ void LinearSolver::solve_linear(WorkingBlock& weights, std::uint32_t linear, Str
   quant::LinearResult result = run_.method.quantize_linear(problem);
   clock.begin("store");
   targets = {};
-  if (run_.train.weight_learning_rate != 0) weights.make_dense(linear);  // latent weights were trained in its place
+  if (run_.train.weight_learning_rate != 0)
+    weights.make_dense(linear);  // latent weights were trained in its place
   weights.set_packed(linear, result.linear);
   out.report.linears.back().weight_error = weights.weight_error(linear);
   add_losses(out.report.losses, result.epoch_losses);

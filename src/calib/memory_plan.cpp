@@ -1,5 +1,5 @@
-// The formulas follow the code that allocates, stage by stage; tests hold them against the accounting of real runs. Scratch memory is
-// reserved as planned, so its prediction is exact unless it is too small.
+// The formulas follow the code that allocates, stage by stage; tests hold them against the accounting of real
+// runs. Scratch memory is reserved as planned, so its prediction is exact unless it is too small.
 #include "calib/memory_plan.hpp"
 
 #include <algorithm>
@@ -33,7 +33,9 @@ struct LinearSize {
   std::uint64_t weights() const { return out * in; }
   std::uint64_t packed_bytes() const {
     if (!settings.quantize) return 0;
-    return PackedLayout{static_cast<std::uint32_t>(out), static_cast<std::uint32_t>(in), settings.bits, settings.group_size}.bytes() +
+    return PackedLayout{static_cast<std::uint32_t>(out), static_cast<std::uint32_t>(in), settings.bits,
+                        settings.group_size}
+               .bytes() +
            2 * std::uint64_t{settings.rank} * (in + runtime::round_up(out, kRowBlock));
   }
 };
@@ -43,8 +45,12 @@ using BlockSizes = std::array<LinearSize, model::kLinearCount>;
 class Planner {
  public:
   Planner(const PlanInput& input, const PlanChoice& choice)
-      : in_(input), choice_(choice), config_(input.model.config()), tokens_(input.num_samples ? input.options.sequence_length : 0) {
-    for (std::uint32_t block = 0; block < config_.num_hidden_layers; ++block) blocks_.push_back(sizes_of(block));
+      : in_(input),
+        choice_(choice),
+        config_(input.model.config()),
+        tokens_(input.num_samples ? input.options.sequence_length : 0) {
+    for (std::uint32_t block = 0; block < config_.num_hidden_layers; ++block)
+      blocks_.push_back(sizes_of(block));
   }
 
   MemoryPlan plan();
@@ -52,7 +58,9 @@ class Planner {
  private:
   BlockSizes sizes_of(std::uint32_t block) const;
   ActivationLayout layout(std::uint64_t features) const { return {in_.num_samples, tokens_, features}; }
-  std::uint64_t store(std::uint64_t features, Placement placement) const { return ActivationStore::device_bytes(layout(features), placement); }
+  std::uint64_t store(std::uint64_t features, Placement placement) const {
+    return ActivationStore::device_bytes(layout(features), placement);
+  }
   std::uint64_t packed_bytes(const BlockSizes& sizes, std::uint32_t first, std::uint32_t end) const;
   std::uint64_t train_bytes(const LinearSize& size, bool keep) const;
   std::uint64_t pack_scratch(const LinearSize& size) const;
@@ -82,7 +90,8 @@ BlockSizes Planner::sizes_of(std::uint32_t block) const {
     const std::string name = linear_tensor_name(block, kBlockLinears[l]);
     const Shape& shape = in_.model.tensors().find(name)->shape;
     sizes[l] = {shape[0], shape[1],
-                settings_of(in_.options, name.substr(0, name.size() - std::string_view(".weight").size()), static_cast<std::uint32_t>(shape[1]))};
+                settings_of(in_.options, name.substr(0, name.size() - std::string_view(".weight").size()),
+                            static_cast<std::uint32_t>(shape[1]))};
   }
   return sizes;
 }
@@ -104,8 +113,10 @@ std::uint64_t Planner::packed_bytes(const BlockSizes& sizes, std::uint32_t first
 
 std::uint64_t Planner::train_bytes(const LinearSize& size, bool keep) const {
   if (!size.settings.quantize) return 0;
-  if (!in_.traits.needs_inputs) return quant::ClippedGrid::device_bytes(size.out, size.in / size.settings.group_size);
-  return quant::TrainedLinear::device_bytes(size.out, size.in, size.settings.group_size, size.settings.rank, in_.train, keep);
+  if (!in_.traits.needs_inputs)
+    return quant::ClippedGrid::device_bytes(size.out, size.in / size.settings.group_size);
+  return quant::TrainedLinear::device_bytes(size.out, size.in, size.settings.group_size, size.settings.rank,
+                                            in_.train, keep);
 }
 
 /// Codes, zero points and scales row by row, and the packed form.
@@ -117,30 +128,39 @@ std::uint64_t Planner::pack_scratch(const LinearSize& size) const {
 /// While LoRA gets its start: the moments of the inputs, then what is left of them beside the factorization.
 std::uint64_t Planner::start_bytes(const LinearSize& s) const {
   if (!s.settings.quantize || s.settings.rank == 0 || in_.train.lora_init == LoraInit::kaiming) return 0;
-  const std::uint64_t whole = kFloat * s.in * s.in, found = quant::low_rank_device_bytes(s.out, s.in, s.settings.rank);
+  const std::uint64_t whole = kFloat * s.in * s.in,
+                      found = quant::low_rank_device_bytes(s.out, s.in, s.settings.rank);
   if (in_.train.lora_init == LoraInit::svd) return found;
   return in_.train.lora_init == LoraInit::cloq ? whole + found : std::max(whole, kFloat * s.in + found);
 }
 
 /// The weight's error and its size.
-std::uint64_t Planner::start_scratch(const LinearSize& s) const { return start_bytes(s) == 0 ? 0 : error_scratch(s); }
+std::uint64_t Planner::start_scratch(const LinearSize& s) const {
+  return start_bytes(s) == 0 ? 0 : error_scratch(s);
+}
 
-std::uint64_t Planner::error_scratch(const LinearSize& s) const { return kFloat * s.weights() + ops::error_scratch_bytes(s.weights()); }
+std::uint64_t Planner::error_scratch(const LinearSize& s) const {
+  return kFloat * s.weights() + ops::error_scratch_bytes(s.weights());
+}
 
 /// A sample through the linear as it is, or through what is stored.
-std::uint64_t Planner::forward_scratch(const LinearSize& s) const { return ops::qmatmul_scratch_bytes(tokens_, s.in, s.settings.rank); }
+std::uint64_t Planner::forward_scratch(const LinearSize& s) const {
+  return ops::qmatmul_scratch_bytes(tokens_, s.in, s.settings.rank);
+}
 
 void Planner::add_block_wise(const BlockSizes& sizes) {
   const std::uint64_t rows = tokens_ * in_.options.batch_size, hidden = config_.hidden_size;
   std::uint64_t dense = 0, left_dense = 0, train = 0, start = 0;
-  std::uint64_t inner_scratch =
-      ops::attention_bwd_scratch_bytes(in_.compute_units, tokens_, config_.num_attention_heads, config_.num_key_value_heads, config_.head_dim);
+  std::uint64_t inner_scratch = ops::attention_bwd_scratch_bytes(
+      in_.compute_units, tokens_, config_.num_attention_heads, config_.num_key_value_heads, config_.head_dim);
   for (const LinearSize& s : sizes) {
     dense += kFloat * s.weights();
     if (!s.settings.quantize) left_dense += kFloat * s.weights();
     train += train_bytes(s, choice_.keep_effective_weights);
     start = std::max(start, start_bytes(s));
-    inner_scratch = std::max({inner_scratch, forward_scratch(s), quant::TrainedLinear::scratch_bytes(s.out, s.in, choice_.keep_effective_weights)});
+    inner_scratch =
+        std::max({inner_scratch, forward_scratch(s),
+                  quant::TrainedLinear::scratch_bytes(s.out, s.in, choice_.keep_effective_weights)});
     scratch(start_scratch(s));
     scratch(pack_scratch(s));
     scratch(error_scratch(s));
@@ -151,13 +171,15 @@ void Planner::add_block_wise(const BlockSizes& sizes) {
   row("targets", dense + targets);
   row("start", dense + train + targets + start);
   row("train", dense + train + targets);
-  row("advance", std::max(dense, left_dense + packed_bytes(sizes, 0, model::kLinearCount)) + packed_bytes(sizes, 0, model::kLinearCount));
+  row("advance", std::max(dense, left_dense + packed_bytes(sizes, 0, model::kLinearCount)) +
+                     packed_bytes(sizes, 0, model::kLinearCount));
 }
 
 void Planner::add_stage(const BlockSizes& sizes, std::uint32_t stage) {
   const auto [first, end] = model::kStages[stage];
   const std::uint64_t rows = tokens_ * std::max(in_.options.batch_size, 1u);
-  const std::uint64_t features[] = {config_.hidden_size, config_.q_features(), config_.hidden_size, config_.intermediate_size, 0};
+  const std::uint64_t features[] = {config_.hidden_size, config_.q_features(), config_.hidden_size,
+                                    config_.intermediate_size, 0};
   std::uint64_t dense = 0;
   for (std::uint32_t l = first; l < end; ++l) dense += kFloat * sizes[l].weights();
   const std::uint64_t inputs = tokens_ ? store(features[stage], choice_.inner) : 0;  // of each stream
@@ -166,8 +188,8 @@ void Planner::add_stage(const BlockSizes& sizes, std::uint32_t stage) {
     std::uint64_t state = dense + packed_bytes(sizes, first, l) + 2 * inputs + train_bytes(s, true);
     if (in_.traits.needs_inputs) {
       state += store(s.out, choice_.inner);
-      std::uint64_t work =
-          kFloat * rows * (s.out + (in_.options.batch_size > 1 ? s.out + s.in : 0)) + quant::TrainedLinear::scratch_bytes(s.out, s.in, true);
+      std::uint64_t work = kFloat * rows * (s.out + (in_.options.batch_size > 1 ? s.out + s.in : 0)) +
+                           quant::TrainedLinear::scratch_bytes(s.out, s.in, true);
       if (in_.options.gram) work += quant::GramObjective::scratch_bytes(s.out, s.in);
       scratch(work);
       scratch(start_scratch(s));
@@ -182,7 +204,8 @@ void Planner::add_stage(const BlockSizes& sizes, std::uint32_t stage) {
   const std::uint64_t next = features[stage + 1] != 0 ? store(features[stage + 1], choice_.inner) : 0;
   row("advance", dense + packed_bytes(sizes, first, end) + std::max(2 * inputs + next, inputs + 2 * next));
   std::uint64_t widths = 0, product = 0;
-  for (std::uint32_t l = first; l < end; ++l) widths += sizes[l].out, product = std::max(product, forward_scratch(sizes[l]));
+  for (std::uint32_t l = first; l < end; ++l)
+    widths += sizes[l].out, product = std::max(product, forward_scratch(sizes[l]));
   scratch(kFloat * tokens_ * widths + product);
 }
 
@@ -196,14 +219,18 @@ MemoryPlan Planner::plan() {
     else add_linear_wise(sizes);
   }
   scratch_ += kSmallScratchBytes;
-  const std::uint64_t rope = 2 * kFloat * tokens_ * (config_.head_dim / 2), norms = 2 * kFloat * config_.hidden_size;
-  std::uint64_t always = LayerStream::device_bytes(config_, in_.model.tensors(), choice_.prefetch) + rope + norms + kSmallDeviceBytes + scratch_;
+  const std::uint64_t rope = 2 * kFloat * tokens_ * (config_.head_dim / 2),
+                      norms = 2 * kFloat * config_.hidden_size;
+  std::uint64_t always = LayerStream::device_bytes(config_, in_.model.tensors(), choice_.prefetch) + rope +
+                         norms + kSmallDeviceBytes + scratch_;
   std::uint64_t host = in_.process_bytes + kProcessGrowthBytes + LayerStream::host_bytes(kUploadRingBytes);
   if (tokens_) {
     always += 2 * store(config_.hidden_size, choice_.residuals);
     host += 2 * ActivationStore::host_bytes(layout(config_.hidden_size), choice_.residuals, true);
-    // Stage inputs of both streams, the next ones and targets at the widest; a block-wise method has at most one store of targets.
-    const std::uint64_t width = in_.traits.scope == quant::Scope::block ? config_.hidden_size : config_.intermediate_size;
+    // Stage inputs of both streams, the next ones and targets at the widest; a block-wise method has at most
+    // one store of targets.
+    const std::uint64_t width =
+        in_.traits.scope == quant::Scope::block ? config_.hidden_size : config_.intermediate_size;
     const std::uint64_t stores = in_.traits.scope == quant::Scope::block ? (in_.options.aug_loss ? 1 : 0) : 3;
     host += stores * ActivationStore::host_bytes(layout(width), choice_.inner, false);
   }
@@ -232,8 +259,10 @@ MemoryPlan Planner::plan() {
   plan.output_bytes = result_bytes + other;
   plan.work_bytes = result_bytes;
   if (tokens_) {
-    plan.work_bytes += 4 * ActivationStore::file_bytes(layout(config_.hidden_size));  // both streams, saved and being saved
-    if (choice_.inner == Placement::file) plan.work_bytes += 4 * ActivationStore::file_bytes(layout(config_.intermediate_size));
+    plan.work_bytes +=
+        4 * ActivationStore::file_bytes(layout(config_.hidden_size));  // both streams, saved and being saved
+    if (choice_.inner == Placement::file)
+      plan.work_bytes += 4 * ActivationStore::file_bytes(layout(config_.intermediate_size));
   }
   return plan;
 }
@@ -246,10 +275,11 @@ std::vector<PlanChoice> all_choices() {
       for (const bool prefetch : {true, false})
         for (const Keep keep : {Keep::all, Keep::attention})
           for (const bool effective : {true, false})
-            scored.push_back(
-                {2 * static_cast<int>(residuals) + 4 * static_cast<int>(inner) + 5 * !prefetch + 8 * (keep == Keep::attention) + 3 * !effective,
-                 PlanChoice{prefetch, residuals, inner, keep, effective}});
-  std::stable_sort(scored.begin(), scored.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+            scored.push_back({2 * static_cast<int>(residuals) + 4 * static_cast<int>(inner) + 5 * !prefetch +
+                                  8 * (keep == Keep::attention) + 3 * !effective,
+                              PlanChoice{prefetch, residuals, inner, keep, effective}});
+  std::stable_sort(scored.begin(), scored.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<PlanChoice> out;
   for (const auto& [score, choice] : scored) out.push_back(choice);
   return out;
@@ -259,35 +289,46 @@ std::vector<PlanChoice> all_choices() {
 std::string enough_text(std::uint64_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20) + "MiB"; }
 
 /// Names the smallest change of one budget that helps; of both if either is below what every choice needs.
-[[noreturn]] void refuse(const PlanInput& input, const std::vector<MemoryPlan>& plans, std::uint64_t host_budget) {
-  const MemoryPlan *device = nullptr, *host = nullptr, *both = nullptr;  // least of one where the other fits; least device memory of all
+[[noreturn]] void refuse(const PlanInput& input, const std::vector<MemoryPlan>& plans,
+                         std::uint64_t host_budget) {
+  const MemoryPlan *device = nullptr, *host = nullptr,
+                   *both = nullptr;  // least of one where the other fits; least device memory of all
   for (const MemoryPlan& plan : plans) {
-    if (plan.host_bytes <= host_budget && (device == nullptr || plan.device_bytes < device->device_bytes)) device = &plan;
-    if (plan.device_bytes <= input.device_budget && (host == nullptr || plan.host_bytes < host->host_bytes)) host = &plan;
+    if (plan.host_bytes <= host_budget && (device == nullptr || plan.device_bytes < device->device_bytes))
+      device = &plan;
+    if (plan.device_bytes <= input.device_budget && (host == nullptr || plan.host_bytes < host->host_bytes))
+      host = &plan;
     if (both == nullptr || plan.device_bytes < both->device_bytes) both = &plan;
   }
-  const std::string found_device = " (found " + size_text(input.device_budget) + ")", found_host = " (found " + size_text(host_budget) + ")";
+  const std::string found_device = " (found " + size_text(input.device_budget) + ")",
+                    found_host = " (found " + size_text(host_budget) + ")";
   std::string needs;
   if (device != nullptr) needs = "--device-memory " + enough_text(device->device_bytes) + found_device;
-  if (host != nullptr) needs += (device ? " or --host-memory " : "--host-memory ") + enough_text(host->host_bytes) + found_host;
+  if (host != nullptr)
+    needs += (device ? " or --host-memory " : "--host-memory ") + enough_text(host->host_bytes) + found_host;
   if (needs.empty())
-    needs = "--device-memory " + enough_text(both->device_bytes) + found_device + " and --host-memory " + enough_text(both->host_bytes) + found_host;
-  const std::string text = "[plan] " + input.options.model.string() + " with method " + input.options.method + " does not fit: it needs at least " +
-                           needs + "; a smaller --sequence-length, --batch-size or --rank needs less";
+    needs = "--device-memory " + enough_text(both->device_bytes) + found_device + " and --host-memory " +
+            enough_text(both->host_bytes) + found_host;
+  const std::string text = "[plan] " + input.options.model.string() + " with method " + input.options.method +
+                           " does not fit: it needs at least " + needs +
+                           "; a smaller --sequence-length, --batch-size or --rank needs less";
   if (device != nullptr || host == nullptr) throw OutOfDeviceMemory(text);
   throw OutOfHostMemory(text);
 }
 
 }  // namespace
 
-MemoryPlan plan_for(const PlanInput& input, const PlanChoice& choice) { return Planner(input, choice).plan(); }
+MemoryPlan plan_for(const PlanInput& input, const PlanChoice& choice) {
+  return Planner(input, choice).plan();
+}
 
 MemoryPlan make_plan(const PlanInput& input) {
   const std::uint64_t host_budget = input.host_budget != 0 ? input.host_budget : UINT64_MAX;
   std::vector<MemoryPlan> plans;
   for (const PlanChoice& choice : all_choices()) {
     plans.push_back(plan_for(input, choice));
-    if (plans.back().device_bytes <= input.device_budget && plans.back().host_bytes <= host_budget) return plans.back();
+    if (plans.back().device_bytes <= input.device_budget && plans.back().host_bytes <= host_budget)
+      return plans.back();
   }
   refuse(input, plans, host_budget);
 }

@@ -1,5 +1,6 @@
-// What a run will need, computed from the model's configuration, the options and the budgets before anything is allocated; and the choices
-// that make it fit: where activations live, whether the next block is loaded early, what is kept between forward and backward.
+// What a run will need, computed from the model's configuration, the options and the budgets before anything
+// is allocated; and the choices that make it fit: where activations live, whether the next block is loaded
+// early, what is kept between forward and backward.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -18,7 +19,7 @@ inline constexpr std::uint64_t kUploadRingBytes = std::uint64_t{16} << 20;
 
 /// What is decided to make a run fit. Any choice gives the same bytes.
 struct PlanChoice {
-  bool prefetch = true;                     // weights of the next block are on the device while one is calibrated
+  bool prefetch = true;  // weights of the next block are on the device while one is calibrated
   Placement residuals = Placement::device;  // both streams between blocks
   Placement inner = Placement::device;      // stage inputs and targets
   Keep keep = Keep::all;                    // activations between forward and backward
@@ -32,9 +33,10 @@ struct PlanRow {
 
 struct MemoryPlan {
   PlanChoice choice;
-  std::uint64_t device_bytes = 0;   // peak
-  std::uint64_t host_bytes = 0;     // peak resident size of the process; includes device_bytes where the device has no memory of its own
-  std::uint64_t work_bytes = 0;     // peak size of the work directory
+  std::uint64_t device_bytes = 0;  // peak
+  std::uint64_t host_bytes = 0;  // peak resident size of the process; includes device_bytes where the device
+                                 // has no memory of its own
+  std::uint64_t work_bytes = 0;  // peak size of the work directory
   std::uint64_t output_bytes = 0;   // of the checkpoint
   std::uint64_t scratch_bytes = 0;  // of the workspace, reserved at the start
   std::vector<PlanRow> rows;        // device memory by stage of a block
@@ -47,7 +49,7 @@ struct PlanInput {
   quant::MethodTraits traits;
   std::uint32_t num_samples = 0;                     // 0: no calibration text
   std::uint64_t device_budget = 0, host_budget = 0;  // host 0: no limit
-  std::uint64_t process_bytes = 0;                   // resident size before the run: libraries, driver, compiled kernels
+  std::uint64_t process_bytes = 0;  // resident size before the run: libraries, driver, compiled kernels
   bool shares_host_memory = false;
   std::uint32_t compute_units = 1;
 };
@@ -59,7 +61,8 @@ constexpr std::string_view name_of(Placement placement) {
 /// The plan of one choice, whether it fits or not.
 MemoryPlan plan_for(const PlanInput& input, const PlanChoice& choice);
 
-/// The fastest choice that fits both budgets. Throws OutOfDeviceMemory or OutOfHostMemory naming the smallest budgets that work.
+/// The fastest choice that fits both budgets. Throws OutOfDeviceMemory or OutOfHostMemory naming the smallest
+/// budgets that work.
 MemoryPlan make_plan(const PlanInput& input);
 
 }  // namespace apiq::calib

@@ -1,4 +1,5 @@
-// Options of a run: what was left open is filled in, what does not fit the model is refused, what determines the result is recorded.
+// Options of a run: what was left open is filled in, what does not fit the model is refused, what determines
+// the result is recorded.
 #pragma once
 #include <nlohmann/json.hpp>
 
@@ -8,11 +9,14 @@
 
 namespace apiq::calib {
 
-/// Every value that was left open becomes the one that will be used. Throws InvalidArgument for an unknown recipe.
-QuantizeOptions resolve_options(QuantizeOptions options, const quant::MethodTraits& traits, const ModelConfig& config);
+/// Every value that was left open becomes the one that will be used. Throws InvalidArgument for an unknown
+/// recipe.
+QuantizeOptions resolve_options(QuantizeOptions options, const quant::MethodTraits& traits,
+                                const ModelConfig& config);
 
 /// Of resolved options. Throws InvalidArgument: option, what was expected, what was found.
-void check_options(const QuantizeOptions& options, const quant::MethodTraits& traits, const ModelDirectory& model);
+void check_options(const QuantizeOptions& options, const quant::MethodTraits& traits,
+                   const ModelDirectory& model);
 
 /// Of resolved options; zeros where the method does not train.
 quant::TrainOptions train_options(const QuantizeOptions& options, const quant::MethodTraits& traits);

@@ -1,4 +1,5 @@
-// apiq::quantize: options checked against the model, calibration windows drawn, the schedule run, the checkpoint written.
+// apiq::quantize: options checked against the model, calibration windows drawn, the schedule run, the
+// checkpoint written.
 #include "apiq/quantize.hpp"
 
 #include <chrono>
@@ -35,15 +36,19 @@ calib::CalibrationSet load_calibration(const QuantizeOptions& options, const Mod
   std::vector<std::int32_t> tokens;
   for (const auto& path : options.calibration) {
     if (!tokenizer && !holds_token_ids(path))
-      tokenizer = Tokenizer::from_files(model.side_files(), model.config().vocab_size, model.folder().string());
-    const auto part = load_tokens(path, tokenizer ? &*tokenizer : nullptr, model.config().vocab_size, options.text_field);
+      tokenizer =
+          Tokenizer::from_files(model.side_files(), model.config().vocab_size, model.folder().string());
+    const auto part =
+        load_tokens(path, tokenizer ? &*tokenizer : nullptr, model.config().vocab_size, options.text_field);
     tokens.insert(tokens.end(), part.begin(), part.end());
   }
   return calib::sample_windows(tokens, *options.samples, options.sequence_length, options.seed);
 }
 
 /// JSON text with sorted keys; bytes of a path that are not UTF-8 are replaced, not refused.
-std::string canonical(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+std::string canonical(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
 
 /// Everything but the options that determines the bytes of a result.
 json provenance_of(const QuantizeOptions& options, const ModelDirectory& model, const Device& opened) {
@@ -51,9 +56,11 @@ json provenance_of(const QuantizeOptions& options, const ModelDirectory& model, 
   json inputs = json::object(), environment = json::object();
   for (const auto& [name, hash] : model.hashes()) inputs["model/" + name] = hash;
   for (std::size_t i = 0; i < options.calibration.size(); ++i)
-    inputs["calibration/" + std::to_string(i) + "/" + options.calibration[i].filename().string()] = sha256_of_file(options.calibration[i]);
+    inputs["calibration/" + std::to_string(i) + "/" + options.calibration[i].filename().string()] =
+        sha256_of_file(options.calibration[i]);
   // What else can change the result: see docs/cli.md.
-  for (const char* name : {"APIQ_BUILD_OPTIONS", "APIQ_FAST_PATHS", "APIQ_GEMM", "APIQ_PRESET", "APIQ_TUNING_DIR"})
+  for (const char* name :
+       {"APIQ_BUILD_OPTIONS", "APIQ_FAST_PATHS", "APIQ_GEMM", "APIQ_PRESET", "APIQ_TUNING_DIR"})
     if (const char* value = std::getenv(name)) environment[name] = value;
   const json device_json = {{"name", device.name},
                             {"vendor", device.vendor},
@@ -62,8 +69,10 @@ json provenance_of(const QuantizeOptions& options, const ModelDirectory& model, 
                             {"platform_version", device.platform_version},
                             {"device_version", device.device_version},
                             {"compute", name_of(opened.compute())}};
-  return {{"program", "apiq-quantize"}, {"version", version()}, {"commit", commit()}, {"libraries", library_versions()},
-          {"device", device_json},      {"seed", options.seed}, {"inputs", inputs},   {"environment", environment}};
+  return {{"program", "apiq-quantize"}, {"version", version()},
+          {"commit", commit()},         {"libraries", library_versions()},
+          {"device", device_json},      {"seed", options.seed},
+          {"inputs", inputs},           {"environment", environment}};
 }
 
 /// One run from options to checkpoint.
@@ -79,7 +88,8 @@ class Run {
   calib::RunContext context(Trace* trace);
   void check_files() const;
   double file_seconds() const;
-  void write_checkpoint(const calib::Journal& journal, const std::vector<BlockReport>& blocks, QuantizeResult& result) const;
+  void write_checkpoint(const calib::Journal& journal, const std::vector<BlockReport>& blocks,
+                        QuantizeResult& result) const;
 
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   Device& device_;
@@ -156,11 +166,13 @@ void Run::check_files() const {
   calib::check_disk(options_.output, plan_.output_bytes, options_.work_dir, plan_.work_bytes);
 }
 
-void Run::write_checkpoint(const calib::Journal& journal, const std::vector<BlockReport>& blocks, QuantizeResult& result) const {
+void Run::write_checkpoint(const calib::Journal& journal, const std::vector<BlockReport>& blocks,
+                           QuantizeResult& result) const {
   json provenance = provenance_;
   provenance["command"] = options_.command;
   CheckpointWriter writer(options_.output,
-                          {options_.method, canonical(calib::options_json(options_, traits_)), canonical(provenance), model_.side_files()});
+                          {options_.method, canonical(calib::options_json(options_, traits_)),
+                           canonical(provenance), model_.side_files()});
   std::uint64_t weights = 0, packed_bytes = 0, adapter_bytes = 0;
   for (const auto& [index, entry] : journal.finished()) {
     for (const auto& [name, linear] : read_part(journal.folder() / entry.part.name).linears) {
@@ -172,7 +184,8 @@ void Run::write_checkpoint(const calib::Journal& journal, const std::vector<Bloc
     }
   }
   for (const TensorInfo& info : expected_tensors(model_.config()))
-    if (!calib::is_quantized(options_, info)) writer.add_tensor(*model_.tensors().find(info.name), model_.tensors());
+    if (!calib::is_quantized(options_, info))
+      writer.add_tensor(*model_.tensors().find(info.name), model_.tensors());
   json reports = json::array();
   for (const BlockReport& block : blocks) reports.push_back(block_to_json(block));
   writer.add_report(json{{"blocks", reports}, {"skipped_steps", result.skipped_steps}}.dump());
@@ -212,8 +225,10 @@ QuantizeResult Run::quantize() {
     result.blocks = calib::run_schedule(run, journal);
   } catch (const Interrupted&) {
     if (drop_empty(journal)) throw;
-    throw Interrupted("interrupted; " + std::to_string(journal.finished().size()) + " of " + std::to_string(model_.config().num_hidden_layers) +
-                      " blocks are finished and kept in " + options_.work_dir.string() + "; the same command goes on from there");
+    throw Interrupted("interrupted; " + std::to_string(journal.finished().size()) + " of " +
+                      std::to_string(model_.config().num_hidden_layers) +
+                      " blocks are finished and kept in " + options_.work_dir.string() +
+                      "; the same command goes on from there");
   } catch (...) {
     drop_empty(journal);
     throw;
@@ -239,14 +254,16 @@ double Run::file_seconds() const {
     if (!info.name.starts_with("model.layers.0.")) continue;
     check_finite(model_.tensors(), info);
     Sha256 hash;
-    for_each_chunk(model_.tensors(), info.name, kStreamChunkBytes, [&](std::uint64_t, std::span<const std::byte> chunk) {
-      hash.update(std::string_view(reinterpret_cast<const char*>(chunk.data()), chunk.size()));
-    });
+    for_each_chunk(model_.tensors(), info.name, kStreamChunkBytes,
+                   [&](std::uint64_t, std::span<const std::byte> chunk) {
+                     hash.update(std::string_view(reinterpret_cast<const char*>(chunk.data()), chunk.size()));
+                   });
     bytes += size;
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   // The checkpoint is written, read and written again (parts, then the whole), at about the same rate.
-  return seconds / static_cast<double>(bytes) * (static_cast<double>(all) + 2.0 * static_cast<double>(plan_.output_bytes));
+  return seconds / static_cast<double>(bytes) *
+         (static_cast<double>(all) + 2.0 * static_cast<double>(plan_.output_bytes));
 }
 
 DryRunResult Run::dry_run() {
@@ -278,11 +295,14 @@ QuantizeResult quantize(Device& device, const QuantizeOptions& options, const Ca
   return Run(device, options, callbacks).quantize();
 }
 
-DryRunResult dry_run(Device& device, const QuantizeOptions& options, const Callbacks& callbacks) { return Run(device, options, callbacks).dry_run(); }
+DryRunResult dry_run(Device& device, const QuantizeOptions& options, const Callbacks& callbacks) {
+  return Run(device, options, callbacks).dry_run();
+}
 
 std::vector<MethodInfo> list_methods() {
   std::vector<MethodInfo> out;
-  for (const auto& row : quant::method_table()) out.push_back({std::string(row.name), std::string(row.summary), row.make()->traits().needs_inputs});
+  for (const auto& row : quant::method_table())
+    out.push_back({std::string(row.name), std::string(row.summary), row.make()->traits().needs_inputs});
   return out;
 }
 

@@ -9,12 +9,15 @@ namespace {
 constexpr std::uint32_t kPaperSamples = 128;
 
 /// The authors' settings, which are the method's own.
-Recipe paper(const quant::MethodTraits& traits) { return {"paper", "the authors' settings", kPaperSamples, traits.defaults, 0}; }
+Recipe paper(const quant::MethodTraits& traits) {
+  return {"paper", "the authors' settings", kPaperSamples, traits.defaults, 0};
+}
 
 /// What docs/methods.md measured to be best at equal time and bytes.
 Recipe best(const quant::MethodTraits& traits) {
-  Recipe recipe{"best", "range of least squared error, CLoQ start, latent weights, cosine rates, many windows", 4 * kPaperSamples, traits.defaults,
-                1e-4f};
+  Recipe recipe{"best",
+                "range of least squared error, CLoQ start, latent weights, cosine rates, many windows",
+                4 * kPaperSamples, traits.defaults, 1e-4f};
   quant::TrainOptions& train = recipe.train;
   train.epochs = 5;
   train.lora_learning_rate = 2e-3f;

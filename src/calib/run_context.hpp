@@ -21,12 +21,18 @@ struct RunContext {
   const Callbacks& callbacks;
   Trace* trace = nullptr;
 
-  /// A store of every sample's activations at one place, f32 [tokens, features] each. saves: passes over it may be saved to the work directory.
-  ActivationStore make_store(std::uint64_t features, Placement placement, bool saves, std::string_view what) const {
+  /// A store of every sample's activations at one place, f32 [tokens, features] each. saves: passes over it
+  /// may be saved to the work directory.
+  ActivationStore make_store(std::uint64_t features, Placement placement, bool saves,
+                             std::string_view what) const {
     return {queue, layout(features), place(placement, saves), what};
   }
-  ActivationLayout layout(std::uint64_t features) const { return {num_samples(), set.sequence_length, features}; }
-  ActivationPlace place(Placement placement, bool saves) const { return {placement, saves, options.work_dir, trace}; }
+  ActivationLayout layout(std::uint64_t features) const {
+    return {num_samples(), set.sequence_length, features};
+  }
+  ActivationPlace place(Placement placement, bool saves) const {
+    return {placement, saves, options.work_dir, trace};
+  }
 
   const ModelConfig& config() const { return model.config(); }
   std::uint32_t num_samples() const { return static_cast<std::uint32_t>(set.samples.size()); }

@@ -44,7 +44,8 @@ BlockReport earlier_report(const JournalEntry& entry) {
   return report;
 }
 
-/// Writes finished blocks in the background, one at a time: part file, then (when both streams are on disk too) the journal entry.
+/// Writes finished blocks in the background, one at a time: part file, then (when both streams are on disk
+/// too) the journal entry.
 class BlockSaver {
  public:
   BlockSaver(const RunContext& run, Journal& journal) : run_(run), journal_(journal) {}
@@ -73,7 +74,8 @@ void BlockSaver::save(SolvedBlock block, SavedStream full, SavedStream quantized
     const std::uint32_t index = block.report.index;
     const nlohmann::json report = block_to_json(block.report);
     const std::filesystem::path path = journal_.part_path(index);
-    JournalEntry entry{.block = index, .part = {path.filename().string(), {}}, .activations = {}, .report = report};
+    JournalEntry entry{
+        .block = index, .part = {path.filename().string(), {}}, .activations = {}, .report = report};
     const Trace::Scope span(run_.trace, Trace::Lane::disk_write, "part " + std::to_string(index));
     entry.part.sha256 = write_part(path, {index, std::move(block.linears), report.dump()});
     for (const SavedStream& stream : {full, quantized}) {
@@ -115,16 +117,20 @@ Schedule::Schedule(const RunContext& run, Journal& journal)
     : run_(run),
       journal_(journal),
       num_blocks_(run.config().num_hidden_layers),
-      layers_(run.queue.device(), run.model, {.prefetch = run.plan.choice.prefetch, .ring_bytes = kUploadRingBytes, .trace = run.trace}),
+      layers_(run.queue.device(), run.model,
+              {.prefetch = run.plan.choice.prefetch, .ring_bytes = kUploadRingBytes, .trace = run.trace}),
       saver_(run, journal) {
   const quant::MethodTraits traits = run.method.traits();
   solver_ = make_solver(run, [this](std::uint32_t linear, std::uint64_t steps) { step_done(linear, steps); });
   units_per_block_ = traits.scope == quant::Scope::block ? 1 : model::kLinearCount;
-  steps_per_unit_ =
-      traits.needs_inputs ? std::max<std::uint64_t>(std::uint64_t{run.train.epochs} * (run.num_samples() / run.train.batch_size), 1) : 1;
+  steps_per_unit_ = traits.needs_inputs
+                        ? std::max<std::uint64_t>(
+                              std::uint64_t{run.train.epochs} * (run.num_samples() / run.train.batch_size), 1)
+                        : 1;
 }
 
-/// The first block that has to be passed: the one after the saved activations if no block before it was lost, else 0.
+/// The first block that has to be passed: the one after the saved activations if no block before it was lost,
+/// else 0.
 std::uint32_t Schedule::first_block() const {
   const auto& finished = journal_.finished();
   std::uint32_t usable = 0;
@@ -152,8 +158,8 @@ std::vector<BlockReport> Schedule::run() {
   std::vector<BlockReport> reports;
   for (std::uint32_t i = 0; i < first; ++i) reports.push_back(earlier_report(journal_.finished().at(i)));
   if (first != 0 && run_.callbacks.message)
-    run_.callbacks.message("continuing: " + std::to_string(first) + " of " + std::to_string(num_blocks_) + " blocks are in " +
-                           journal_.folder().string());
+    run_.callbacks.message("continuing: " + std::to_string(first) + " of " + std::to_string(num_blocks_) +
+                           " blocks are in " + journal_.folder().string());
   start_streams(first);
   // Read here: once blocks are being saved the journal belongs to the saver's thread.
   std::set<std::uint32_t> known;
@@ -197,12 +203,14 @@ BlockReport Schedule::run_block(std::uint32_t index) {
   report.host_bytes = peak_host_bytes();
   solved.report = report;
   const bool saved = !save_paths(index).full.empty();
-  saver_.save(std::move(solved), saved ? streams_.full->saved() : SavedStream{}, saved ? streams_.quantized->saved() : SavedStream{});
+  saver_.save(std::move(solved), saved ? streams_.full->saved() : SavedStream{},
+              saved ? streams_.quantized->saved() : SavedStream{});
   report.wait_seconds = waited() - waited_before;
   return report;
 }
 
-/// A block whose part is there while an earlier one's, or the streams after it, were lost: only the streams pass it.
+/// A block whose part is there while an earlier one's, or the streams after it, were lost: only the streams
+/// pass it.
 BlockReport Schedule::replay_block(std::uint32_t index) {
   saver_.finish();  // HDF5 is for one thread at a time
   const auto begin = std::chrono::steady_clock::now();
@@ -220,14 +228,18 @@ BlockReport Schedule::replay_block(std::uint32_t index) {
 void Schedule::step_done(std::uint32_t linear, std::uint64_t steps) const {
   throw_if_stopped(run_.callbacks);
   if (!run_.callbacks.progress) return;
-  const std::uint64_t done = (std::uint64_t{current_block_} * units_per_block_ + linear) * steps_per_unit_ + steps;
+  const std::uint64_t done =
+      (std::uint64_t{current_block_} * units_per_block_ + linear) * steps_per_unit_ + steps;
   std::string stage = "block " + std::to_string(current_block_ + 1) + "/" + std::to_string(num_blocks_);
   if (units_per_block_ != 1) stage += std::string(" ") + kBlockLinears[linear];
-  run_.callbacks.progress({stage, done, num_blocks_ * units_per_block_ * steps_per_unit_, seconds_since(begin_)});
+  run_.callbacks.progress(
+      {stage, done, num_blocks_ * units_per_block_ * steps_per_unit_, seconds_since(begin_)});
 }
 
 }  // namespace
 
-std::vector<BlockReport> run_schedule(const RunContext& run, Journal& journal) { return Schedule(run, journal).run(); }
+std::vector<BlockReport> run_schedule(const RunContext& run, Journal& journal) {
+  return Schedule(run, journal).run();
+}
 
 }  // namespace apiq::calib

@@ -1,5 +1,6 @@
-// The block loop of sequential calibration: brings each block's weights to the device, has it solved, saves the result and both streams while the
-// next one is solved, and takes finished blocks from the work directory of an interrupted run.
+// The block loop of sequential calibration: brings each block's weights to the device, has it solved, saves
+// the result and both streams while the next one is solved, and takes finished blocks from the work directory
+// of an interrupted run.
 #pragma once
 #include <vector>
 
@@ -9,8 +10,8 @@
 
 namespace apiq::calib {
 
-/// Solves every block that the journal does not hold. On return all blocks are in the journal. Throws what its parts throw; what was
-/// finished stays in the journal.
+/// Solves every block that the journal does not hold. On return all blocks are in the journal. Throws what
+/// its parts throw; what was finished stays in the journal.
 std::vector<BlockReport> run_schedule(const RunContext& run, Journal& journal);
 
 }  // namespace apiq::calib

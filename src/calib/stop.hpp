@@ -5,9 +5,11 @@
 
 namespace apiq {
 
-/// Throws Interrupted if the caller asked to stop. Where finished blocks are kept, quantize() says so instead.
+/// Throws Interrupted if the caller asked to stop. Where finished blocks are kept, quantize() says so
+/// instead.
 inline void throw_if_stopped(const Callbacks& callbacks) {
-  if (callbacks.stop != nullptr && callbacks.stop->load()) throw Interrupted("interrupted; nothing was finished, so nothing was kept");
+  if (callbacks.stop != nullptr && callbacks.stop->load())
+    throw Interrupted("interrupted; nothing was finished, so nothing was kept");
 }
 
 }  // namespace apiq

@@ -10,7 +10,8 @@ namespace apiq::calib {
 
 using runtime::Workspace;
 
-Stream::Stream(const RunContext& run, const model::RopeTables& rope, std::string name) : run_(run), rope_(rope), name_(std::move(name)) {}
+Stream::Stream(const RunContext& run, const model::RopeTables& rope, std::string name)
+    : run_(run), rope_(rope), name_(std::move(name)) {}
 
 ActivationStore Stream::make_inputs(std::uint64_t features) const {
   return run_.make_store(features, run_.plan.choice.inner, false, name_ + " stage inputs");
@@ -32,7 +33,8 @@ void Stream::start() {
   for (std::uint32_t i = 0; i < run_.num_samples(); ++i) {
     throw_if_stopped(run_.callbacks);
     for (std::uint32_t t = 0; t < run_.set.sequence_length; ++t) {
-      const auto row = table.subspan(static_cast<std::uint64_t>(run_.set.samples[i][t]) * row_bytes, row_bytes);
+      const auto row =
+          table.subspan(static_cast<std::uint64_t>(run_.set.samples[i][t]) * row_bytes, row_bytes);
       const std::vector<float> values = to_f32(info.dtype, row, info.name);
       std::memcpy(rows.data() + t * hidden, values.data(), hidden * sizeof(float));
     }
@@ -45,11 +47,13 @@ void Stream::start() {
 
 void Stream::load(const std::filesystem::path& saved) {
   // The journal has compared its checksum.
-  residuals_ = ActivationStore::load(run_.queue, run_.layout(run_.config().hidden_size), run_.place(run_.plan.choice.residuals, true),
-                                     name_ + " residuals", saved, {});
+  residuals_ =
+      ActivationStore::load(run_.queue, run_.layout(run_.config().hidden_size),
+                            run_.place(run_.plan.choice.residuals, true), name_ + " residuals", saved, {});
 }
 
-void Stream::run_block(DecoderBlock& block, const Linears& linears, const std::filesystem::path& save_to, const SampleSeen& seen) {
+void Stream::run_block(DecoderBlock& block, const Linears& linears, const std::filesystem::path& save_to,
+                       const SampleSeen& seen) {
   residuals_.begin_pass(save_to);
   for (std::uint32_t i = 0; i < run_.num_samples(); ++i) {
     throw_if_stopped(run_.callbacks);
@@ -68,7 +72,8 @@ void Stream::begin_stages(const TensorView& input_norm) {
   inputs_.begin_pass();
   for (std::uint32_t i = 0; i < run_.num_samples(); ++i) {
     throw_if_stopped(run_.callbacks);
-    ops::rmsnorm_fwd(run_.queue, residuals_.open(i), input_norm, run_.config().rms_norm_eps, inputs_.create(i));
+    ops::rmsnorm_fwd(run_.queue, residuals_.open(i), input_norm, run_.config().rms_norm_eps,
+                     inputs_.create(i));
     inputs_.commit(i);
   }
   inputs_.end_pass();
@@ -84,10 +89,13 @@ void Stream::advance(std::uint32_t stage, const Linears& linears, const TensorVi
   for (std::uint32_t i = 0; i < run_.num_samples(); ++i) {
     throw_if_stopped(run_.callbacks);
     Workspace::Scope scope(queue.workspace());
-    const auto scratch = [&](std::uint64_t width) { return queue.workspace().allocate(DType::f32, {run_.set.sequence_length, width}); };
+    const auto scratch = [&](std::uint64_t width) {
+      return queue.workspace().allocate(DType::f32, {run_.set.sequence_length, width});
+    };
     const TensorView x = inputs_.open(i), out = next.create(i);
     if (stage == 0) {
-      const TensorView q = scratch(config.q_features()), k = scratch(config.kv_features()), v = scratch(config.kv_features());
+      const TensorView q = scratch(config.q_features()), k = scratch(config.kv_features()),
+                       v = scratch(config.kv_features());
       linears(model::kQ, x, q);
       linears(model::kK, x, k);
       linears(model::kV, x, v);
@@ -112,12 +120,14 @@ void Stream::advance(std::uint32_t stage, const Linears& linears, const TensorVi
   replace_inputs(std::move(next));
 }
 
-void Stream::end_stages(const Linears& linears, const std::filesystem::path& save_to, const SampleSeen& seen) {
+void Stream::end_stages(const Linears& linears, const std::filesystem::path& save_to,
+                        const SampleSeen& seen) {
   residuals_.begin_pass(save_to);
   for (std::uint32_t i = 0; i < run_.num_samples(); ++i) {
     throw_if_stopped(run_.callbacks);
     Workspace::Scope scope(run_.queue.workspace());
-    const TensorView residual = residuals_.open(i), down = run_.queue.workspace().allocate(DType::f32, residual.shape);
+    const TensorView residual = residuals_.open(i),
+                     down = run_.queue.workspace().allocate(DType::f32, residual.shape);
     linears(model::kDown, inputs_.open(i), down);
     ops::add(run_.queue, residual, down, down);
     run_.queue.copy(down, residuals_.create(i));

@@ -1,5 +1,6 @@
-// One of the two activation streams of sequential calibration: all samples' residuals at the current block, and, for methods that solve
-// linears one by one, the inputs of the current stage. The full-precision and the quantized stream differ only in the linears they run through.
+// One of the two activation streams of sequential calibration: all samples' residuals at the current block,
+// and, for methods that solve linears one by one, the inputs of the current stage. The full-precision and the
+// quantized stream differ only in the linears they run through.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -28,7 +29,8 @@ class Stream {
   void load(const std::filesystem::path& saved);
 
   /// All samples through a whole block in one pass; saves them if path is not empty.
-  void run_block(DecoderBlock& block, const Linears& linears, const std::filesystem::path& save_to, const SampleSeen& seen = {});
+  void run_block(DecoderBlock& block, const Linears& linears, const std::filesystem::path& save_to,
+                 const SampleSeen& seen = {});
 
   /// The same in stages. Inputs of stage 0:
   void begin_stages(const TensorView& input_norm);
@@ -40,7 +42,9 @@ class Stream {
   ActivationStore& inputs() { return inputs_; }
   ActivationStore& residuals() { return residuals_; }
   /// How long the stream has kept its caller waiting for the disk so far.
-  double wait_seconds() const { return earlier_wait_seconds_ + residuals_.wait_seconds() + inputs_.wait_seconds(); }
+  double wait_seconds() const {
+    return earlier_wait_seconds_ + residuals_.wait_seconds() + inputs_.wait_seconds();
+  }
   /// What the last pass that saved is writing.
   SavedStream& saved() { return saved_; }
 

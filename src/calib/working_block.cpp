@@ -27,7 +27,9 @@ WorkingBlock::WorkingBlock(const RunContext& run, std::uint32_t block, const Blo
     settings_[l] = settings_of(run.options, name(l), static_cast<std::uint32_t>(stored.linears[l].shape[1]));
 }
 
-std::string WorkingBlock::name(std::uint32_t linear) const { return "model.layers." + std::to_string(block_) + "." + kBlockLinears[linear]; }
+std::string WorkingBlock::name(std::uint32_t linear) const {
+  return "model.layers." + std::to_string(block_) + "." + kBlockLinears[linear];
+}
 
 std::uint64_t WorkingBlock::seed(std::uint32_t linear) const {
   return CounterRandom(run_.options.seed, std::uint64_t{block_} * model::kLinearCount + linear).bits(0);
@@ -38,7 +40,9 @@ void WorkingBlock::make_dense(std::uint32_t linear) {
   else ops::to_f32(run_.queue, stored_.linears[linear], dense_[linear]);
 }
 
-void WorkingBlock::set_packed(std::uint32_t linear, const QuantizedLinear& result) { packed_[linear] = model::Linear::packed(run_.queue, result); }
+void WorkingBlock::set_packed(std::uint32_t linear, const QuantizedLinear& result) {
+  packed_[linear] = model::Linear::packed(run_.queue, result);
+}
 
 quant::BlockFunction::Forward WorkingBlock::full() const {
   return [this](std::uint32_t l, const TensorView& x, const TensorView& y) {

@@ -1,4 +1,5 @@
-// The weights of the block being solved: dense f32 for the method and the full-precision stream, packed for the quantized stream.
+// The weights of the block being solved: dense f32 for the method and the full-precision stream, packed for
+// the quantized stream.
 #pragma once
 #include <array>
 
@@ -33,7 +34,8 @@ class WorkingBlock {
   void set_packed(std::uint32_t linear, const QuantizedLinear& result);
   void drop_packed(std::uint32_t linear) { packed_[linear] = {}; }
 
-  /// y = x W^T in the model's own precision, or through exactly what will be stored. A linear that stays dense is the same in both.
+  /// y = x W^T in the model's own precision, or through exactly what will be stored. A linear that stays
+  /// dense is the same in both.
   quant::BlockFunction::Forward full() const;
   quant::BlockFunction::Forward quantized() const;
 

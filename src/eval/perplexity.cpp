@@ -46,10 +46,13 @@ std::vector<T> read(Queue& queue, const TensorView& view) {
 }
 
 /// Adds one window's predictions to the totals.
-void score(const ModelImpl& model, const ModelImpl* reference, const std::vector<std::int32_t>& ids, std::uint64_t first_scored, Totals& totals) {
+void score(const ModelImpl& model, const ModelImpl* reference, const std::vector<std::int32_t>& ids,
+           std::uint64_t first_scored, Totals& totals) {
   Queue& queue = model.queue();
   Workspace::Scope scope(queue.workspace());
-  const auto scratch = [&](DType dtype, const Shape& shape) { return queue.workspace().allocate(dtype, shape); };
+  const auto scratch = [&](DType dtype, const Shape& shape) {
+    return queue.workspace().allocate(dtype, shape);
+  };
   const std::uint64_t length = ids.size(), vocab = model.config().vocab_size;
   const TensorView hidden = scratch(model.activation_dtype(), {length, model.config().hidden_size});
   model.forward(ids, nullptr, 0, hidden);
@@ -63,7 +66,8 @@ void score(const ModelImpl& model, const ModelImpl* reference, const std::vector
   for (std::uint64_t first = first_scored; first < length; first += kLogitRows) {
     Workspace::Scope rows_scope(queue.workspace());
     const std::uint64_t rows = std::min(kLogitRows, length - first);
-    const TensorView logits = scratch(DType::f32, {rows, vocab}), loss = scratch(DType::f32, {rows}), top = scratch(DType::u32, {rows});
+    const TensorView logits = scratch(DType::f32, {rows, vocab}), loss = scratch(DType::f32, {rows}),
+                     top = scratch(DType::u32, {rows});
     model.logits(hidden.rows(first - 1, rows), logits);
     ops::cross_entropy_fwd(queue, logits, targets.rows(first, rows), loss, top);
     for (const float value : read<float>(queue, loss)) totals.nll += value;
@@ -81,37 +85,47 @@ void score(const ModelImpl& model, const ModelImpl* reference, const std::vector
 
 }  // namespace
 
-PerplexityResult evaluate_perplexity(Model& model, const PerplexityOptions& options, Model* reference, const Callbacks& callbacks) {
+PerplexityResult evaluate_perplexity(Model& model, const PerplexityOptions& options, Model* reference,
+                                     const Callbacks& callbacks) {
   const auto begin = std::chrono::steady_clock::now();
-  const auto elapsed = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(); };
+  const auto elapsed = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  };
   const ModelImpl& impl = model.impl();
   const std::uint32_t limit = impl.config().max_position_embeddings;
-  const std::uint32_t length = options.sequence_length != 0 ? options.sequence_length : std::min(2048u, limit);
+  const std::uint32_t length =
+      options.sequence_length != 0 ? options.sequence_length : std::min(2048u, limit);
   const std::uint32_t stride = options.stride != 0 ? options.stride : length;
   if (length < 2 || length > limit)
-    throw InvalidArgument("[--sequence-length] expected 2 to " + std::to_string(limit) + " (the model's max_position_embeddings), found " +
-                          std::to_string(length));
+    throw InvalidArgument("[--sequence-length] expected 2 to " + std::to_string(limit) +
+                          " (the model's max_position_embeddings), found " + std::to_string(length));
   if (stride > length)
-    throw InvalidArgument("[--stride] expected at most the sequence length " + std::to_string(length) + ", found " + std::to_string(stride));
+    throw InvalidArgument("[--stride] expected at most the sequence length " + std::to_string(length) +
+                          ", found " + std::to_string(stride));
   if (reference != nullptr && reference->impl().config().vocab_size != impl.config().vocab_size)
     throw InvalidArgument("[--reference] " + reference->summary().path + " has a vocabulary of " +
-                          std::to_string(reference->impl().config().vocab_size) + ", the model " + std::to_string(impl.config().vocab_size) +
-                          "; KL divergence needs the same");
-  auto tokens = load_tokens(options.text, holds_token_ids(options.text) ? nullptr : &impl.tokenizer(), impl.config().vocab_size, options.text_field);
+                          std::to_string(reference->impl().config().vocab_size) + ", the model " +
+                          std::to_string(impl.config().vocab_size) + "; KL divergence needs the same");
+  auto tokens = load_tokens(options.text, holds_token_ids(options.text) ? nullptr : &impl.tokenizer(),
+                            impl.config().vocab_size, options.text_field);
   if (options.max_tokens != 0 && tokens.size() > options.max_tokens) tokens.resize(options.max_tokens);
   const auto windows = cut_windows(tokens.size(), length, stride);
   if (windows.empty())
-    throw InvalidArgument(options.text.string() + ": " + std::to_string(tokens.size()) + " tokens are less than one window of " +
-                          std::to_string(length) + "; give more text or a smaller --sequence-length");
+    throw InvalidArgument(options.text.string() + ": " + std::to_string(tokens.size()) +
+                          " tokens are less than one window of " + std::to_string(length) +
+                          "; give more text or a smaller --sequence-length");
 
   Totals totals;
   for (std::size_t i = 0; i < windows.size(); ++i) {
-    if (callbacks.stop != nullptr && callbacks.stop->load()) throw Interrupted("interrupted after " + std::to_string(i) + " windows");
+    if (callbacks.stop != nullptr && callbacks.stop->load())
+      throw Interrupted("interrupted after " + std::to_string(i) + " windows");
     const auto first = tokens.begin() + static_cast<std::ptrdiff_t>(windows[i].begin);
-    score(impl, reference != nullptr ? &reference->impl() : nullptr, {first, first + length}, windows[i].first_scored, totals);
+    score(impl, reference != nullptr ? &reference->impl() : nullptr, {first, first + length},
+          windows[i].first_scored, totals);
     if (!std::isfinite(totals.nll))
       throw Error("[eval] window " + std::to_string(i) +
-                  " has a loss that is not finite: the model's weights are damaged or overflow; check it with apiq-inspect --verify");
+                  " has a loss that is not finite: the model's weights are damaged or overflow; check it "
+                  "with apiq-inspect --verify");
     if (callbacks.progress) callbacks.progress({"perplexity", i + 1, windows.size(), elapsed()});
   }
   PerplexityResult result;

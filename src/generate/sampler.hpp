@@ -16,8 +16,9 @@ class Sampler {
   /// Throws InvalidArgument for a negative temperature or a top_p outside (0, 1].
   explicit Sampler(const GenerateOptions& options);
 
-  /// Greedy: the lowest index of the largest logit. Else a draw from softmax(logits / temperature) restricted to the top_k largest and,
-  /// of those, the smallest set whose probability reaches top_p. The n-th call of a seed always draws with the n-th random number.
+  /// Greedy: the lowest index of the largest logit. Else a draw from softmax(logits / temperature) restricted
+  /// to the top_k largest and, of those, the smallest set whose probability reaches top_p. The n-th call of a
+  /// seed always draws with the n-th random number.
   std::int32_t choose(std::span<const float> logits);
 
  private:

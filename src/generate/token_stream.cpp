@@ -7,12 +7,14 @@
 namespace apiq::generate_detail {
 
 namespace {
-// A batch is long enough to make its launch and read cheap, short enough that text flows and little is computed past its end.
+// A batch is long enough to make its launch and read cheap, short enough that text flows and little is
+// computed past its end.
 constexpr std::chrono::milliseconds kBatchTime{2};
 constexpr std::uint32_t kLargestBatch = 16;
 }  // namespace
 
-GreedyStream::GreedyStream(runtime::Queue& queue, Decoder& decoder, std::uint32_t tokens) : queue_(queue), decoder_(decoder), left_(tokens) {
+GreedyStream::GreedyStream(runtime::Queue& queue, Decoder& decoder, std::uint32_t tokens)
+    : queue_(queue), decoder_(decoder), left_(tokens) {
   decoder_.choose_first();
   last_done_ = std::chrono::steady_clock::now();
   for (Batch& batch : batches_) start(batch);

@@ -1,4 +1,5 @@
-// The tokens after a prompt, one by one: chosen by the device, which then runs ahead of whoever reads them, or by the host.
+// The tokens after a prompt, one by one: chosen by the device, which then runs ahead of whoever reads them,
+// or by the host.
 #pragma once
 #include <array>
 #include <chrono>
@@ -14,12 +15,13 @@ namespace apiq::generate_detail {
 class TokenStream {
  public:
   virtual ~TokenStream() = default;
-  /// The next token. At most as many calls as the decoder has room for. Throws Error for logits that are not finite.
+  /// The next token. At most as many calls as the decoder has room for. Throws Error for logits that are not
+  /// finite.
   virtual std::int32_t next() = 0;
 };
 
-/// temperature 0: the ids never leave the device on their way from one token to the next. The host reads them in batches, one batch behind,
-/// and drops what was computed past the end of the text.
+/// temperature 0: the ids never leave the device on their way from one token to the next. The host reads them
+/// in batches, one batch behind, and drops what was computed past the end of the text.
 class GreedyStream : public TokenStream {
  public:
   /// After decoder.prefill(); `tokens` at most.
@@ -44,11 +46,13 @@ class GreedyStream : public TokenStream {
   std::size_t current_ = 0, at_ = 0;  // batch being handed out, and how far
 };
 
-/// temperature > 0: the host draws from each token's logits. The same numbers as ever come out of a seed (double precision, a sort), which
-/// no device without either could promise; what the device computes meanwhile is nothing, since it waits for the choice.
+/// temperature > 0: the host draws from each token's logits. The same numbers as ever come out of a seed
+/// (double precision, a sort), which no device without either could promise; what the device computes
+/// meanwhile is nothing, since it waits for the choice.
 class SampledStream : public TokenStream {
  public:
-  SampledStream(runtime::Queue& queue, Decoder& decoder, const GenerateOptions& options) : queue_(queue), decoder_(decoder), sampler_(options) {}
+  SampledStream(runtime::Queue& queue, Decoder& decoder, const GenerateOptions& options)
+      : queue_(queue), decoder_(decoder), sampler_(options) {}
   std::int32_t next() override;
 
  private:

@@ -1,5 +1,6 @@
-// The apiq-cl checkpoint (.h5): everything needed to evaluate, generate, fine-tune and export a quantized model, in one HDF5 file.
-// docs/checkpoint-format.md is the specification. Every dataset has Fletcher32; the file appears under its name only when complete.
+// The apiq-cl checkpoint (.h5): everything needed to evaluate, generate, fine-tune and export a quantized
+// model, in one HDF5 file. docs/checkpoint-format.md is the specification. Every dataset has Fletcher32; the
+// file appears under its name only when complete.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -16,11 +17,12 @@
 
 namespace apiq {
 
-/// Texts stored beside the tensors. JSON texts are canonical (sorted keys), so that equal runs give equal bytes.
+/// Texts stored beside the tensors. JSON texts are canonical (sorted keys), so that equal runs give equal
+/// bytes.
 struct CheckpointMeta {
-  std::string method;                             // "apiq-lw"
-  std::string options_json;                       // every option that changes the result, with its effective value
-  std::string provenance_json;                    // program, version, commit, device, driver, seed, input hashes
+  std::string method;           // "apiq-lw"
+  std::string options_json;     // every option that changes the result, with its effective value
+  std::string provenance_json;  // program, version, commit, device, driver, seed, input hashes
   std::map<std::string, std::string> side_files;  // config.json, tokenizer.model, ...
 };
 
@@ -58,12 +60,12 @@ struct LinearEntry {
   std::uint64_t adapter_bytes = 0;  // LoRA
 };
 
-/// Read-only. Every dataset's type, rank and size is checked against the layout before it is read; checksum failures are
-/// FormatErrors that name file and dataset.
+/// Read-only. Every dataset's type, rank and size is checked against the layout before it is read; checksum
+/// failures are FormatErrors that name file and dataset.
 class CheckpointReader {
  public:
-  /// Checks everything but the tensors' bytes. Throws IoError (absent), FormatError (damaged, or not what config.json implies) or
-  /// Unsupported (another format_version).
+  /// Checks everything but the tensors' bytes. Throws IoError (absent), FormatError (damaged, or not what
+  /// config.json implies) or Unsupported (another format_version).
   static CheckpointReader open(const std::filesystem::path& path);
   ~CheckpointReader();
   CheckpointReader(CheckpointReader&&) noexcept;
@@ -71,12 +73,15 @@ class CheckpointReader {
   const std::filesystem::path& path() const;
   const ModelConfig& config() const;
   const CheckpointMeta& meta() const;
-  std::string report_json() const;                  // "" if none
-  const std::vector<LinearEntry>& linears() const;  // the quantized ones, in block order, then kBlockLinears order
-  const std::vector<TensorInfo>& tensors() const;   // unquantized, weights of the other linears among them, in name order
+  std::string report_json() const;  // "" if none
+  const std::vector<LinearEntry>& linears()
+      const;  // the quantized ones, in block order, then kBlockLinears order
+  const std::vector<TensorInfo>& tensors()
+      const;  // unquantized, weights of the other linears among them, in name order
   QuantizedLinear read_linear(const std::string& name) const;
   std::vector<std::byte> read_tensor(const std::string& name) const;
-  /// Reads every dataset, so that every checksum is checked, and looks at values: scales and LoRA finite, padding zero. Throws FormatError.
+  /// Reads every dataset, so that every checksum is checked, and looks at values: scales and LoRA finite,
+  /// padding zero. Throws FormatError.
   void verify() const;
 
  private:

@@ -1,4 +1,5 @@
-// What writer and reader of a checkpoint must agree on: names, versions, dataset sizes (docs/checkpoint-format.md).
+// What writer and reader of a checkpoint must agree on: names, versions, dataset sizes
+// (docs/checkpoint-format.md).
 #pragma once
 #include <cstdint>
 
@@ -15,7 +16,9 @@ inline constexpr const char* kPackedLayout = "interleaved-32";
 inline constexpr std::size_t kMaxTextAttribute = 32768;  // longer texts are datasets of the same name
 inline constexpr std::size_t kMaxNameBytes = 500;
 
-inline hdf5::Dims qweight_dims(const PackedLayout& p) { return {p.row_blocks(), p.chunks(), p.bits, kRowBlock}; }
+inline hdf5::Dims qweight_dims(const PackedLayout& p) {
+  return {p.row_blocks(), p.chunks(), p.bits, kRowBlock};
+}
 inline hdf5::Dims scale_dims(const PackedLayout& p) { return {p.row_blocks(), p.groups(), kRowBlock}; }
 inline hdf5::Dims qzeros_dims(const PackedLayout& p) { return {p.row_blocks(), p.groups(), p.bits}; }
 

@@ -1,5 +1,5 @@
-// Reading a checkpoint. Nothing in the file is trusted: open() checks every name, type and size against config.json before any
-// tensor is read; the checksums are HDF5's.
+// Reading a checkpoint. Nothing in the file is trusted: open() checks every name, type and size against
+// config.json before any tensor is read; the checksums are HDF5's.
 #include <algorithm>
 #include <fstream>
 
@@ -30,11 +30,13 @@ namespace {
 
 void check_format(const h5::Node& root) {
   if (!h5::has_attribute(root, "format") || h5::read_string_attribute(root, "format") != layout::kFormat)
-    throw FormatError(root.file + ": an HDF5 file, but not an apiq checkpoint (root attribute 'format' is not '" + layout::kFormat + "')");
+    throw FormatError(root.file +
+                      ": an HDF5 file, but not an apiq checkpoint (root attribute 'format' is not '" +
+                      layout::kFormat + "')");
   const std::uint32_t version = h5::read_u32_attribute(root, "format_version");
   if (version != layout::kFormatVersion)
-    throw Unsupported(root.file + ": format_version " + std::to_string(version) + "; this program reads version " +
-                      std::to_string(layout::kFormatVersion));
+    throw Unsupported(root.file + ": format_version " + std::to_string(version) +
+                      "; this program reads version " + std::to_string(layout::kFormatVersion));
 }
 
 CheckpointMeta read_meta(const h5::Node& root) {
@@ -49,17 +51,19 @@ CheckpointMeta read_meta(const h5::Node& root) {
 
 ModelConfig read_config(const h5::Node& root, const CheckpointMeta& meta) {
   const auto config = meta.side_files.find("config.json");
-  if (config == meta.side_files.end()) throw FormatError(root.file + ": /files/config.json: missing; without it the model cannot be built");
+  if (config == meta.side_files.end())
+    throw FormatError(root.file + ": /files/config.json: missing; without it the model cannot be built");
   ModelConfig out = parse_model_config(config->second, root.file + ": /files/config.json");
   const auto generation = meta.side_files.find("generation_config.json");
-  if (generation != meta.side_files.end()) apply_generation_config(out, generation->second, root.file + ": /files/generation_config.json");
+  if (generation != meta.side_files.end())
+    apply_generation_config(out, generation->second, root.file + ": /files/generation_config.json");
   return out;
 }
 
 void expect_number(const h5::Node& group, const char* name, std::uint64_t found, std::uint64_t expected) {
   if (found != expected)
-    throw FormatError(group.where() + ": attribute '" + name + "': expected " + std::to_string(expected) + " as config.json says, found " +
-                      std::to_string(found));
+    throw FormatError(group.where() + ": attribute '" + name + "': expected " + std::to_string(expected) +
+                      " as config.json says, found " + std::to_string(found));
 }
 
 // What the linear's attributes say of its shape against that of the weight it replaces.
@@ -84,7 +88,10 @@ void check_tensor(const h5::Node& group, TensorInfo& info) {
         return;
       }
       [[fallthrough]];
-    default: throw FormatError(dataset.where() + ": expected f32, f16, or u16 with the attribute dtype='bf16'; found " + h5::name_of(found.element));
+    default:
+      throw FormatError(dataset.where() +
+                        ": expected f32, f16, or u16 with the attribute dtype='bf16'; found " +
+                        h5::name_of(found.element));
   }
 }
 
@@ -92,20 +99,26 @@ void check_tensor(const h5::Node& group, TensorInfo& info) {
 void check_nothing_else(const h5::Node& group, const std::vector<std::string>& expected_sorted) {
   for (const auto& name : h5::children(group))
     if (!std::binary_search(expected_sorted.begin(), expected_sorted.end(), name))
-      throw FormatError(h5::child_of(group, name).where() + ": not part of the model that config.json describes");
+      throw FormatError(h5::child_of(group, name).where() +
+                        ": not part of the model that config.json describes");
 }
 
 /// A linear is in /linears, or its weight is in /tensors as the model has it.
-bool is_quantized(const h5::Node& linears, const h5::Node& tensors, const std::string& name, const std::string& weight) {
+bool is_quantized(const h5::Node& linears, const h5::Node& tensors, const std::string& name,
+                  const std::string& weight) {
   const bool packed = h5::has_child(linears, name), dense = h5::has_child(tensors, weight);
   const std::string where = h5::child_of(linears, name).where();
   if (packed && dense)
-    throw FormatError(where + ": quantized, but " + h5::child_of(tensors, weight).path + " is there as well; expected one of them");
-  if (!packed && !dense) throw FormatError(where + ": missing; expected a group, or " + h5::child_of(tensors, weight).path);
+    throw FormatError(where + ": quantized, but " + h5::child_of(tensors, weight).path +
+                      " is there as well; expected one of them");
+  if (!packed && !dense)
+    throw FormatError(where + ": missing; expected a group, or " + h5::child_of(tensors, weight).path);
   return packed;
 }
 
-std::string linear_name(std::string tensor_name) { return tensor_name.substr(0, tensor_name.size() - std::string_view(".weight").size()); }
+std::string linear_name(std::string tensor_name) {
+  return tensor_name.substr(0, tensor_name.size() - std::string_view(".weight").size());
+}
 
 }  // namespace
 
@@ -114,7 +127,8 @@ CheckpointReader::~CheckpointReader() = default;
 CheckpointReader::CheckpointReader(CheckpointReader&&) noexcept = default;
 
 CheckpointReader CheckpointReader::open(const fs::path& path) {
-  if (!is_checkpoint_file(path)) throw FormatError(path.string() + ": not an HDF5 file; expected a checkpoint (.h5)");
+  if (!is_checkpoint_file(path))
+    throw FormatError(path.string() + ": not an HDF5 file; expected a checkpoint (.h5)");
   auto state = std::make_unique<State>();
   State& s = *state;
   s.path = path;
@@ -131,7 +145,8 @@ CheckpointReader CheckpointReader::open(const fs::path& path) {
   for (std::uint32_t block = 0; block < s.config.num_hidden_layers; ++block) {
     for (const char* linear : kBlockLinears) {
       const std::string tensor = linear_tensor_name(block, linear), name = linear_name(tensor);
-      if (!is_quantized(s.linear_group, s.tensor_group, name, tensor)) continue;  // stays among the expected tensors
+      if (!is_quantized(s.linear_group, s.tensor_group, name, tensor))
+        continue;  // stays among the expected tensors
       const auto weight = expected.extract(tensor);
       s.linears.push_back(read_entry(s.linear_group, name, weight.mapped().shape));
       linear_names.push_back(name);
@@ -155,27 +170,32 @@ const std::vector<LinearEntry>& CheckpointReader::linears() const { return state
 const std::vector<TensorInfo>& CheckpointReader::tensors() const { return state_->tensors; }
 
 std::string CheckpointReader::report_json() const {
-  return h5::has_child(state_->file, "report") ? layout::read_text_dataset(state_->file, "report") : std::string();
+  return h5::has_child(state_->file, "report") ? layout::read_text_dataset(state_->file, "report")
+                                               : std::string();
 }
 
 QuantizedLinear CheckpointReader::read_linear(const std::string& name) const {
-  const auto entry = std::find_if(linears().begin(), linears().end(), [&](const LinearEntry& e) { return e.name == name; });
+  const auto entry =
+      std::find_if(linears().begin(), linears().end(), [&](const LinearEntry& e) { return e.name == name; });
   if (entry == linears().end()) throw FormatError(path().string() + ": /linears has no '" + name + "'");
   return layout::read_linear(state_->linear_group, *entry);
 }
 
 std::vector<std::byte> CheckpointReader::read_tensor(const std::string& name) const {
-  const auto info = std::find_if(tensors().begin(), tensors().end(), [&](const TensorInfo& t) { return t.name == name; });
+  const auto info =
+      std::find_if(tensors().begin(), tensors().end(), [&](const TensorInfo& t) { return t.name == name; });
   if (info == tensors().end()) throw FormatError(path().string() + ": /tensors has no '" + name + "'");
   const h5::Element element = layout::element_of(info->dtype);
-  const h5::Node dataset = h5::open_dataset(state_->tensor_group, name, element, layout::dims_of(info->shape));
+  const h5::Node dataset =
+      h5::open_dataset(state_->tensor_group, name, element, layout::dims_of(info->shape));
   std::vector<std::byte> bytes(info->shape.elements() * size_of(info->dtype));
   h5::read_all(dataset, element, bytes);
   return bytes;
 }
 
 void CheckpointReader::verify() const {
-  for (const auto& entry : linears()) check_values(path().string() + ": /linears/" + entry.name, read_linear(entry.name));
+  for (const auto& entry : linears())
+    check_values(path().string() + ": /linears/" + entry.name, read_linear(entry.name));
   for (const auto& info : tensors()) read_tensor(info.name);
   report_json();
 }

@@ -1,4 +1,5 @@
-// What checksums cannot tell: whether the values of a stored linear are ones a correct writer could have produced.
+// What checksums cannot tell: whether the values of a stored linear are ones a correct writer could have
+// produced.
 #pragma once
 #include <string>
 

@@ -36,7 +36,9 @@ CheckpointWriter::CheckpointWriter(const std::filesystem::path& path, const Chec
 CheckpointWriter::~CheckpointWriter() = default;
 CheckpointWriter::CheckpointWriter(CheckpointWriter&&) noexcept = default;
 
-void CheckpointWriter::add_linear(const std::string& name, const QuantizedLinear& linear) { layout::write_linear(state_->linears, name, linear); }
+void CheckpointWriter::add_linear(const std::string& name, const QuantizedLinear& linear) {
+  layout::write_linear(state_->linears, name, linear);
+}
 
 namespace {
 
@@ -44,9 +46,11 @@ h5::Node create_tensor(const h5::Node& tensors, const TensorInfo& info) {
   layout::check_name("tensor", info.name);
   layout::check_new(tensors, info.name);
   if (info.shape.rank() == 0 || info.shape.elements() == 0)
-    throw ShapeError("[checkpoint] " + info.name + ": shape " + info.shape.text() + " has no elements to store");
+    throw ShapeError("[checkpoint] " + info.name + ": shape " + info.shape.text() +
+                     " has no elements to store");
   if (info.dtype != DType::f32 && info.dtype != DType::f16 && info.dtype != DType::bf16)
-    throw InvalidArgument("[checkpoint] " + info.name + ": dtype " + std::string(name_of(info.dtype)) + " is not one of f32, f16, bf16");
+    throw InvalidArgument("[checkpoint] " + info.name + ": dtype " + std::string(name_of(info.dtype)) +
+                          " is not one of f32, f16, bf16");
   return h5::create_dataset(tensors, info.name, layout::element_of(info.dtype), layout::dims_of(info.shape));
 }
 
@@ -58,8 +62,8 @@ void finish_tensor(const h5::Node& dataset, const TensorInfo& info) {
 
 void CheckpointWriter::add_tensor(const TensorInfo& info, std::span<const std::byte> bytes) {
   if (const std::uint64_t expected = info.shape.elements() * size_of(info.dtype); bytes.size() != expected)
-    throw ShapeError("[checkpoint] " + info.name + ": expected " + std::to_string(expected) + " bytes for shape " + info.shape.text() + ", got " +
-                     std::to_string(bytes.size()));
+    throw ShapeError("[checkpoint] " + info.name + ": expected " + std::to_string(expected) +
+                     " bytes for shape " + info.shape.text() + ", got " + std::to_string(bytes.size()));
   const h5::Node dataset = create_tensor(state_->tensors, info);
   h5::write_rows(dataset, layout::element_of(info.dtype), layout::dims_of(info.shape), 0, bytes);
   finish_tensor(dataset, info);
@@ -70,10 +74,14 @@ void CheckpointWriter::add_tensor(const TensorInfo& info, const TensorSource& so
   const h5::Element element = layout::element_of(info.dtype);
   const h5::Dims dims = layout::dims_of(info.shape);
   // Whole chunks of the file, or HDF5 would read back what it has just written to complete them.
-  const std::uint64_t row_bytes = info.shape.elements() / dims[0] * size_of(info.dtype), chunk_rows = h5::chunk_dims(dims, h5::size_of(element))[0];
-  const std::uint64_t rows = std::max<std::uint64_t>(1, kStreamChunkBytes / (chunk_rows * row_bytes)) * chunk_rows;
+  const std::uint64_t row_bytes = info.shape.elements() / dims[0] * size_of(info.dtype),
+                      chunk_rows = h5::chunk_dims(dims, h5::size_of(element))[0];
+  const std::uint64_t rows =
+      std::max<std::uint64_t>(1, kStreamChunkBytes / (chunk_rows * row_bytes)) * chunk_rows;
   for_each_chunk(source, info.name, rows * row_bytes,
-                 [&](std::uint64_t offset, std::span<const std::byte> chunk) { h5::write_rows(dataset, element, dims, offset / row_bytes, chunk); });
+                 [&](std::uint64_t offset, std::span<const std::byte> chunk) {
+                   h5::write_rows(dataset, element, dims, offset / row_bytes, chunk);
+                 });
   finish_tensor(dataset, info);
 }
 

@@ -1,5 +1,6 @@
-// HDF5 calls, checked: owned ids, errors as one line that names file and object, nothing printed by the library.
-// Writing functions throw IoError; reading functions treat the file as untrusted and throw FormatError.
+// HDF5 calls, checked: owned ids, errors as one line that names file and object, nothing printed by the
+// library. Writing functions throw IoError; reading functions treat the file as untrusted and throw
+// FormatError.
 #pragma once
 #include <hdf5.h>
 
@@ -47,36 +48,44 @@ struct Node {
   hid_t id() const { return handle.get(); }
 };
 
-/// Element types of a checkpoint, all little-endian. f16 is IEEE binary16 as a real HDF5 float type (h5py: float16).
+/// Element types of a checkpoint, all little-endian. f16 is IEEE binary16 as a real HDF5 float type (h5py:
+/// float16).
 enum class Element { u8, u16, u32, f16, f32 };
 
 std::size_t size_of(Element element);
 const char* name_of(Element element);
 
 inline constexpr std::uint64_t kMaxChunkBytes = std::uint64_t{1} << 20;
-inline constexpr std::size_t kMaxAttributeBytes = 60000;  // HDF5's limit for an object header message is 64 KiB
+inline constexpr std::size_t kMaxAttributeBytes =
+    60000;  // HDF5's limit for an object header message is 64 KiB
 
-// Files, groups, links ---------------------------------------------------------------------------------------------------------
+// Files, groups, links
+// ---------------------------------------------------------------------------------------------------------
 
-/// New file in the HDF5 1.10 format, in which all structure carries checksums; no time stamps; errors call it `shown_as`
-/// (a writer's temporary name means nothing to its user). Throws IoError.
+/// New file in the HDF5 1.10 format, in which all structure carries checksums; no time stamps; errors call it
+/// `shown_as` (a writer's temporary name means nothing to its user). Throws IoError.
 Node create_file(const std::filesystem::path& path, const std::string& shown_as);
-/// Read-only, without locks (files are replaced, never edited). Throws IoError if absent, FormatError if damaged.
+/// Read-only, without locks (files are replaced, never edited). Throws IoError if absent, FormatError if
+/// damaged.
 Node open_file(const std::filesystem::path& path);
 Node create_group(const Node& parent, const std::string& name);
-/// Hard links only: soft, external and user-defined links are FormatErrors, as are missing names and other objects.
+/// Hard links only: soft, external and user-defined links are FormatErrors, as are missing names and other
+/// objects.
 Node open_group(const Node& parent, const std::string& name);
 bool has_child(const Node& parent, const std::string& name);
 /// Names in `group`, sorted bytewise.
 std::vector<std::string> children(const Node& group);
-/// Throws IoError if anything written to the node's file so far did not reach it: HDF5 itself does not hear of that.
+/// Throws IoError if anything written to the node's file so far did not reach it: HDF5 itself does not hear
+/// of that.
 void check_written(const Node& node);
 /// Writes everything to disk and closes. Throws IoError.
 void finish_file(Node& file);
-/// Closes a file that is about to be deleted; what HDF5 still holds goes nowhere (hdf5_file_driver.hpp says why).
+/// Closes a file that is about to be deleted; what HDF5 still holds goes nowhere (hdf5_file_driver.hpp says
+/// why).
 void abandon_file(Node& file) noexcept;
 
-// Attributes: scalars; strings are fixed-length UTF-8 padded with NUL ----------------------------------------------------------
+// Attributes: scalars; strings are fixed-length UTF-8 padded with NUL
+// ----------------------------------------------------------
 
 void write_attribute(const Node& node, const char* name, std::uint32_t value);
 void write_attribute(const Node& node, const char* name, float value);
@@ -86,34 +95,40 @@ std::uint32_t read_u32_attribute(const Node& node, const char* name);
 float read_f32_attribute(const Node& node, const char* name);
 std::string read_string_attribute(const Node& node, const char* name);
 
-// Datasets: chunked, Fletcher32 on every chunk; one without elements is contiguous -----------------------------------------------
+// Datasets: chunked, Fletcher32 on every chunk; one without elements is contiguous
+// -----------------------------------------------
 
 using Dims = std::vector<std::uint64_t>;
 
 /// Rows of whole trailing dimensions, as equal as possible, at most kMaxChunkBytes. `dims` has no zero.
 Dims chunk_dims(const Dims& dims, std::size_t element_bytes);
 /// Creates and writes in one go; row-major data. Returns the dataset, for attributes.
-Node write_dataset(const Node& parent, const std::string& name, Element element, const Dims& dims, std::span<const std::byte> data);
+Node write_dataset(const Node& parent, const std::string& name, Element element, const Dims& dims,
+                   std::span<const std::byte> data);
 /// The same in steps: a dataset without its data, then rows (entries of the first axis) from `first` on.
 Node create_dataset(const Node& parent, const std::string& name, Element element, const Dims& dims);
-void write_rows(const Node& dataset, Element element, const Dims& dims, std::uint64_t first, std::span<const std::byte> data);
+void write_rows(const Node& dataset, Element element, const Dims& dims, std::uint64_t first,
+                std::span<const std::byte> data);
 
 struct DatasetInfo {
   Element element = Element::u8;
   Dims dims;
 };
 
-/// Opens a dataset and checks what does not depend on its meaning: a hard link, one of our element types, stored in this file (not
-/// virtual, not external), chunked with Fletcher32 and no other filter, every chunk present.
+/// Opens a dataset and checks what does not depend on its meaning: a hard link, one of our element types,
+/// stored in this file (not virtual, not external), chunked with Fletcher32 and no other filter, every chunk
+/// present.
 Node open_dataset(const Node& parent, const std::string& name, DatasetInfo& info);
 /// open_dataset, and FormatError unless type, rank and size are the expected ones.
 Node open_dataset(const Node& parent, const std::string& name, Element element, const Dims& dims);
 /// All elements. FormatError when a checksum does not match.
 void read_all(const Node& dataset, Element element, std::span<std::byte> out);
 
-// Shared by the files of this wrapper ------------------------------------------------------------------------------------------
+// Shared by the files of this wrapper
+// ------------------------------------------------------------------------------------------
 
-/// The error stack of the last failed call as one line: its innermost reason, with the system's own words where it has them.
+/// The error stack of the last failed call as one line: its innermost reason, with the system's own words
+/// where it has them.
 std::string last_error();
 /// Switches HDF5's own printing off for this thread.
 void silence();

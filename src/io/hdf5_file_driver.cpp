@@ -27,8 +27,8 @@ const File* from(const H5FD_t* base) { return reinterpret_cast<const File*>(base
 
 // The wording of HDF5's own drivers, so that last_error() finds the reason in both.
 herr_t fail(const char* what) {
-  H5Epush2(H5E_DEFAULT, __FILE__, what, static_cast<unsigned>(__LINE__), H5E_ERR_CLS, H5E_IO, H5E_WRITEERROR, "%s, error message = '%s'", what,
-           std::strerror(errno));
+  H5Epush2(H5E_DEFAULT, __FILE__, what, static_cast<unsigned>(__LINE__), H5E_ERR_CLS, H5E_IO, H5E_WRITEERROR,
+           "%s, error message = '%s'", what, std::strerror(errno));
   return -1;
 }
 
@@ -61,7 +61,8 @@ herr_t close_file(H5FD_t* base) {
 }
 
 herr_t query(const H5FD_t*, unsigned long* flags) {
-  *flags = H5FD_FEAT_AGGREGATE_METADATA | H5FD_FEAT_ACCUMULATE_METADATA | H5FD_FEAT_DATA_SIEVE | H5FD_FEAT_AGGREGATE_SMALLDATA;
+  *flags = H5FD_FEAT_AGGREGATE_METADATA | H5FD_FEAT_ACCUMULATE_METADATA | H5FD_FEAT_DATA_SIEVE |
+           H5FD_FEAT_AGGREGATE_SMALLDATA;
   return 0;
 }
 
@@ -113,7 +114,8 @@ herr_t write(H5FD_t* base, H5FD_mem_t, hid_t, haddr_t address, std::size_t size,
 herr_t truncate(H5FD_t* base, hid_t, hbool_t) {
   File* file = from(base);
   if (file->end_of_allocation == file->end_of_file) return 0;
-  if (!file->discard && ::ftruncate(file->descriptor, static_cast<off_t>(file->end_of_allocation)) != 0) give_up(file);
+  if (!file->discard && ::ftruncate(file->descriptor, static_cast<off_t>(file->end_of_allocation)) != 0)
+    give_up(file);
   file->end_of_file = file->end_of_allocation;
   return 0;
 }

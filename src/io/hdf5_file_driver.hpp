@@ -1,12 +1,14 @@
-// How a checkpoint being written reaches the disk: plain pwrite, whose failures HDF5 never hears of. HDF5 1.10 survives no failed write:
-// a file that it cannot flush (full disk) stays open or half closed, and the library crashes in its exit handler. So this driver
-// remembers the first failure, lets everything after it go nowhere, and whoever writes asks for it.
+// How a checkpoint being written reaches the disk: plain pwrite, whose failures HDF5 never hears of.
+// HDF5 1.10 survives no failed write: a file that it cannot flush (full disk) stays open or half closed, and
+// the library crashes in its exit handler. So this driver remembers the first failure, lets everything after
+// it go nowhere, and whoever writes asks for it.
 #pragma once
 #include <hdf5.h>
 
 namespace apiq::hdf5 {
 
-/// Makes files created with this access list use the driver. The bytes written are those of HDF5's own POSIX driver.
+/// Makes files created with this access list use the driver. The bytes written are those of HDF5's own POSIX
+/// driver.
 herr_t use_discardable_driver(hid_t access_list);
 
 /// From now on, what is written to the file goes nowhere.

@@ -16,7 +16,8 @@ namespace {
 
 void add_tensors(FileSummary& out, const std::vector<TensorInfo>& tensors) {
   for (const TensorInfo& t : tensors) {
-    out.tensors.push_back({t.name, std::string(name_of(t.dtype)), t.shape.text(), t.shape.elements() * size_of(t.dtype)});
+    out.tensors.push_back(
+        {t.name, std::string(name_of(t.dtype)), t.shape.text(), t.shape.elements() * size_of(t.dtype)});
   }
 }
 
@@ -37,11 +38,12 @@ FileSummary inspect_checkpoint(const fs::path& path) {
   add_side_files(out, reader.meta().side_files);
   add_tensors(out, reader.tensors());
   for (const TensorInfo& t : reader.tensors())
-    if (is_linear_weight(t.name)) out.dense_linears.push_back(t.name.substr(0, t.name.size() - std::string_view(".weight").size()));
+    if (is_linear_weight(t.name))
+      out.dense_linears.push_back(t.name.substr(0, t.name.size() - std::string_view(".weight").size()));
   double weights = 0, bytes = 0, adapter_bytes = 0;
   for (const LinearEntry& l : reader.linears()) {
-    out.linears.push_back(
-        {l.name, l.layout.out_features, l.layout.in_features, l.layout.bits, l.layout.group_size, l.rank, l.symmetric, l.bytes, l.adapter_bytes});
+    out.linears.push_back({l.name, l.layout.out_features, l.layout.in_features, l.layout.bits,
+                           l.layout.group_size, l.rank, l.symmetric, l.bytes, l.adapter_bytes});
     weights += static_cast<double>(l.layout.out_features) * l.layout.in_features;
     bytes += static_cast<double>(l.bytes);
     adapter_bytes += static_cast<double>(l.adapter_bytes);
@@ -69,10 +71,13 @@ bool is_model_directory(const fs::path& path) {
   if (!fs::exists(path, error)) throw IoError(path.string() + ": no such file or directory");
   if (fs::is_directory(path, error)) return true;
   if (is_checkpoint_file(path)) return false;
-  throw FormatError(path.string() + ": expected a Hugging Face directory or a checkpoint .h5 (HDF5), found another kind of file");
+  throw FormatError(
+      path.string() +
+      ": expected a Hugging Face directory or a checkpoint .h5 (HDF5), found another kind of file");
 }
 
-/// A directory carries no checksums; what can be told is that every byte is readable and every weight a number.
+/// A directory carries no checksums; what can be told is that every byte is readable and every weight a
+/// number.
 void verify_directory(const fs::path& path) {
   const ModelDirectory model = ModelDirectory::open(path);
   for (const TensorInfo& t : model.tensors().tensors()) {
@@ -84,7 +89,9 @@ void verify_directory(const fs::path& path) {
   }
 }
 
-bool same_codes(const PackedMatrix& a, const PackedMatrix& b) { return a.layout == b.layout && a.qweight == b.qweight; }
+bool same_codes(const PackedMatrix& a, const PackedMatrix& b) {
+  return a.layout == b.layout && a.qweight == b.qweight;
+}
 
 /// "codes, scales": what differs between two linears of one name; empty if nothing.
 std::string difference(const QuantizedLinear& a, const QuantizedLinear& b) {
@@ -110,7 +117,8 @@ std::set<std::string> names(const Entries& entries) {
 }
 
 /// Adds the names that only one side has and returns those both have.
-std::vector<std::string> shared_names(const std::set<std::string>& a, const std::set<std::string>& b, std::vector<std::string>& differences) {
+std::vector<std::string> shared_names(const std::set<std::string>& a, const std::set<std::string>& b,
+                                      std::vector<std::string>& differences) {
   std::vector<std::string> shared;
   for (const std::string& name : a) {
     if (b.contains(name)) shared.push_back(name);
@@ -139,7 +147,9 @@ const TensorInfo& info_of(const std::vector<TensorInfo>& tensors, const std::str
 
 }  // namespace
 
-FileSummary inspect(const fs::path& path) { return is_model_directory(path) ? inspect_directory(path) : inspect_checkpoint(path); }
+FileSummary inspect(const fs::path& path) {
+  return is_model_directory(path) ? inspect_directory(path) : inspect_checkpoint(path);
+}
 
 void verify(const fs::path& path) {
   if (is_model_directory(path)) return verify_directory(path);
@@ -148,7 +158,8 @@ void verify(const fs::path& path) {
 
 std::vector<std::string> compare(const fs::path& a, const fs::path& b) {
   for (const fs::path& path : {a, b}) {
-    if (is_model_directory(path)) throw Unsupported(path.string() + ": is a model directory; only checkpoints .h5 can be compared");
+    if (is_model_directory(path))
+      throw Unsupported(path.string() + ": is a model directory; only checkpoints .h5 can be compared");
   }
   const CheckpointReader first = CheckpointReader::open(a), second = CheckpointReader::open(b);
   std::vector<std::string> out;

@@ -16,28 +16,33 @@ namespace {
 
 using nlohmann::json;
 
-/// Architectures whose blocks are Llama's. Others are refused: computing them with Llama's formulas would give wrong numbers, not errors.
+/// Architectures whose blocks are Llama's. Others are refused: computing them with Llama's formulas would
+/// give wrong numbers, not errors.
 struct Architecture {
   const char* name;
   const char* model_type;
   std::uint32_t default_window;  // sliding_window when config.json does not say; 0: none
 };
-constexpr std::array kArchitectures = {Architecture{"LlamaForCausalLM", "llama", 0}, Architecture{"MistralForCausalLM", "mistral", 4096}};
+constexpr std::array kArchitectures = {Architecture{"LlamaForCausalLM", "llama", 0},
+                                       Architecture{"MistralForCausalLM", "mistral", 4096}};
 
-/// Larger values than any model has, small enough that products of two of them cannot overflow 32 bits where headers multiply them.
-constexpr std::uint32_t kMaxHeads = 1u << 12, kMaxHeadDim = 1u << 12, kMaxFeatures = 1u << 20, kMaxLayers = 1u << 12, kMaxVocabulary = 1u << 24,
-                        kMaxContext = 1u << 28;
+/// Larger values than any model has, small enough that products of two of them cannot overflow 32 bits where
+/// headers multiply them.
+constexpr std::uint32_t kMaxHeads = 1u << 12, kMaxHeadDim = 1u << 12, kMaxFeatures = 1u << 20,
+                        kMaxLayers = 1u << 12, kMaxVocabulary = 1u << 24, kMaxContext = 1u << 28;
 
 /// A JSON object whose members are read with checks; errors name file and key.
 class Keys {
  public:
   Keys(const json& object, std::string where) : object_(object), where_(std::move(where)) {
-    if (!object_.is_object()) throw FormatError(where_ + ": expected a JSON object, found " + object_.type_name());
+    if (!object_.is_object())
+      throw FormatError(where_ + ": expected a JSON object, found " + object_.type_name());
   }
 
   [[noreturn]] void fail(const std::string& key, const std::string& expected) const {
     const json* value = get(key);
-    throw FormatError(where_ + ": key '" + key + "': expected " + expected + ", found " + (value ? excerpt(value->dump(), 60) : "nothing"));
+    throw FormatError(where_ + ": key '" + key + "': expected " + expected + ", found " +
+                      (value ? excerpt(value->dump(), 60) : "nothing"));
   }
   [[noreturn]] void unsupported(const std::string& what) const { throw Unsupported(where_ + ": " + what); }
 
@@ -50,7 +55,8 @@ class Keys {
   std::optional<std::uint32_t> optional_count(const std::string& key, std::uint32_t limit) const {
     const json* value = get(key);
     if (value == nullptr) return std::nullopt;
-    if (!value->is_number_unsigned() || value->get<std::uint64_t>() == 0 || value->get<std::uint64_t>() > limit)
+    if (!value->is_number_unsigned() || value->get<std::uint64_t>() == 0 ||
+        value->get<std::uint64_t>() > limit)
       fail(key, "an integer from 1 to " + std::to_string(limit));
     return value->get<std::uint32_t>();
   }
@@ -70,7 +76,8 @@ class Keys {
   std::optional<float> optional_number(const std::string& key, double low, double high) const {
     const json* value = get(key);
     if (value == nullptr) return std::nullopt;
-    const double number = value->is_number() ? value->get<double>() : std::numeric_limits<double>::quiet_NaN();
+    const double number =
+        value->is_number() ? value->get<double>() : std::numeric_limits<double>::quiet_NaN();
     if (!(number >= low && number <= high)) {
       char range[64];
       std::snprintf(range, sizeof range, "a number from %g to %g", low, high);
@@ -94,31 +101,40 @@ class Keys {
 const Architecture& read_architecture(const Keys& keys) {
   std::string name, model_type = keys.text("model_type", "");
   if (const json* list = keys.get("architectures")) {
-    if (!list->is_array() || list->empty() || !list->front().is_string()) keys.fail("architectures", "an array with the name of the model class");
+    if (!list->is_array() || list->empty() || !list->front().is_string())
+      keys.fail("architectures", "an array with the name of the model class");
     name = list->front().get<std::string>();
   }
-  if (name.empty() && model_type.empty()) keys.fail("architectures", "an array with the name of the model class");
+  if (name.empty() && model_type.empty())
+    keys.fail("architectures", "an array with the name of the model class");
   for (const Architecture& known : kArchitectures)
     if (name.empty() ? model_type == known.model_type : name == known.name) return known;
-  keys.unsupported("architecture " + excerpt(name.empty() ? model_type : name) +
-                   " is not supported; supported: LlamaForCausalLM, and MistralForCausalLM without a sliding window");
+  keys.unsupported(
+      "architecture " + excerpt(name.empty() ? model_type : name) +
+      " is not supported; supported: LlamaForCausalLM, and MistralForCausalLM without a sliding window");
 }
 
 /// Refuses what the block formulas do not have.
 void check_features(const Keys& keys) {
   const std::string act = keys.text("hidden_act", "silu");
-  if (act != "silu" && act != "swish") keys.unsupported("hidden_act '" + excerpt(act) + "' is not supported; supported: silu");
+  if (act != "silu" && act != "swish")
+    keys.unsupported("hidden_act '" + excerpt(act) + "' is not supported; supported: silu");
   for (const char* key : {"attention_bias", "mlp_bias"})
-    if (keys.flag(key, false)) keys.unsupported(std::string(key) + " true is not supported; supported: linears without biases");
+    if (keys.flag(key, false))
+      keys.unsupported(std::string(key) + " true is not supported; supported: linears without biases");
   if (const json* quantization = keys.get("quantization_config")) {
     const auto method = quantization->is_object() ? quantization->find("quant_method") : quantization->end();
-    const std::string name = method != quantization->end() && method->is_string() ? " (" + excerpt(method->get<std::string>()) + ")" : "";
-    keys.unsupported("quantization_config is present" + name +
-                     ": the model is already quantized; give the original model with F32, F16 or BF16 weights");
+    const std::string name = method != quantization->end() && method->is_string()
+                                 ? " (" + excerpt(method->get<std::string>()) + ")"
+                                 : "";
+    keys.unsupported(
+        "quantization_config is present" + name +
+        ": the model is already quantized; give the original model with F32, F16 or BF16 weights");
   }
 }
 
-/// RoPE settings come under two keys: rope_scaling (older), rope_parameters (transformers 5). Only the unscaled kind is computed here.
+/// RoPE settings come under two keys: rope_scaling (older), rope_parameters (transformers 5). Only the
+/// unscaled kind is computed here.
 void check_rope_object(const Keys& keys, const std::string& where, const char* key) {
   const json* value = keys.get(key);
   if (value == nullptr) return;
@@ -144,12 +160,15 @@ float read_rope(const Keys& keys, const std::string& where) {
   constexpr double kLow = 1.0, kHigh = 1e12;
   if (const auto theta = keys.optional_number("rope_theta", kLow, kHigh)) return *theta;
   if (const json* parameters = keys.get("rope_parameters"))
-    if (const auto theta = Keys(*parameters, where + ": rope_parameters").optional_number("rope_theta", kLow, kHigh)) return *theta;
+    if (const auto theta =
+            Keys(*parameters, where + ": rope_parameters").optional_number("rope_theta", kLow, kHigh))
+      return *theta;
   return 10000.0f;
 }
 
 /// A window at least as long as the context never masks anything; a shorter one changes attention.
-void check_window(const Keys& keys, const Architecture& architecture, std::uint32_t context, bool stated_null) {
+void check_window(const Keys& keys, const Architecture& architecture, std::uint32_t context,
+                  bool stated_null) {
   if (const json* types = keys.get("layer_types")) {
     const auto full = [](const json& type) { return type == "full_attention"; };
     if (!types->is_array() || !std::all_of(types->begin(), types->end(), full))
@@ -159,7 +178,8 @@ void check_window(const Keys& keys, const Architecture& architecture, std::uint3
   const std::uint32_t otherwise = stated_null ? 0 : architecture.default_window;
   const std::uint32_t window = keys.optional_count("sliding_window", kMaxContext).value_or(otherwise);
   if (window != 0 && window < context)
-    keys.unsupported("sliding_window " + std::to_string(window) + " is shorter than max_position_embeddings " + std::to_string(context) +
+    keys.unsupported("sliding_window " + std::to_string(window) +
+                     " is shorter than max_position_embeddings " + std::to_string(context) +
                      ", which is not supported; supported: full attention (sliding_window null)");
 }
 
@@ -172,27 +192,34 @@ std::vector<std::int32_t> read_token_ids(const Keys& keys, const char* key, std:
     const bool whole = id.is_number_integer() && id.get<std::int64_t>() >= -1;
     if (!whole || (id.get<std::int64_t>() >= static_cast<std::int64_t>(vocab_size)))
       keys.fail(key, "token ids below vocab_size " + std::to_string(vocab_size));
-    if (id.get<std::int64_t>() >= 0) ids.push_back(id.get<std::int32_t>());  // -1 is how some files write "none"
+    if (id.get<std::int64_t>() >= 0)
+      ids.push_back(id.get<std::int32_t>());  // -1 is how some files write "none"
   }
   return ids;
 }
 
 void read_heads(ModelConfig& config, const Keys& keys) {
   config.num_attention_heads = keys.count("num_attention_heads", kMaxHeads);
-  config.num_key_value_heads = keys.optional_count("num_key_value_heads", kMaxHeads).value_or(config.num_attention_heads);
+  config.num_key_value_heads =
+      keys.optional_count("num_key_value_heads", kMaxHeads).value_or(config.num_attention_heads);
   if (config.num_attention_heads % config.num_key_value_heads != 0)
-    keys.fail("num_key_value_heads", "a divisor of num_attention_heads " + std::to_string(config.num_attention_heads));
+    keys.fail("num_key_value_heads",
+              "a divisor of num_attention_heads " + std::to_string(config.num_attention_heads));
   if (const auto head_dim = keys.optional_count("head_dim", kMaxHeadDim)) {
     config.head_dim = *head_dim;
   } else {
     if (config.hidden_size % config.num_attention_heads != 0)
-      keys.fail("num_attention_heads", "a divisor of hidden_size " + std::to_string(config.hidden_size) + " (there is no head_dim)");
+      keys.fail("num_attention_heads",
+                "a divisor of hidden_size " + std::to_string(config.hidden_size) + " (there is no head_dim)");
     config.head_dim = config.hidden_size / config.num_attention_heads;
-    if (config.head_dim > kMaxHeadDim) keys.fail("num_attention_heads", "heads of at most " + std::to_string(kMaxHeadDim) + " features");
+    if (config.head_dim > kMaxHeadDim)
+      keys.fail("num_attention_heads", "heads of at most " + std::to_string(kMaxHeadDim) + " features");
   }
   if (config.head_dim % 2 != 0)
-    keys.fail("head_dim", "an even number of features per head, because RoPE rotates pairs (hidden_size / num_attention_heads is " +
-                              std::to_string(config.head_dim) + ")");
+    keys.fail("head_dim",
+              "an even number of features per head, because RoPE rotates pairs (hidden_size / "
+              "num_attention_heads is " +
+                  std::to_string(config.head_dim) + ")");
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// config.json of a Llama-family model: what the model code needs of it, checked. Facts: Hugging Face config keys of
-// LlamaForCausalLM (transformers, modeling_llama.py).
+// config.json of a Llama-family model: what the model code needs of it, checked. Facts: Hugging Face config
+// keys of LlamaForCausalLM (transformers, modeling_llama.py).
 #pragma once
 #include <cstdint>
 #include <string>
@@ -29,8 +29,8 @@ struct ModelConfig {
 };
 
 /// Parses and checks config.json text. `where` names the file in errors.
-/// Throws FormatError (missing, mistyped or absurd key) or Unsupported (architecture, activation, RoPE scaling, biases, sliding
-/// window, an already quantized model): the text says what is supported.
+/// Throws FormatError (missing, mistyped or absurd key) or Unsupported (architecture, activation, RoPE
+/// scaling, biases, sliding window, an already quantized model): the text says what is supported.
 ModelConfig parse_model_config(std::string_view json_text, const std::string& where);
 
 /// eos ids of generation_config.json text into config; other keys are ignored.

@@ -16,8 +16,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kSideFiles[] = {"config.json",    "generation_config.json",  "tokenizer.model",   "tokenizer_config.json",
-                                      "tokenizer.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja"};
+constexpr const char* kSideFiles[] = {
+    "config.json",    "generation_config.json",  "tokenizer.model",   "tokenizer_config.json",
+    "tokenizer.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja"};
 constexpr std::uint64_t kSideFileLimit = std::uint64_t{64} << 20;
 
 constexpr const char* kSingleFile = "model.safetensors";
@@ -46,9 +47,12 @@ std::map<std::string, std::string> read_side_files(const fs::path& folder) {
       throw Unsupported(
           folder.string() + ": holds " + name +
           " but no safetensors; such pickle files run code when they are loaded and are not read. "
-          "Convert with transformers: AutoModelForCausalLM.from_pretrained(folder).save_pretrained(new_folder, safe_serialization=True)");
+          "Convert with transformers: "
+          "AutoModelForCausalLM.from_pretrained(folder).save_pretrained(new_folder, "
+          "safe_serialization=True)");
   }
-  throw FormatError(folder.string() + ": expected " + kSingleFile + " or " + kIndexFile + " with its shards, found neither");
+  throw FormatError(folder.string() + ": expected " + kSingleFile + " or " + kIndexFile +
+                    " with its shards, found neither");
 }
 
 /// "a, b, c and 4 more"
@@ -68,14 +72,19 @@ void check_expected(const fs::path& folder, const ModelConfig& config, const Ten
     }
     const std::string where = folder.string() + ": tensor '" + expected.name + "': ";
     if (!(found->shape == expected.shape))
-      throw FormatError(where + "expected shape " + expected.shape.text() + " from config.json, found " + found->shape.text());
+      throw FormatError(where + "expected shape " + expected.shape.text() + " from config.json, found " +
+                        found->shape.text());
     if (found->dtype != DType::f32 && found->dtype != DType::f16 && found->dtype != DType::bf16)
-      throw Unsupported(where + "expected F32, F16 or BF16 weights, found " + std::string(name_of(found->dtype)));
+      throw Unsupported(where + "expected F32, F16 or BF16 weights, found " +
+                        std::string(name_of(found->dtype)));
   }
-  if (!missing.empty()) throw FormatError(folder.string() + ": tensors that config.json calls for are missing: " + first_few(missing));
+  if (!missing.empty())
+    throw FormatError(folder.string() +
+                      ": tensors that config.json calls for are missing: " + first_few(missing));
 }
 
-/// A stored lm_head of a tied model: readers differ in which matrix they use, so it is accepted only where that makes no difference.
+/// A stored lm_head of a tied model: readers differ in which matrix they use, so it is accepted only where
+/// that makes no difference.
 void check_tied_head(const fs::path& folder, const TensorSource& tensors) {
   const TensorInfo* head = tensors.find("lm_head.weight");
   const TensorInfo* embedding = tensors.find("model.embed_tokens.weight");
@@ -83,17 +92,19 @@ void check_tied_head(const fs::path& folder, const TensorSource& tensors) {
     if (head->dtype != embedding->dtype || !(head->shape == embedding->shape)) return false;
     bool equal = true;
     std::vector<std::byte> other;
-    for_each_chunk(tensors, head->name, kStreamChunkBytes, [&](std::uint64_t offset, std::span<const std::byte> chunk) {
-      other.resize(chunk.size());
-      tensors.read(embedding->name, offset, other);
-      equal = equal && std::memcmp(chunk.data(), other.data(), chunk.size()) == 0;
-    });
+    for_each_chunk(tensors, head->name, kStreamChunkBytes,
+                   [&](std::uint64_t offset, std::span<const std::byte> chunk) {
+                     other.resize(chunk.size());
+                     tensors.read(embedding->name, offset, other);
+                     equal = equal && std::memcmp(chunk.data(), other.data(), chunk.size()) == 0;
+                   });
     return equal;
   };
   if (!same())
-    throw FormatError(folder.string() +
-                      ": tie_word_embeddings is true, yet lm_head.weight differs from model.embed_tokens.weight; "
-                      "set tie_word_embeddings to false to use it, or remove the tensor");
+    throw FormatError(
+        folder.string() +
+        ": tie_word_embeddings is true, yet lm_head.weight differs from model.embed_tokens.weight; "
+        "set tie_word_embeddings to false to use it, or remove the tensor");
 }
 
 void check_no_others(const fs::path& folder, const ModelConfig& config, const TensorSource& tensors) {
@@ -108,12 +119,13 @@ void check_no_others(const fs::path& folder, const ModelConfig& config, const Te
       continue;
     }
     if (info.name.ends_with(".bias"))
-      throw Unsupported(folder.string() + ": tensor '" + info.name + "': biases are not supported; supported: linears without biases");
+      throw Unsupported(folder.string() + ": tensor '" + info.name +
+                        "': biases are not supported; supported: linears without biases");
     unknown.push_back(excerpt(info.name));
   }
   if (!unknown.empty())
-    throw Unsupported(folder.string() + ": tensors that a " + config.architecture + " does not have: " + first_few(unknown) +
-                      "; leaving them out would compute another model");
+    throw Unsupported(folder.string() + ": tensors that a " + config.architecture + " does not have: " +
+                      first_few(unknown) + "; leaving them out would compute another model");
 }
 
 }  // namespace
@@ -121,15 +133,18 @@ void check_no_others(const fs::path& folder, const ModelConfig& config, const Te
 ModelDirectory ModelDirectory::open(const fs::path& folder) {
   std::error_code error;
   if (!present(folder)) throw IoError(folder.string() + ": there is no such model directory");
-  if (!fs::is_directory(folder, error)) throw IoError(folder.string() + ": expected a model directory with config.json, found a file");
+  if (!fs::is_directory(folder, error))
+    throw IoError(folder.string() + ": expected a model directory with config.json, found a file");
   ModelDirectory model;
   model.folder_ = folder;
   model.side_files_ = read_side_files(folder);
   const auto config = model.side_files_.find("config.json");
-  if (config == model.side_files_.end()) throw FormatError(folder.string() + ": expected a model directory, found no config.json in it");
+  if (config == model.side_files_.end())
+    throw FormatError(folder.string() + ": expected a model directory, found no config.json in it");
   model.config_ = parse_model_config(config->second, (folder / "config.json").string());
   const auto generation = model.side_files_.find("generation_config.json");
-  if (generation != model.side_files_.end()) apply_generation_config(model.config_, generation->second, (folder / "generation_config.json").string());
+  if (generation != model.side_files_.end())
+    apply_generation_config(model.config_, generation->second, (folder / "generation_config.json").string());
 
   if (present(folder / kSingleFile)) {
     model.tensors_ = std::make_unique<SafetensorsFile>(folder / kSingleFile);
@@ -155,17 +170,22 @@ std::map<std::string, std::string> ModelDirectory::hashes() const {
 }
 
 std::vector<TensorInfo> expected_tensors(const ModelConfig& config) {
-  const std::uint64_t hidden = config.hidden_size, intermediate = config.intermediate_size, q = config.q_features(), kv = config.kv_features();
-  const Shape linear_shapes[] = {{q, hidden},           {kv, hidden}, {kv, hidden}, {hidden, q}, {intermediate, hidden}, {intermediate, hidden},
+  const std::uint64_t hidden = config.hidden_size, intermediate = config.intermediate_size,
+                      q = config.q_features(), kv = config.kv_features();
+  const Shape linear_shapes[] = {{q, hidden},           {kv, hidden},           {kv, hidden},
+                                 {hidden, q},           {intermediate, hidden}, {intermediate, hidden},
                                  {hidden, intermediate}};
   std::vector<TensorInfo> out;
-  const auto add = [&](std::string name, const Shape& shape) { out.push_back({std::move(name), DType::f32, shape}); };
+  const auto add = [&](std::string name, const Shape& shape) {
+    out.push_back({std::move(name), DType::f32, shape});
+  };
   add("model.embed_tokens.weight", {config.vocab_size, hidden});
   for (std::uint32_t block = 0; block < config.num_hidden_layers; ++block) {
     const std::string prefix = "model.layers." + std::to_string(block) + ".";
     add(prefix + "input_layernorm.weight", {hidden});
     add(prefix + "post_attention_layernorm.weight", {hidden});
-    for (std::size_t i = 0; i < std::size(kBlockLinears); ++i) add(linear_tensor_name(block, kBlockLinears[i]), linear_shapes[i]);
+    for (std::size_t i = 0; i < std::size(kBlockLinears); ++i)
+      add(linear_tensor_name(block, kBlockLinears[i]), linear_shapes[i]);
   }
   add("model.norm.weight", {hidden});
   if (!config.tie_word_embeddings) add("lm_head.weight", {config.vocab_size, hidden});
@@ -173,8 +193,9 @@ std::vector<TensorInfo> expected_tensors(const ModelConfig& config) {
 }
 
 bool is_linear_weight(std::string_view tensor_name) {
-  return std::any_of(std::begin(kBlockLinears), std::end(kBlockLinears),
-                     [&](const char* linear) { return tensor_name.ends_with("." + std::string(linear) + ".weight"); });
+  return std::any_of(std::begin(kBlockLinears), std::end(kBlockLinears), [&](const char* linear) {
+    return tensor_name.ends_with("." + std::string(linear) + ".weight");
+  });
 }
 
 std::string linear_tensor_name(std::uint32_t block, std::string_view linear) {

@@ -13,16 +13,17 @@ namespace apiq {
 
 class ModelDirectory {
  public:
-  /// Opens and checks everything: config, every tensor of the family present with the right shape and dtype F32, F16 or
-  /// BF16, no unknown tensors. Tensor bytes are memory-mapped, not read. Throws IoError, FormatError, Unsupported.
+  /// Opens and checks everything: config, every tensor of the family present with the right shape and dtype
+  /// F32, F16 or BF16, no unknown tensors. Tensor bytes are memory-mapped, not read. Throws IoError,
+  /// FormatError, Unsupported.
   static ModelDirectory open(const std::filesystem::path& folder);
 
   const std::filesystem::path& folder() const { return folder_; }
   const ModelConfig& config() const { return config_; }
   const TensorSource& tensors() const { return *tensors_; }
 
-  /// Small files a checkpoint carries along (config.json, generation_config.json, tokenizer.model, tokenizer_config.json, ...):
-  /// name -> bytes, those that exist.
+  /// Small files a checkpoint carries along (config.json, generation_config.json, tokenizer.model,
+  /// tokenizer_config.json, ...): name -> bytes, those that exist.
   const std::map<std::string, std::string>& side_files() const { return side_files_; }
 
   /// sha256 of every file the model was read from, name -> hex. Reads all tensor bytes.
@@ -36,13 +37,15 @@ class ModelDirectory {
   std::map<std::string, std::string> side_files_;
 };
 
-/// Names and shapes that a model of this configuration must have, in the order of spec: embedding, blocks, norm, head (absent when
-/// tied). The seven linears of block i are found with linear_tensor_name.
+/// Names and shapes that a model of this configuration must have, in the order of spec: embedding, blocks,
+/// norm, head (absent when tied). The seven linears of block i are found with linear_tensor_name.
 std::vector<TensorInfo> expected_tensors(const ModelConfig& config);
 
-/// The seven linears of a block in the order ApiQ solves them: self_attn.q_proj, k_proj, v_proj, o_proj, mlp.gate_proj, up_proj, down_proj.
-inline constexpr const char* kBlockLinears[] = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
-                                                "mlp.gate_proj",    "mlp.up_proj",      "mlp.down_proj"};
+/// The seven linears of a block in the order ApiQ solves them: self_attn.q_proj, k_proj, v_proj, o_proj,
+/// mlp.gate_proj, up_proj, down_proj.
+inline constexpr const char* kBlockLinears[] = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj",
+                                                "self_attn.o_proj", "mlp.gate_proj",    "mlp.up_proj",
+                                                "mlp.down_proj"};
 
 /// "model.layers.3.mlp.up_proj.weight"
 std::string linear_tensor_name(std::uint32_t block, std::string_view linear);

@@ -24,10 +24,12 @@ void check_format(const h5::Node& root) {
     throw FormatError(root.file + ": not a part file (root attribute 'format' is not '" + kPartFormat + "')");
   const std::uint32_t version = h5::read_u32_attribute(root, "format_version");
   if (version != kPartVersion)
-    throw Unsupported(root.file + ": format_version " + std::to_string(version) + "; this program reads version " + std::to_string(kPartVersion));
+    throw Unsupported(root.file + ": format_version " + std::to_string(version) +
+                      "; this program reads version " + std::to_string(kPartVersion));
 }
 
-/// HDF5 keeps no order of links that a reader could rely on, so the names are listed: the groups must be these and no others.
+/// HDF5 keeps no order of links that a reader could rely on, so the names are listed: the groups must be
+/// these and no others.
 std::vector<std::string> read_order(const h5::Node& root, const h5::Node& linears) {
   const std::string where = root.where() + " names";
   std::vector<std::string> names;
@@ -37,7 +39,8 @@ std::vector<std::string> read_order(const h5::Node& root, const h5::Node& linear
   }
   std::vector<std::string> sorted = names;
   std::sort(sorted.begin(), sorted.end());
-  if (sorted != h5::children(linears)) throw FormatError(where + ": does not list the groups in " + linears.path);
+  if (sorted != h5::children(linears))
+    throw FormatError(where + ": does not list the groups in " + linears.path);
   return names;
 }
 
@@ -69,7 +72,8 @@ BlockPart read_part(const std::filesystem::path& path) {
   BlockPart part;
   part.block = h5::read_u32_attribute(file, "block");
   const h5::Node linears = h5::open_group(file, "linears");
-  for (const auto& name : read_order(file, linears)) part.linears.emplace_back(name, layout::read_linear(linears, layout::read_entry(linears, name)));
+  for (const auto& name : read_order(file, linears))
+    part.linears.emplace_back(name, layout::read_linear(linears, layout::read_entry(linears, name)));
   part.report_json = layout::read_text_dataset(file, "report");
   return part;
 }

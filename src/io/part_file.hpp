@@ -1,5 +1,5 @@
-// A part file: one finished block of a run, kept until the whole checkpoint can be written (docs/work-directory.md). The linears lie
-// in it exactly as they will in the checkpoint.
+// A part file: one finished block of a run, kept until the whole checkpoint can be written
+// (docs/work-directory.md). The linears lie in it exactly as they will in the checkpoint.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -13,16 +13,19 @@ namespace apiq {
 
 struct BlockPart {
   std::uint32_t block = 0;
-  std::vector<std::pair<std::string, QuantizedLinear>> linears;  // in the order they were solved; names without ".weight"
-  std::string report_json;                                       // what was measured on this block
+  std::vector<std::pair<std::string, QuantizedLinear>>
+      linears;              // in the order they were solved; names without ".weight"
+  std::string report_json;  // what was measured on this block
 };
 
-/// Written under a temporary name, flushed, renamed: a file under `path` is complete. Equal parts give equal bytes. Returns the
-/// file's sha256. Throws IoError (disk full, say) that names path and leaves nothing behind, ShapeError or InvalidArgument for
-/// linears that cannot be stored. HDF5 may be used by one thread at a time: so may this and everything else that reads or writes .h5.
+/// Written under a temporary name, flushed, renamed: a file under `path` is complete. Equal parts give equal
+/// bytes. Returns the file's sha256. Throws IoError (disk full, say) that names path and leaves nothing
+/// behind, ShapeError or InvalidArgument for linears that cannot be stored. HDF5 may be used by one thread at
+/// a time: so may this and everything else that reads or writes .h5.
 std::string write_part(const std::filesystem::path& path, const BlockPart& part);
 
-/// Everything in the file, with every checksum. Throws IoError (absent), FormatError (damaged) or Unsupported (another format_version).
+/// Everything in the file, with every checksum. Throws IoError (absent), FormatError (damaged) or Unsupported
+/// (another format_version).
 BlockPart read_part(const std::filesystem::path& path);
 
 }  // namespace apiq

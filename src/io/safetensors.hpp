@@ -1,5 +1,5 @@
-// safetensors files, read strictly: every rule of the format is checked before a byte of the header is believed.
-// Format: huggingface/safetensors, README.md and safetensors/src/tensor.rs.
+// safetensors files, read strictly: every rule of the format is checked before a byte of the header is
+// believed. Format: huggingface/safetensors, README.md and safetensors/src/tensor.rs.
 #pragma once
 #include <filesystem>
 #include <map>
@@ -15,8 +15,8 @@ namespace apiq {
 /// One file: u64 header size, JSON header, tensor bytes. NaN and Inf are legal values here.
 class SafetensorsFile : public TensorSource {
  public:
-  /// Throws IoError, FormatError (path, tensor and rule; a short file is named as an incomplete download), Unsupported (element types
-  /// this program does not read, more than four dimensions).
+  /// Throws IoError, FormatError (path, tensor and rule; a short file is named as an incomplete download),
+  /// Unsupported (element types this program does not read, more than four dimensions).
   explicit SafetensorsFile(const std::filesystem::path& path);
 
   const std::vector<TensorInfo>& tensors() const override { return infos_; }
@@ -39,7 +39,8 @@ class SafetensorsFile : public TensorSource {
 /// Shards listed by a model.safetensors.index.json beside them.
 class ShardedSafetensors : public TensorSource {
  public:
-  /// Opens every shard; each tensor of the index must be in the shard it names and in no other. Throws as SafetensorsFile does.
+  /// Opens every shard; each tensor of the index must be in the shard it names and in no other. Throws as
+  /// SafetensorsFile does.
   explicit ShardedSafetensors(const std::filesystem::path& index);
 
   const std::vector<TensorInfo>& tensors() const override { return infos_; }

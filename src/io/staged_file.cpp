@@ -8,7 +8,8 @@ namespace apiq::hdf5 {
 namespace fs = std::filesystem;
 
 StagedFile::StagedFile(const fs::path& path) : path_(path) {
-  if (fs::is_directory(path)) throw IoError(path.string() + ": is a directory; expected a file name to write");
+  if (fs::is_directory(path))
+    throw IoError(path.string() + ": is a directory; expected a file name to write");
   const fs::path temporary = temporary_name(path);
   file_ = create_file(temporary, path.string());
   temporary_ = temporary;

@@ -16,7 +16,8 @@ class StagedFile {
   StagedFile& operator=(const StagedFile&) = delete;
 
   const Node& file() const { return file_; }
-  /// Flush, close, rename. Throws IoError (disk full, say) and leaves nothing behind; InvalidArgument the second time.
+  /// Flush, close, rename. Throws IoError (disk full, say) and leaves nothing behind; InvalidArgument the
+  /// second time.
   void commit();
 
  private:

@@ -19,7 +19,8 @@ std::span<const std::byte> bytes_of(const T& values) {
 
 void check_count(const std::string& name, const char* what, std::size_t found, std::uint64_t expected) {
   if (found != expected)
-    throw ShapeError("[checkpoint] " + name + ": " + what + ": expected " + std::to_string(expected) + " elements, got " + std::to_string(found));
+    throw ShapeError("[checkpoint] " + name + ": " + what + ": expected " + std::to_string(expected) +
+                     " elements, got " + std::to_string(found));
 }
 
 void check_linear(const std::string& name, const QuantizedLinear& l) {
@@ -34,7 +35,8 @@ void check_linear(const std::string& name, const QuantizedLinear& l) {
 }
 
 template <class T>
-std::vector<T> read_values(const h5::Node& group, const char* name, h5::Element element, const h5::Dims& dims) {
+std::vector<T> read_values(const h5::Node& group, const char* name, h5::Element element,
+                           const h5::Dims& dims) {
   const h5::Node dataset = h5::open_dataset(group, name, element, dims);
   std::uint64_t count = 1;
   for (auto d : dims) count *= d;
@@ -58,13 +60,15 @@ void check_datasets(const h5::Node& group, const LinearEntry& e) {
 }  // namespace
 
 void check_name(const std::string& kind, const std::string& name) {
-  if (name.empty() || name.size() > kMaxNameBytes || name == "." || name == ".." || name.find('/') != std::string::npos ||
-      name.find('\0') != std::string::npos)
-    throw InvalidArgument("[checkpoint] " + kind + " name '" + name + "' cannot be stored: expected 1 to 500 bytes without '/'");
+  if (name.empty() || name.size() > kMaxNameBytes || name == "." || name == ".." ||
+      name.find('/') != std::string::npos || name.find('\0') != std::string::npos)
+    throw InvalidArgument("[checkpoint] " + kind + " name '" + name +
+                          "' cannot be stored: expected 1 to 500 bytes without '/'");
 }
 
 void check_new(const h5::Node& group, const std::string& name) {
-  if (h5::has_child(group, name)) throw InvalidArgument("[checkpoint] " + h5::child_of(group, name).where() + ": added twice");
+  if (h5::has_child(group, name))
+    throw InvalidArgument("[checkpoint] " + h5::child_of(group, name).where() + ": added twice");
 }
 
 void write_linear(const h5::Node& linears, const std::string& name, const QuantizedLinear& linear) {
@@ -86,7 +90,8 @@ void write_linear(const h5::Node& linears, const std::string& name, const Quanti
   h5::write_dataset(group, "qzeros", h5::Element::u32, qzeros_dims(p), bytes_of(linear.weight.qzeros));
   if (linear.rank == 0) return;
   h5::write_dataset(group, "lora_A", h5::Element::f16, {linear.rank, p.in_features}, bytes_of(linear.lora_A));
-  h5::write_dataset(group, "lora_B", h5::Element::f16, {p.out_features, linear.rank}, bytes_of(linear.lora_B));
+  h5::write_dataset(group, "lora_B", h5::Element::f16, {p.out_features, linear.rank},
+                    bytes_of(linear.lora_B));
 }
 
 LinearEntry read_entry(const h5::Node& linears, const std::string& name) {
@@ -103,13 +108,18 @@ LinearEntry read_entry(const h5::Node& linears, const std::string& name) {
     throw FormatError(group.where() + ": " + error.what());
   }
   const std::string packing = h5::read_string_attribute(group, "layout");
-  if (packing != kPackedLayout) throw FormatError(group.where() + ": attribute 'layout': expected '" + kPackedLayout + "', found '" + packing + "'");
+  if (packing != kPackedLayout)
+    throw FormatError(group.where() + ": attribute 'layout': expected '" + kPackedLayout + "', found '" +
+                      packing + "'");
   const std::uint32_t symmetric = h5::read_u32_attribute(group, "symmetric");
-  if (symmetric > 1) throw FormatError(group.where() + ": attribute 'symmetric': expected 0 or 1, found " + std::to_string(symmetric));
+  if (symmetric > 1)
+    throw FormatError(group.where() + ": attribute 'symmetric': expected 0 or 1, found " +
+                      std::to_string(symmetric));
   e.symmetric = symmetric == 1;
   e.rank = h5::read_u32_attribute(group, "rank");
   e.alpha = h5::read_f32_attribute(group, "alpha");
-  if (!std::isfinite(e.alpha)) throw FormatError(group.where() + ": attribute 'alpha' is not a finite number");
+  if (!std::isfinite(e.alpha))
+    throw FormatError(group.where() + ": attribute 'alpha' is not a finite number");
   e.bytes = e.layout.bytes();
   e.adapter_bytes = 2 * std::uint64_t{e.rank} * (std::uint64_t{e.layout.in_features} + e.layout.out_features);
   check_datasets(group, e);
@@ -119,7 +129,12 @@ LinearEntry read_entry(const h5::Node& linears, const std::string& name) {
 QuantizedLinear read_linear(const h5::Node& linears, const LinearEntry& entry) {
   const PackedLayout& p = entry.layout;
   const h5::Node group = h5::open_group(linears, entry.name);
-  QuantizedLinear out{.weight = {}, .symmetric = entry.symmetric, .rank = entry.rank, .alpha = entry.alpha, .lora_A = {}, .lora_B = {}};
+  QuantizedLinear out{.weight = {},
+                      .symmetric = entry.symmetric,
+                      .rank = entry.rank,
+                      .alpha = entry.alpha,
+                      .lora_A = {},
+                      .lora_B = {}};
   out.weight.layout = p;
   out.weight.qweight = read_values<std::uint32_t>(group, "qweight", h5::Element::u32, qweight_dims(p));
   out.weight.scales = read_values<std::uint16_t>(group, "scales", h5::Element::f16, scale_dims(p));
@@ -137,7 +152,8 @@ void write_text_dataset(const h5::Node& parent, const std::string& name, const s
 std::string read_text_dataset(const h5::Node& parent, const std::string& name) {
   h5::DatasetInfo info;
   const h5::Node dataset = h5::open_dataset(parent, name, info);
-  if (info.element != h5::Element::u8 || info.dims.size() != 1) throw FormatError(dataset.where() + ": expected u8 with one dimension");
+  if (info.element != h5::Element::u8 || info.dims.size() != 1)
+    throw FormatError(dataset.where() + ": expected u8 with one dimension");
   std::string text(info.dims[0], '\0');
   h5::read_all(dataset, info.element, std::as_writable_bytes(std::span(text.data(), text.size())));
   return text;
@@ -149,7 +165,8 @@ void write_text(const h5::Node& root, const char* name, const std::string& text)
 }
 
 std::string read_text(const h5::Node& root, const char* name) {
-  return h5::has_attribute(root, name) ? h5::read_string_attribute(root, name) : read_text_dataset(root, name);
+  return h5::has_attribute(root, name) ? h5::read_string_attribute(root, name)
+                                       : read_text_dataset(root, name);
 }
 
 }  // namespace apiq::checkpoint_layout

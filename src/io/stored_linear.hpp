@@ -1,4 +1,5 @@
-// One quantized linear, and one text, as they lie in an HDF5 file: shared by checkpoints and part files (docs/checkpoint-format.md).
+// One quantized linear, and one text, as they lie in an HDF5 file: shared by checkpoints and part files
+// (docs/checkpoint-format.md).
 #pragma once
 #include <string>
 
@@ -12,7 +13,8 @@ void check_name(const std::string& kind, const std::string& name);
 /// Throws InvalidArgument if the group holds that name already.
 void check_new(const hdf5::Node& group, const std::string& name);
 
-/// Group `name` in `linears`: attributes, codes, scales, zero points, LoRA. Throws ShapeError, InvalidArgument (added twice), IoError.
+/// Group `name` in `linears`: attributes, codes, scales, zero points, LoRA. Throws ShapeError,
+/// InvalidArgument (added twice), IoError.
 void write_linear(const hdf5::Node& linears, const std::string& name, const QuantizedLinear& linear);
 /// The attributes, every dataset's type, size and storage checked against them. Throws FormatError.
 LinearEntry read_entry(const hdf5::Node& linears, const std::string& name);
@@ -20,7 +22,8 @@ QuantizedLinear read_linear(const hdf5::Node& linears, const LinearEntry& entry)
 
 void write_text_dataset(const hdf5::Node& parent, const std::string& name, const std::string& text);
 std::string read_text_dataset(const hdf5::Node& parent, const std::string& name);
-/// As an attribute where it fits, since those show up at once in any viewer; HDF5 limits them to less than 64 KiB.
+/// As an attribute where it fits, since those show up at once in any viewer; HDF5 limits them to less than 64
+/// KiB.
 void write_text(const hdf5::Node& root, const char* name, const std::string& text);
 std::string read_text(const hdf5::Node& root, const char* name);
 

@@ -18,24 +18,31 @@ std::uint64_t Block::weight_bytes() const {
   return bytes;
 }
 
-void attention_stage(Queue& queue, const ModelConfig& config, const RopeTables& rope, const TensorView& q, const KvView& kv,
-                     std::uint32_t first_position, const TensorView& a, const TensorView& lse) {
-  const std::uint64_t tokens = q.shape[0], heads = config.num_attention_heads, kv_heads = config.num_key_value_heads, dim = config.head_dim;
+void attention_stage(Queue& queue, const ModelConfig& config, const RopeTables& rope, const TensorView& q,
+                     const KvView& kv, std::uint32_t first_position, const TensorView& a,
+                     const TensorView& lse) {
+  const std::uint64_t tokens = q.shape[0], heads = config.num_attention_heads,
+                      kv_heads = config.num_key_value_heads, dim = config.head_dim;
   const TensorView q3 = q.reshaped({tokens, heads, dim});
   ops::rope_fwd(queue, q3, rope.cos, rope.sin, first_position);
-  ops::rope_fwd(queue, kv.k.rows(first_position, tokens).reshaped({tokens, kv_heads, dim}), rope.cos, rope.sin, first_position);
+  ops::rope_fwd(queue, kv.k.rows(first_position, tokens).reshaped({tokens, kv_heads, dim}), rope.cos,
+                rope.sin, first_position);
   const std::uint64_t keys = first_position + tokens;
-  ops::attention_fwd(queue, q3, kv.k.rows(0, keys).reshaped({keys, kv_heads, dim}), kv.v.rows(0, keys).reshaped({keys, kv_heads, dim}),
-                     a.reshaped({tokens, heads, dim}), lse);
+  ops::attention_fwd(queue, q3, kv.k.rows(0, keys).reshaped({keys, kv_heads, dim}),
+                     kv.v.rows(0, keys).reshaped({keys, kv_heads, dim}), a.reshaped({tokens, heads, dim}),
+                     lse);
 }
 
-void block_forward(Queue& queue, const ModelConfig& config, const RopeTables& rope, const Block& block, const TensorView& x, const KvView& kv,
-                   std::uint32_t first_position) {
+void block_forward(Queue& queue, const ModelConfig& config, const RopeTables& rope, const Block& block,
+                   const TensorView& x, const KvView& kv, std::uint32_t first_position) {
   const std::uint64_t tokens = x.shape[0];
   Workspace::Scope scope(queue.workspace());
-  const auto scratch = [&](std::uint64_t features) { return queue.workspace().allocate(x.dtype, {tokens, features}); };
+  const auto scratch = [&](std::uint64_t features) {
+    return queue.workspace().allocate(x.dtype, {tokens, features});
+  };
 
-  const TensorView h = scratch(config.hidden_size), q = scratch(config.q_features()), a = scratch(config.q_features());
+  const TensorView h = scratch(config.hidden_size), q = scratch(config.q_features()),
+                   a = scratch(config.q_features());
   ops::rmsnorm_fwd(queue, x, block.input_norm, config.rms_norm_eps, h);
   block.linears[kQ].forward(queue, h, q);
   block.linears[kK].forward(queue, h, kv.k.rows(first_position, tokens));

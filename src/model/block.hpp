@@ -1,5 +1,5 @@
-// One decoder block of a Llama-family model, in the stages between its linears: calibration runs them one by one, inference
-// all at once.
+// One decoder block of a Llama-family model, in the stages between its linears: calibration runs them one by
+// one, inference all at once.
 //
 //   stage 0 (q, k, v)     input  h = rmsnorm(x)
 //   stage 1 (o)           input  a = attention(rope(q), rope(k), v)
@@ -39,17 +39,20 @@ struct Block {
   std::uint64_t weight_bytes() const;
 };
 
-/// a [num_tokens, q_features] = attention of q over keys and values 0 .. first_position + num_tokens; rotates q and the last
-/// num_tokens rows of kv.k in place.   q [num_tokens, q_features];  lse as in ops::attention_fwd
-void attention_stage(Queue& queue, const ModelConfig& config, const RopeTables& rope, const TensorView& q, const KvView& kv,
-                     std::uint32_t first_position, const TensorView& a, const TensorView& lse = {});
+/// a [num_tokens, q_features] = attention of q over keys and values 0 .. first_position + num_tokens; rotates
+/// q and the last num_tokens rows of kv.k in place.   q [num_tokens, q_features];  lse as in
+/// ops::attention_fwd
+void attention_stage(Queue& queue, const ModelConfig& config, const RopeTables& rope, const TensorView& q,
+                     const KvView& kv, std::uint32_t first_position, const TensorView& a,
+                     const TensorView& lse = {});
 
-/// x [num_tokens, hidden_size] in place through the block; tokens at first_position .. Keys and values go into kv.
-void block_forward(Queue& queue, const ModelConfig& config, const RopeTables& rope, const Block& block, const TensorView& x, const KvView& kv,
-                   std::uint32_t first_position);
+/// x [num_tokens, hidden_size] in place through the block; tokens at first_position .. Keys and values go
+/// into kv.
+void block_forward(Queue& queue, const ModelConfig& config, const RopeTables& rope, const Block& block,
+                   const TensorView& x, const KvView& kv, std::uint32_t first_position);
 
 /// The same for one token, x [1, hidden_size], in fewer launches where the block's linears are packed.
-void block_decode(Queue& queue, const ModelConfig& config, const RopeTables& rope, const Block& block, const TensorView& x, const KvView& kv,
-                  std::uint32_t position);
+void block_decode(Queue& queue, const ModelConfig& config, const RopeTables& rope, const Block& block,
+                  const TensorView& x, const KvView& kv, std::uint32_t position);
 
 }  // namespace apiq::model

@@ -15,7 +15,8 @@ using ops::StageOutput;
 using runtime::Workspace;
 
 /// The linears first .. first + ys.size() - 1 as one stage; empty if they are dense or their formats differ.
-std::vector<StageLinear> stage_of(const Block& block, std::uint32_t first, std::initializer_list<TensorView> ys) {
+std::vector<StageLinear> stage_of(const Block& block, std::uint32_t first,
+                                  std::initializer_list<TensorView> ys) {
   std::vector<StageLinear> stage;
   std::vector<ops::PackedWeightView> weights;
   for (const TensorView& y : ys) {
@@ -29,11 +30,14 @@ std::vector<StageLinear> stage_of(const Block& block, std::uint32_t first, std::
 
 }  // namespace
 
-void block_decode(Queue& queue, const ModelConfig& config, const RopeTables& rope, const Block& block, const TensorView& x, const KvView& kv,
-                  std::uint32_t position) {
+void block_decode(Queue& queue, const ModelConfig& config, const RopeTables& rope, const Block& block,
+                  const TensorView& x, const KvView& kv, std::uint32_t position) {
   Workspace::Scope scope(queue.workspace());
-  const auto scratch = [&](std::uint64_t features) { return queue.workspace().allocate(x.dtype, {1, features}); };
-  const TensorView h = scratch(config.hidden_size), q = scratch(config.q_features()), a = scratch(config.q_features());
+  const auto scratch = [&](std::uint64_t features) {
+    return queue.workspace().allocate(x.dtype, {1, features});
+  };
+  const TensorView h = scratch(config.hidden_size), q = scratch(config.q_features()),
+                   a = scratch(config.q_features());
   const TensorView k = kv.k.rows(position, 1), v = kv.v.rows(position, 1);
   const float eps = config.rms_norm_eps;
 
@@ -49,7 +53,8 @@ void block_decode(Queue& queue, const ModelConfig& config, const RopeTables& rop
 
   // x += linear(from)
   const auto add = [&](std::uint32_t linear, const TensorView& from) {
-    if (const auto stage = stage_of(block, linear, {x}); !stage.empty()) return ops::decode_stage(queue, stage, from, {}, eps, StageOutput::add);
+    if (const auto stage = stage_of(block, linear, {x}); !stage.empty())
+      return ops::decode_stage(queue, stage, from, {}, eps, StageOutput::add);
     block.linears[linear].forward(queue, from, h);
     ops::add(queue, x, h, x);
   };

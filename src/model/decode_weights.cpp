@@ -24,7 +24,8 @@ class Arena {
   DeviceTensor fill(Queue& queue) const {
     if (used_ == 0) return {};
     DeviceTensor out(queue.device(), dtype_, {used_}, "weights for decoding");
-    for (const auto& [tensor, at] : tensors_) queue.copy(tensor, {out.view().memory, at, dtype_, tensor.shape});
+    for (const auto& [tensor, at] : tensors_)
+      queue.copy(tensor, {out.view().memory, at, dtype_, tensor.shape});
     return out;
   }
 
@@ -64,7 +65,8 @@ std::optional<DecodeFormat> decode_format(const Block& block) {
   std::optional<DecodeFormat> format;
   for (const Linear& linear : block.linears) {
     DecodeFormat own;
-    if (linear.is_packed()) own = {linear.packed_weight().layout.bits, linear.packed_weight().layout.group_size};
+    if (linear.is_packed())
+      own = {linear.packed_weight().layout.bits, linear.packed_weight().layout.group_size};
     else own = {linear.dense_weight().dtype == DType::f16 ? 16u : 32u, 0};
     if (format && *format != own) return std::nullopt;
     format = own;

@@ -1,5 +1,5 @@
-// The weights of neighbouring blocks in three buffers, one per element type, and the table that says where each lies: what the kernel that
-// computes whole tokens reads.
+// The weights of neighbouring blocks in three buffers, one per element type, and the table that says where
+// each lies: what the kernel that computes whole tokens reads.
 #pragma once
 #include <optional>
 #include <span>

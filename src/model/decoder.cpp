@@ -24,7 +24,8 @@ bool one_buffer(const KvCache& cache, std::uint32_t first, std::uint32_t count) 
 
 }  // namespace
 
-Decoder::Decoder(const ModelImpl& model, const KvCache& cache, std::uint32_t max_tokens, const std::vector<std::int32_t>& eos)
+Decoder::Decoder(const ModelImpl& model, const KvCache& cache, std::uint32_t max_tokens,
+                 const std::vector<std::int32_t>& eos)
     : model_(model), cache_(cache), eos_(eos) {
   const ModelConfig& config = model.config();
   auto& device = model.queue().device();
@@ -43,13 +44,16 @@ void Decoder::add_pieces() {
   for (std::uint32_t first = 0; first < blocks.size();) {
     const auto format = model::decode_format(blocks[first]);
     std::uint32_t count = 1;
-    while (first + count < blocks.size() && model::decode_format(blocks[first + count]) == format && one_buffer(cache_, first, count + 1)) ++count;
+    while (first + count < blocks.size() && model::decode_format(blocks[first + count]) == format &&
+           one_buffer(cache_, first, count + 1))
+      ++count;
     pieces_.push_back({first, count, copy && format ? fuse(first, count, *format) : nullptr});
     first += count;
   }
 }
 
-std::unique_ptr<Decoder::Fused> Decoder::fuse(std::uint32_t first, std::uint32_t count, const DecodeFormat& format) {
+std::unique_ptr<Decoder::Fused> Decoder::fuse(std::uint32_t first, std::uint32_t count,
+                                              const DecodeFormat& format) {
   Queue& queue = model_.queue();
   const ModelConfig& config = model_.config();
   const bool whole = count == model_.blocks().size() && model_.embedding().dtype == model_.head().dtype;
@@ -72,7 +76,8 @@ std::unique_ptr<Decoder::Fused> Decoder::fuse(std::uint32_t first, std::uint32_t
   shape.rank = weights.rank;
   const model::KvView kv = cache_.layer(first);
   for (std::uint32_t i = 0; i < count; ++i) {
-    weights.table[i].k = static_cast<std::uint32_t>(cache_.layer(first + i).k.offset);  // a cache in one buffer is small
+    weights.table[i].k =
+        static_cast<std::uint32_t>(cache_.layer(first + i).k.offset);  // a cache in one buffer is small
     weights.table[i].v = static_cast<std::uint32_t>(cache_.layer(first + i).v.offset);
   }
   const model::RopeTables& rope = model_.rope(cache_.capacity());
@@ -100,12 +105,15 @@ std::unique_ptr<Decoder::Fused> Decoder::fuse(std::uint32_t first, std::uint32_t
   return std::make_unique<Fused>(Fused{std::move(weights), std::move(kernel)});
 }
 
-bool Decoder::is_whole() const { return pieces_.size() == 1 && pieces_[0].fused && pieces_[0].fused->kernel.whole(); }
+bool Decoder::is_whole() const {
+  return pieces_.size() == 1 && pieces_[0].fused && pieces_[0].fused->kernel.whole();
+}
 
 void Decoder::prefill(const std::vector<std::int32_t>& ids) {
   Queue& queue = model_.queue();
   runtime::Workspace::Scope scope(queue.workspace());
-  const TensorView hidden = queue.workspace().allocate(hidden_.dtype(), {ids.size(), model_.config().hidden_size});
+  const TensorView hidden =
+      queue.workspace().allocate(hidden_.dtype(), {ids.size(), model_.config().hidden_size});
   model_.forward(ids, &cache_, 0, hidden);
   model_.logits(hidden.rows(ids.size() - 1, 1), logits_);
   position_ = static_cast<std::uint32_t>(ids.size());
@@ -143,7 +151,8 @@ void Decoder::run_one(std::uint32_t index) {
       continue;
     }
     for (std::uint32_t i = piece.first; i < piece.first + piece.count; ++i)
-      model::block_decode(queue, model_.config(), rope, model_.blocks()[i], hidden_, cache_.layer(i), position_);
+      model::block_decode(queue, model_.config(), rope, model_.blocks()[i], hidden_, cache_.layer(i),
+                          position_);
   }
   model_.logits(hidden_, logits_);
   ++position_;

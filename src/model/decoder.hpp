@@ -1,5 +1,6 @@
-// One token after another over the cache, without the host between them: ids stay on the device, each token's greedy successor is the input of
-// the next. Blocks the token kernel takes (ops/decode.hpp) run there, whole models in one launch for several tokens; the rest as in a prompt.
+// One token after another over the cache, without the host between them: ids stay on the device, each token's
+// greedy successor is the input of the next. Blocks the token kernel takes (ops/decode.hpp) run there, whole
+// models in one launch for several tokens; the rest as in a prompt.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -12,16 +13,17 @@ namespace apiq {
 
 class Decoder {
  public:
-  /// For at most so many tokens. What follows one of `eos` need not be computed; none of them may occur in a text that goes on. The model
-  /// and the cache must outlive it. Throws OutOfDeviceMemory.
-  Decoder(const ModelImpl& model, const KvCache& cache, std::uint32_t max_tokens, const std::vector<std::int32_t>& eos = {});
+  /// For at most so many tokens. What follows one of `eos` need not be computed; none of them may occur in a
+  /// text that goes on. The model and the cache must outlive it. Throws OutOfDeviceMemory.
+  Decoder(const ModelImpl& model, const KvCache& cache, std::uint32_t max_tokens,
+          const std::vector<std::int32_t>& eos = {});
 
   /// The prompt at positions 0 ..; logits are those after its last token. Enqueued.
   void prefill(const std::vector<std::int32_t>& ids);
   /// ids[0] = the greedy choice from the logits, or ops::kNotFinite. Enqueued.
   void choose_first();
-  /// The next `tokens` tokens after what was computed: inputs ids[done] .., successors into ids[done + 1] ... Past an end of text or
-  /// logits that are not finite they are undefined. Enqueued.
+  /// The next `tokens` tokens after what was computed: inputs ids[done] .., successors into ids[done + 1] ...
+  /// Past an end of text or logits that are not finite they are undefined. Enqueued.
   void run_ahead(std::uint32_t tokens);
   /// One token whose id the host chose; logits are those after it. Enqueued.
   void feed(std::int32_t id);

@@ -25,12 +25,14 @@ DeviceTensor upload_tensor(Queue& queue, const TensorSource& source, std::string
   if (info == nullptr) throw FormatError("[model] tensor '" + std::string(name) + "' is not in the model");
   const DType dtype = info->dtype == DType::f16 ? DType::f16 : DType::f32;
   DeviceTensor tensor(queue.device(), dtype, info->shape, name);
-  for_each_chunk(source, name, kStreamChunkBytes, [&](std::uint64_t offset, std::span<const std::byte> chunk) {
-    const std::uint64_t first = offset / size_of(info->dtype), count = chunk.size() / size_of(info->dtype);
-    const TensorView part{tensor.view().memory, first, dtype, {count}};
-    if (dtype == info->dtype) queue.write(part, chunk.data());
-    else queue.write(part, to_f32(info->dtype, chunk, name).data());
-  });
+  for_each_chunk(source, name, kStreamChunkBytes,
+                 [&](std::uint64_t offset, std::span<const std::byte> chunk) {
+                   const std::uint64_t first = offset / size_of(info->dtype),
+                                       count = chunk.size() / size_of(info->dtype);
+                   const TensorView part{tensor.view().memory, first, dtype, {count}};
+                   if (dtype == info->dtype) queue.write(part, chunk.data());
+                   else queue.write(part, to_f32(info->dtype, chunk, name).data());
+                 });
   return tensor;
 }
 
@@ -59,13 +61,15 @@ DeviceTensor upload_vector(Queue& queue, DType dtype, const std::vector<T>& valu
   return tensor;
 }
 
-/// lora_B [out, rank] -> [rank, row_blocks * 32], padded with zeros: the order in which the packed kernel reads it.
+/// lora_B [out, rank] -> [rank, row_blocks * 32], padded with zeros: the order in which the packed kernel
+/// reads it.
 std::vector<std::uint16_t> transposed_and_padded(const QuantizedLinear& stored) {
   const std::size_t rows = stored.weight.layout.out_features;
   const std::size_t padded = stored.weight.layout.row_blocks() * kRowBlock;
   std::vector<std::uint16_t> out(padded * stored.rank, 0);
   for (std::size_t row = 0; row < rows; ++row)
-    for (std::size_t r = 0; r < stored.rank; ++r) out[r * padded + row] = stored.lora_B[row * stored.rank + r];
+    for (std::size_t r = 0; r < stored.rank; ++r)
+      out[r * padded + row] = stored.lora_B[row * stored.rank + r];
   return out;
 }
 
@@ -84,7 +88,8 @@ Linear Linear::packed(Queue& queue, const QuantizedLinear& stored, bool use_lora
     out.scaling_ = stored.scaling();
     out.lora_A_ = DeviceTensor(queue.device(), DType::f16, {stored.rank, out.in_features_}, "lora_A");
     queue.write(out.lora_A_, stored.lora_A.data());
-    out.lora_B_t_ = DeviceTensor(queue.device(), DType::f16, {stored.rank, out.layout_.row_blocks() * kRowBlock}, "lora_B");
+    out.lora_B_t_ = DeviceTensor(queue.device(), DType::f16,
+                                 {stored.rank, out.layout_.row_blocks() * kRowBlock}, "lora_B");
     queue.write(out.lora_B_t_, transposed_and_padded(stored).data());
   }
   return out;
@@ -109,7 +114,8 @@ ops::LoraView Linear::lora() const {
 
 void Linear::effective_weight(Queue& queue, const TensorView& out) const {
   ops::dequantize(queue, {layout_, qweight_, scales_, qzeros_}, out);
-  if (rank_ != 0) ops::matmul_tn(queue, ops::Columns{lora_B_t_, 0, out_features_}, lora_A_, out, scaling_, 1.0f);
+  if (rank_ != 0)
+    ops::matmul_tn(queue, ops::Columns{lora_B_t_, 0, out_features_}, lora_A_, out, scaling_, 1.0f);
 }
 
 std::uint64_t Linear::weight_bytes() const {

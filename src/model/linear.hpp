@@ -1,4 +1,5 @@
-// One linear layer on the device, y = x W^T: dense (a model directory's own precision) or packed with its LoRA branch.
+// One linear layer on the device, y = x W^T: dense (a model directory's own precision) or packed with its
+// LoRA branch.
 #pragma once
 #include <cstdint>
 
@@ -53,7 +54,8 @@ DeviceTensor upload_tensor(Queue& queue, const TensorInfo& info, std::span<const
 /// Always f32: norms, and weights about to be quantized.
 DeviceTensor upload_f32(Queue& queue, const TensorInfo& info, std::span<const std::byte> bytes);
 
-/// The same read from its source a few MiB at a time: host memory does not grow with the tensor. Throws as TensorSource::read.
+/// The same read from its source a few MiB at a time: host memory does not grow with the tensor. Throws as
+/// TensorSource::read.
 DeviceTensor upload_tensor(Queue& queue, const TensorSource& source, std::string_view name);
 
 }  // namespace apiq::model

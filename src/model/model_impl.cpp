@@ -23,13 +23,18 @@ std::uint32_t bits_of(const TensorInfo& info) { return info.dtype == DType::f32 
 
 }  // namespace
 
-KvCache::KvCache(Queue& queue, const ModelConfig& config, std::uint32_t capacity, DType dtype) : capacity_(capacity) {
+KvCache::KvCache(Queue& queue, const ModelConfig& config, std::uint32_t capacity, DType dtype)
+    : capacity_(capacity) {
   constexpr std::uint64_t kOneTensor = 256 << 20;  // larger ones are left to the driver in pieces
-  const std::uint64_t bytes = std::uint64_t{config.num_hidden_layers} * capacity * config.kv_features() * size_of(dtype);
-  layers_per_tensor_ = bytes <= std::min(kOneTensor, queue.device().info().max_buffer_bytes) ? config.num_hidden_layers : 1;
+  const std::uint64_t bytes =
+      std::uint64_t{config.num_hidden_layers} * capacity * config.kv_features() * size_of(dtype);
+  layers_per_tensor_ =
+      bytes <= std::min(kOneTensor, queue.device().info().max_buffer_bytes) ? config.num_hidden_layers : 1;
   for (std::uint32_t i = 0; i < config.num_hidden_layers; i += layers_per_tensor_) {
-    k_.emplace_back(queue.device(), dtype, Shape{std::uint64_t{capacity} * layers_per_tensor_, config.kv_features()}, "key cache");
-    v_.emplace_back(queue.device(), dtype, Shape{std::uint64_t{capacity} * layers_per_tensor_, config.kv_features()}, "value cache");
+    k_.emplace_back(queue.device(), dtype,
+                    Shape{std::uint64_t{capacity} * layers_per_tensor_, config.kv_features()}, "key cache");
+    v_.emplace_back(queue.device(), dtype,
+                    Shape{std::uint64_t{capacity} * layers_per_tensor_, config.kv_features()}, "value cache");
   }
 }
 
@@ -44,7 +49,10 @@ std::unique_ptr<ModelImpl> ModelImpl::load(Device& device, const std::filesystem
   model->summary_.path = path.string();
   if (std::filesystem::is_directory(path)) model->load_directory(ModelDirectory::open(path));
   else if (std::filesystem::exists(path)) model->load_checkpoint(CheckpointReader::open(path), use_lora);
-  else throw IoError(path.string() + ": no such model; expected a Hugging Face directory or a checkpoint written by apiq-quantize");
+  else
+    throw IoError(
+        path.string() +
+        ": no such model; expected a Hugging Face directory or a checkpoint written by apiq-quantize");
   model->finish_loading();
   return model;
 }
@@ -103,7 +111,8 @@ void ModelImpl::set_bits(const std::map<std::uint32_t, std::uint64_t>& weights) 
   }
 }
 
-void ModelImpl::load_parts(const std::function<StoredTensor(const std::string&)>& fetch, const std::function<Linear(const std::string&)>& linear) {
+void ModelImpl::load_parts(const std::function<StoredTensor(const std::string&)>& fetch,
+                           const std::function<Linear(const std::string&)>& linear) {
   const auto norm = [&](const std::string& name) {
     const StoredTensor tensor = fetch(name);
     return model::upload_f32(queue_, tensor.info, tensor.bytes);
@@ -120,7 +129,8 @@ void ModelImpl::load_parts(const std::function<StoredTensor(const std::string&)>
     Block block;
     block.input_norm = norm(prefix + "input_layernorm.weight");
     block.post_attention_norm = norm(prefix + "post_attention_layernorm.weight");
-    for (std::uint32_t l = 0; l < model::kLinearCount; ++l) block.linears[l] = linear(prefix + kBlockLinears[l]);
+    for (std::uint32_t l = 0; l < model::kLinearCount; ++l)
+      block.linears[l] = linear(prefix + kBlockLinears[l]);
     blocks_.push_back(std::move(block));
   }
 }
@@ -135,7 +145,9 @@ void ModelImpl::finish_loading() {
 }
 
 const Tokenizer& ModelImpl::tokenizer() const {
-  if (!tokenizer_) tokenizer_ = std::make_unique<Tokenizer>(Tokenizer::from_files(side_files_, config_.vocab_size, summary_.path));
+  if (!tokenizer_)
+    tokenizer_ =
+        std::make_unique<Tokenizer>(Tokenizer::from_files(side_files_, config_.vocab_size, summary_.path));
   return *tokenizer_;
 }
 
@@ -143,18 +155,20 @@ const model::RopeTables& ModelImpl::rope(std::uint32_t positions) const {
   const std::uint64_t have = rope_ ? rope_->cos.shape()[0] : 0;
   if (have < positions) {
     // Doubling keeps the number of rebuilds small while a long text grows.
-    const auto size =
-        static_cast<std::uint32_t>(std::min<std::uint64_t>(config_.max_position_embeddings, std::max<std::uint64_t>(positions, 2 * have)));
+    const auto size = static_cast<std::uint32_t>(std::min<std::uint64_t>(
+        config_.max_position_embeddings, std::max<std::uint64_t>(positions, 2 * have)));
     rope_.reset();
     rope_ = std::make_unique<model::RopeTables>(queue_, config_, size);
   }
   return *rope_;
 }
 
-void ModelImpl::forward(const std::vector<std::int32_t>& ids, const KvCache* cache, std::uint32_t first_position, const TensorView& hidden) const {
+void ModelImpl::forward(const std::vector<std::int32_t>& ids, const KvCache* cache,
+                        std::uint32_t first_position, const TensorView& hidden) const {
   const std::uint64_t tokens = ids.size();
   if (first_position + tokens > config_.max_position_embeddings)
-    throw InvalidArgument("[model] " + std::to_string(first_position + tokens) + " positions are more than the model's max_position_embeddings of " +
+    throw InvalidArgument("[model] " + std::to_string(first_position + tokens) +
+                          " positions are more than the model's max_position_embeddings of " +
                           std::to_string(config_.max_position_embeddings));
   const model::RopeTables& tables = rope(static_cast<std::uint32_t>(first_position + tokens));
   const runtime::ComputeScope compute(queue_.device(), runtime::Work::inference);
@@ -169,7 +183,8 @@ void ModelImpl::forward(const std::vector<std::int32_t>& ids, const KvCache* cac
     shared.v = queue_.workspace().allocate(hidden.dtype, {tokens, config_.kv_features()});
   }
   for (std::uint32_t i = 0; i < blocks_.size(); ++i)
-    model::block_forward(queue_, config_, tables, blocks_[i], hidden, cache != nullptr ? cache->layer(i) : shared, first_position);
+    model::block_forward(queue_, config_, tables, blocks_[i], hidden,
+                         cache != nullptr ? cache->layer(i) : shared, first_position);
 }
 
 void ModelImpl::logits(const TensorView& hidden, const TensorView& out) const {
@@ -180,7 +195,9 @@ void ModelImpl::logits(const TensorView& hidden, const TensorView& out) const {
   ops::matmul_nt(queue_, normed, head(), out);
 }
 
-Model Model::load(Device& device, const std::filesystem::path& path, bool use_lora) { return Model(ModelImpl::load(device, path, use_lora)); }
+Model Model::load(Device& device, const std::filesystem::path& path, bool use_lora) {
+  return Model(ModelImpl::load(device, path, use_lora));
+}
 Model::Model(std::unique_ptr<ModelImpl> impl) : impl_(std::move(impl)) {}
 Model::~Model() = default;
 Model::Model(Model&&) noexcept = default;

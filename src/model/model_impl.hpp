@@ -25,7 +25,8 @@ class KvCache {
 
  private:
   std::uint32_t capacity_, layers_per_tensor_;
-  std::vector<runtime::DeviceTensor> k_, v_;  // all layers in one each where a buffer may be that large, else one each per layer
+  std::vector<runtime::DeviceTensor> k_,
+      v_;  // all layers in one each where a buffer may be that large, else one each per layer
 };
 
 class ModelImpl {
@@ -39,8 +40,10 @@ class ModelImpl {
   /// Loaded at first use, from the model's own files.
   const Tokenizer& tokenizer() const;
 
-  /// hidden [num_tokens, hidden_size] = the last block's output for ids at first_position ...; cache = nullptr: no cache, position 0.
-  void forward(const std::vector<std::int32_t>& ids, const KvCache* cache, std::uint32_t first_position, const runtime::TensorView& hidden) const;
+  /// hidden [num_tokens, hidden_size] = the last block's output for ids at first_position ...; cache =
+  /// nullptr: no cache, position 0.
+  void forward(const std::vector<std::int32_t>& ids, const KvCache* cache, std::uint32_t first_position,
+               const runtime::TensorView& hidden) const;
   /// logits f32 [rows, vocab_size] of some rows of hidden (normalized here).
   void logits(const runtime::TensorView& hidden, const runtime::TensorView& out) const;
 
@@ -60,7 +63,8 @@ class ModelImpl {
     std::vector<std::byte> owned;  // bytes point here or into a mapped file
     std::span<const std::byte> bytes;
   };
-  void load_parts(const std::function<StoredTensor(const std::string&)>& fetch, const std::function<model::Linear(const std::string&)>& linear);
+  void load_parts(const std::function<StoredTensor(const std::string&)>& fetch,
+                  const std::function<model::Linear(const std::string&)>& linear);
   void finish_loading();
   /// weights: how many weights of the linears have so many bits.
   void set_bits(const std::map<std::uint32_t, std::uint64_t>& weights);

@@ -12,8 +12,8 @@ namespace apiq::ops {
 
 static_assert(sizeof(AdamwArgs) == 14 * 4 && std::is_trivially_copyable_v<AdamwArgs>);
 
-void adamw_step(Queue& queue, const AdamwOptions& options, std::uint32_t step, const TensorView& loss, const TensorView& p, const TensorView& g,
-                const TensorView& m, const TensorView& v) {
+void adamw_step(Queue& queue, const AdamwOptions& options, std::uint32_t step, const TensorView& loss,
+                const TensorView& p, const TensorView& g, const TensorView& m, const TensorView& v) {
   if (step == 0) throw InvalidArgument("[adamw_step] step: counts from 1, got 0");
   constexpr std::string_view op = "adamw_step";
   const Shape& shape = p.shape;
@@ -23,7 +23,8 @@ void adamw_step(Queue& queue, const AdamwOptions& options, std::uint32_t step, c
   check_tensor(op, "v", v, DType::f32, shape);
   check_tensor(op, "loss", loss, DType::f32, {1});
 
-  const double correction1 = 1.0 - std::pow(options.beta1, step), correction2 = 1.0 - std::pow(options.beta2, step);
+  const double correction1 = 1.0 - std::pow(options.beta1, step),
+               correction2 = 1.0 - std::pow(options.beta2, step);
   AdamwArgs args{};
   args.p = offset32(op, "p", p);
   args.g = offset32(op, "g", g);
@@ -44,7 +45,8 @@ void adamw_step(Queue& queue, const AdamwOptions& options, std::uint32_t step, c
   const auto wg = static_cast<std::size_t>(runtime::value_of(macros, "WG"));
   const auto per_wg = static_cast<std::size_t>(runtime::value_of(macros, "WG_ELEMENTS"));
   const std::size_t groups = (std::size_t{args.count} + per_wg - 1) / per_wg;
-  queue.launch("adamw", "adamw_step", macros, {{groups * wg, 1, 1}, {wg, 1, 1}}, {runtime::Arg::value(args), loss, p, g, m, v});
+  queue.launch("adamw", "adamw_step", macros, {{groups * wg, 1, 1}, {wg, 1, 1}},
+               {runtime::Arg::value(args), loss, p, g, m, v});
 }
 
 }  // namespace apiq::ops

@@ -45,10 +45,12 @@ void attention_bwd_tiles(Queue& queue, const AttentionBwdOperands& t) {
                              .d_q_offset = offset32(op, "d_q", t.d_q),
                              .d_k_offset = offset32(op, "d_k", t.d_k),
                              .d_v_offset = offset32(op, "d_v", t.d_v)};
-  queue.launch(program, "attention_bwd_delta", macros, {{runtime::round_up(tokens * heads, group), 1, 1}, {group, 1, 1}},
+  queue.launch(program, "attention_bwd_delta", macros,
+               {{runtime::round_up(tokens * heads, group), 1, 1}, {group, 1, 1}},
                {Arg::value(args), t.out, t.d_out, delta});
   const auto launch = [&](std::uint64_t elements, std::size_t results) {
-    queue.launch(program, program, macros, {{(elements + own - 1) / own * group, kv_heads, results}, {group, 1, 1}},
+    queue.launch(program, program, macros,
+                 {{(elements + own - 1) / own * group, kv_heads, results}, {group, 1, 1}},
                  {Arg::value(args), t.q, t.k, t.v, t.lse, delta, t.d_out, t.d_q, t.d_k, t.d_v});
   };
   launch(tokens, 2);  // d_k and d_v

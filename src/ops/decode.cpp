@@ -41,8 +41,10 @@ std::uint64_t block_weights(const DecodeShape& s) {
 }
 
 /// Rows per task: about four tasks for every work-group, none so small that taking it costs more than it.
-std::uint32_t task_rows(std::uint64_t rows, std::uint64_t features, std::uint64_t groups, std::uint64_t tile) {
-  return static_cast<std::uint32_t>(round_up(std::max({rows / (4 * groups), kTaskWeights / features, std::uint64_t{1}}), tile));
+std::uint32_t task_rows(std::uint64_t rows, std::uint64_t features, std::uint64_t groups,
+                        std::uint64_t tile) {
+  return static_cast<std::uint32_t>(
+      round_up(std::max({rows / (4 * groups), kTaskWeights / features, std::uint64_t{1}}), tile));
 }
 
 /// Hands out elements one after another, in whole cache lines.
@@ -60,7 +62,8 @@ class Layout {
 };
 
 void set_task_rows(DecodeArgs& a, const DecodeShape& s, std::uint64_t groups, std::uint64_t tile) {
-  const std::uint64_t q_features = std::uint64_t{s.heads} * s.head_dim, kv_features = std::uint64_t{s.kv_heads} * s.head_dim;
+  const std::uint64_t q_features = std::uint64_t{s.heads} * s.head_dim,
+                      kv_features = std::uint64_t{s.kv_heads} * s.head_dim;
   a.qkv_rows = task_rows(q_features + 2 * kv_features, s.hidden, groups, tile);
   a.o_rows = task_rows(s.hidden, q_features, groups, tile);
   a.gate_up_rows = task_rows(s.intermediate, 2ull * s.hidden, groups, tile);
@@ -69,7 +72,8 @@ void set_task_rows(DecodeArgs& a, const DecodeShape& s, std::uint64_t groups, st
 }
 
 /// Scratch of one launch; returns its size in floats.
-std::uint64_t lay_out_scratch(DecodeArgs& a, const DecodeShape& s, std::uint64_t groups, std::uint64_t width) {
+std::uint64_t lay_out_scratch(DecodeArgs& a, const DecodeShape& s, std::uint64_t groups,
+                              std::uint64_t width) {
   const std::uint64_t q_features = std::uint64_t{s.heads} * s.head_dim;
   const std::uint64_t widest = std::max<std::uint64_t>({s.hidden, q_features, s.intermediate});
   Layout own, all;
@@ -94,19 +98,25 @@ bool can_decode(Queue& queue, const DecodeShape& s) {
   const Macros tuned = queue.tuned("decode_token");
   const auto width = static_cast<std::uint32_t>(value_of(tuned, "VW"));
   if (!queue.device().info().is_cpu || value_of(tuned, "USED") == 0 || width < 2) return false;
-  const bool packed = s.bits == 2 || s.bits == 3 || s.bits == 4 || s.bits == 8, dense = s.bits == 16 || s.bits == 32;
+  const bool packed = s.bits == 2 || s.bits == 3 || s.bits == 4 || s.bits == 8,
+             dense = s.bits == 16 || s.bits == 32;
   if (!(packed && s.group_size != 0 && s.group_size % kChunk == 0) && !dense) return false;
-  if (s.blocks == 0 || s.heads == 0 || s.kv_heads == 0 || s.heads % s.kv_heads != 0 || s.head_dim == 0) return false;
-  return s.hidden % kChunk == 0 && s.intermediate % kChunk == 0 && s.head_dim % width == 0 && s.heads * s.head_dim % kChunk == 0;
+  if (s.blocks == 0 || s.heads == 0 || s.kv_heads == 0 || s.heads % s.kv_heads != 0 || s.head_dim == 0)
+    return false;
+  return s.hidden % kChunk == 0 && s.intermediate % kChunk == 0 && s.head_dim % width == 0 &&
+         s.heads * s.head_dim % kChunk == 0;
 }
 
-Decode::Decode(Queue& queue, const DecodeShape& s, const DecodeTensors& tensors, const std::vector<DecodeBlock>& blocks,
-               const std::vector<std::int32_t>& eos)
+Decode::Decode(Queue& queue, const DecodeShape& s, const DecodeTensors& tensors,
+               const std::vector<DecodeBlock>& blocks, const std::vector<std::int32_t>& eos)
     : queue_(queue), macros_(macros_of(queue, s)), tensors_(tensors) {
   if (blocks.size() != s.blocks)
-    throw ShapeError("[decode] expected a table of " + std::to_string(s.blocks) + " blocks, got " + std::to_string(blocks.size()));
-  const auto width = static_cast<std::uint64_t>(value_of(macros_, "VW")), tile = width * static_cast<std::uint64_t>(value_of(macros_, "RV"));
-  groups_ = std::clamp<std::uint64_t>(block_weights(s) / kGroupWeights, 1, std::max(1u, queue.device().info().compute_units));
+    throw ShapeError("[decode] expected a table of " + std::to_string(s.blocks) + " blocks, got " +
+                     std::to_string(blocks.size()));
+  const auto width = static_cast<std::uint64_t>(value_of(macros_, "VW")),
+             tile = width * static_cast<std::uint64_t>(value_of(macros_, "RV"));
+  groups_ = std::clamp<std::uint64_t>(block_weights(s) / kGroupWeights, 1,
+                                      std::max(1u, queue.device().info().compute_units));
   DecodeArgs& a = args_;
   a.blocks = s.blocks;
   a.hidden = s.hidden;
@@ -118,7 +128,8 @@ Decode::Decode(Queue& queue, const DecodeShape& s, const DecodeTensors& tensors,
   a.eps = s.eps;
   a.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(s.head_dim)));
   a.whole = tensors.head.memory != nullptr ? 1 : 0;
-  for (std::size_t i = 0; i < APIQ_DECODE_EOS; ++i) a.eos[i] = i < eos.size() ? static_cast<std::uint32_t>(eos[i]) : APIQ_DECODE_NONE;
+  for (std::size_t i = 0; i < APIQ_DECODE_EOS; ++i)
+    a.eos[i] = i < eos.size() ? static_cast<std::uint32_t>(eos[i]) : APIQ_DECODE_NONE;
   set_task_rows(a, s, groups_, tile);
   const std::uint64_t scratch = lay_out_scratch(a, s, groups_, width);
   a.x = offset32(kOp, "x", tensors.x);
@@ -166,8 +177,8 @@ void Decode::run(std::uint32_t position, std::uint32_t tokens, std::uint32_t ind
 void Decode::launch() {
   const DecodeTensors& t = tensors_;
   queue_.launch("decode_token", "decode_token", macros_, {{groups_, 1, 1}, {1, 1, 1}},
-                {Arg::value(args_), table_, t.words, t.halves, t.floats, t.embedding, t.head, t.norm, t.cos, t.sin, t.k, t.v, t.x, scratch_, t.logits,
-                 t.ids, state_});
+                {Arg::value(args_), table_, t.words, t.halves, t.floats, t.embedding, t.head, t.norm, t.cos,
+                 t.sin, t.k, t.v, t.x, scratch_, t.logits, t.ids, state_});
   if (args_.tokens != 0) args_.set = 1 - args_.set;
 }
 

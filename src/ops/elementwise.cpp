@@ -19,26 +19,36 @@ static_assert(sizeof(ElementwiseArgs) == 24 && std::is_trivial_v<ElementwiseArgs
 
 runtime::Range range_of(const Macros& tuned, std::uint64_t elements) {
   const std::size_t group = static_cast<std::size_t>(value_of(tuned, "WG"));
-  const std::size_t per_group = group * static_cast<std::size_t>(value_of(tuned, "VW") * value_of(tuned, "ITEMS"));
+  const std::size_t per_group =
+      group * static_cast<std::size_t>(value_of(tuned, "VW") * value_of(tuned, "ITEMS"));
   return {{(elements + per_group - 1) / per_group * group, 1, 1}, {group, 1, 1}};
 }
 
-void scaled_add_as(std::string_view op, Queue& queue, float alpha, const TensorView& a, float beta, const TensorView& b, const TensorView& y) {
+void scaled_add_as(std::string_view op, Queue& queue, float alpha, const TensorView& a, float beta,
+                   const TensorView& b, const TensorView& y) {
   const bool half = check_half(op, "a", a);
   check_elements(op, "b", b, a.dtype, a.elements());
   check_elements(op, "y", y, a.dtype, a.elements());
-  const ElementwiseArgs args{
-      count32(op, "number of elements", a.elements()), offset32(op, "a", a), offset32(op, "b", b), offset32(op, "y", y), alpha, beta};
+  const ElementwiseArgs args{count32(op, "number of elements", a.elements()),
+                             offset32(op, "a", a),
+                             offset32(op, "b", b),
+                             offset32(op, "y", y),
+                             alpha,
+                             beta};
   const Macros tuned = queue.tuned("elementwise");
-  queue.launch("elementwise", "scaled_add", Macros{{"HALF", half}} + tuned, range_of(tuned, a.elements()), {runtime::Arg::value(args), a, b, y});
+  queue.launch("elementwise", "scaled_add", Macros{{"HALF", half}} + tuned, range_of(tuned, a.elements()),
+               {runtime::Arg::value(args), a, b, y});
 }
 
 }  // namespace
 
 // Factors of 1 leave a + b to one rounding: exactly the sum.
-void add(Queue& queue, const TensorView& a, const TensorView& b, const TensorView& y) { scaled_add_as("add", queue, 1.0f, a, 1.0f, b, y); }
+void add(Queue& queue, const TensorView& a, const TensorView& b, const TensorView& y) {
+  scaled_add_as("add", queue, 1.0f, a, 1.0f, b, y);
+}
 
-void scaled_add(Queue& queue, float alpha, const TensorView& a, float beta, const TensorView& b, const TensorView& y) {
+void scaled_add(Queue& queue, float alpha, const TensorView& a, float beta, const TensorView& b,
+                const TensorView& y) {
   scaled_add_as("scaled_add", queue, alpha, a, beta, b, y);
 }
 
@@ -54,8 +64,8 @@ void to_f32(Queue& queue, const TensorView& x, const TensorView& y) {
   args.a_offset = offset32("to_f32", "x", x);
   args.y_offset = offset32("to_f32", "y", y);
   const Macros tuned = queue.tuned("to_f32");
-  queue.launch("to_f32", "to_f32", Macros{{"BFLOAT", x.dtype == DType::bf16}} + tuned, range_of(tuned, x.elements()),
-               {runtime::Arg::value(args), x, y});
+  queue.launch("to_f32", "to_f32", Macros{{"BFLOAT", x.dtype == DType::bf16}} + tuned,
+               range_of(tuned, x.elements()), {runtime::Arg::value(args), x, y});
 }
 
 }  // namespace apiq::ops

@@ -20,7 +20,8 @@ constexpr std::string_view kProgram = "fake_quant";
 
 void check_spec(std::string_view op, const QuantSpec& spec) {
   if (spec.bits == 2 || spec.bits == 3 || spec.bits == 4 || spec.bits == 8) return;
-  throw InvalidArgument("[" + std::string(op) + "] bits: expected 2, 3, 4 or 8, got " + std::to_string(spec.bits));
+  throw InvalidArgument("[" + std::string(op) + "] bits: expected 2, 3, 4 or 8, got " +
+                        std::to_string(spec.bits));
 }
 
 /// One launch: the grid's shape, the work split, and arguments filled as far as all kernels share them.
@@ -33,7 +34,8 @@ struct Call {
   }
 
   /// Without the weight: kernels that only see one value per group.
-  Call(Queue& queue, std::string_view name, const Shape& groups) : op(name), grid(groups), macros(queue.tuned(kProgram)) {
+  Call(Queue& queue, std::string_view name, const Shape& groups)
+      : op(name), grid(groups), macros(queue.tuned(kProgram)) {
     split(grid.elements(), 1);
   }
 
@@ -64,8 +66,10 @@ struct Call {
 
  private:
   static Shape grid_of(std::string_view op, const TensorView& w, std::uint32_t group_size) {
-    if (w.shape.rank() == 2 && group_size != 0 && w.shape[1] % group_size == 0) return {w.shape[0], w.shape[1] / group_size};
-    throw ShapeError("[" + std::string(op) + "] w: expected [out_features, in_features] with in_features a multiple of group_size " +
+    if (w.shape.rank() == 2 && group_size != 0 && w.shape[1] % group_size == 0)
+      return {w.shape[0], w.shape[1] / group_size};
+    throw ShapeError("[" + std::string(op) +
+                     "] w: expected [out_features, in_features] with in_features a multiple of group_size " +
                      std::to_string(group_size) + ", got " + w.shape.text());
   }
 
@@ -79,26 +83,29 @@ struct Call {
 
 }  // namespace
 
-void group_range(Queue& queue, const TensorView& w, std::uint32_t group_size, const TensorView& xmin, const TensorView& xmax) {
+void group_range(Queue& queue, const TensorView& w, std::uint32_t group_size, const TensorView& xmin,
+                 const TensorView& xmax) {
   Call call(queue, "group_range", w, group_size);
   call.args.xmin = call.per_group("xmin", xmin);
   call.args.xmax = call.per_group("xmax", xmax);
   queue.launch(kProgram, "group_range", call.macros, call.range(), {Arg::value(call.args), w, xmin, xmax});
 }
 
-void mse_range(Queue& queue, const QuantSpec& spec, const TensorView& w, const TensorView& xmin, const TensorView& xmax, const TensorView& upbound,
-               const TensorView& lowbound) {
+void mse_range(Queue& queue, const QuantSpec& spec, const TensorView& w, const TensorView& xmin,
+               const TensorView& xmax, const TensorView& upbound, const TensorView& lowbound) {
   Call call(queue, "mse_range", w, spec.group_size);
   call.set_spec(spec);
   call.args.xmin = call.per_group("xmin", xmin);
   call.args.xmax = call.per_group("xmax", xmax);
   call.args.upbound = call.per_group("upbound", upbound);
   call.args.lowbound = call.per_group("lowbound", lowbound);
-  queue.launch(kProgram, "mse_range", call.macros, call.range(), {Arg::value(call.args), w, xmin, xmax, upbound, lowbound});
+  queue.launch(kProgram, "mse_range", call.macros, call.range(),
+               {Arg::value(call.args), w, xmin, xmax, upbound, lowbound});
 }
 
-void quant_grid(Queue& queue, const QuantSpec& spec, const TensorView& xmin, const TensorView& xmax, const TensorView& upbound,
-                const TensorView& lowbound, const TensorView& scale, const TensorView& zero) {
+void quant_grid(Queue& queue, const QuantSpec& spec, const TensorView& xmin, const TensorView& xmax,
+                const TensorView& upbound, const TensorView& lowbound, const TensorView& scale,
+                const TensorView& zero) {
   Call call(queue, "quant_grid", xmin.shape);
   call.set_spec(spec);
   call.args.xmin = call.per_group("xmin", xmin);
@@ -109,24 +116,28 @@ void quant_grid(Queue& queue, const QuantSpec& spec, const TensorView& xmin, con
     call.args.upbound = call.per_group("upbound", upbound);
     call.args.lowbound = call.per_group("lowbound", lowbound);
   }
-  // Some drivers refuse null pointers: without clipping the ranges stand in for the logits, which are then not read.
+  // Some drivers refuse null pointers: without clipping the ranges stand in for the logits, which are then
+  // not read.
   queue.launch(kProgram, "quant_grid", call.macros, call.range(),
-               {Arg::value(call.args), xmin, xmax, spec.clip ? upbound : xmax, spec.clip ? lowbound : xmin, scale, zero});
+               {Arg::value(call.args), xmin, xmax, spec.clip ? upbound : xmax, spec.clip ? lowbound : xmin,
+                scale, zero});
 }
 
-void fake_quant_fwd(Queue& queue, const QuantSpec& spec, const TensorView& w, const TensorView& scale, const TensorView& zero,
-                    const TensorView& what) {
+void fake_quant_fwd(Queue& queue, const QuantSpec& spec, const TensorView& w, const TensorView& scale,
+                    const TensorView& zero, const TensorView& what) {
   Call call(queue, "fake_quant_fwd", w, spec.group_size);
   call.set_spec(spec);
   call.args.scale = call.per_group("scale", scale);
   call.args.zero = call.per_group("zero", zero);
   check_tensor(call.op, "what", what, DType::f32, call.weight);
   call.args.what = offset32(call.op, "what", what);
-  queue.launch(kProgram, "fake_quant_fwd", call.macros, call.range(), {Arg::value(call.args), w, scale, zero, what});
+  queue.launch(kProgram, "fake_quant_fwd", call.macros, call.range(),
+               {Arg::value(call.args), w, scale, zero, what});
 }
 
-void fake_quant_bwd(Queue& queue, const QuantSpec& spec, const TensorView& w, const TensorView& scale, const TensorView& zero, const TensorView& xmin,
-                    const TensorView& xmax, const TensorView& upbound, const TensorView& lowbound, const TensorView& d_what,
+void fake_quant_bwd(Queue& queue, const QuantSpec& spec, const TensorView& w, const TensorView& scale,
+                    const TensorView& zero, const TensorView& xmin, const TensorView& xmax,
+                    const TensorView& upbound, const TensorView& lowbound, const TensorView& d_what,
                     const TensorView& d_upbound, const TensorView& d_lowbound, const TensorView& d_w) {
   Call call(queue, "fake_quant_bwd", w, spec.group_size);
   call.set_spec(spec);
@@ -142,8 +153,8 @@ void fake_quant_bwd(Queue& queue, const QuantSpec& spec, const TensorView& w, co
   call.args.zero = call.per_group("zero", zero);
   call.args.xmin = call.per_group("xmin", xmin);
   call.args.xmax = call.per_group("xmax", xmax);
-  // Some drivers refuse null pointers: another tensor of the same size stands in for one that is not given. Without clipping dL/ds
-  // counts as zero, whatever the logits are.
+  // Some drivers refuse null pointers: another tensor of the same size stands in for one that is not given.
+  // Without clipping dL/ds counts as zero, whatever the logits are.
   const TensorView &up = spec.clip ? upbound : xmax, &low = spec.clip ? lowbound : xmin;
   call.args.upbound = call.per_group("upbound", up);
   call.args.lowbound = call.per_group("lowbound", low);
@@ -154,11 +165,13 @@ void fake_quant_bwd(Queue& queue, const QuantSpec& spec, const TensorView& w, co
     call.args.d_w = offset32(call.op, "d_w", d_w);
   }
   queue.launch(kProgram, "fake_quant_bwd", call.macros, call.range(),
-               {Arg::value(call.args), w, scale, zero, xmin, xmax, up, low, d_what, d_upbound, d_lowbound, call.args.has_d_w ? d_w : d_what});
+               {Arg::value(call.args), w, scale, zero, xmin, xmax, up, low, d_what, d_upbound, d_lowbound,
+                call.args.has_d_w ? d_w : d_what});
 }
 
-void quantize_codes(Queue& queue, const QuantSpec& spec, const TensorView& w, const TensorView& scale, const TensorView& zero,
-                    const TensorView& codes, const TensorView& scales, const TensorView& zeros) {
+void quantize_codes(Queue& queue, const QuantSpec& spec, const TensorView& w, const TensorView& scale,
+                    const TensorView& zero, const TensorView& codes, const TensorView& scales,
+                    const TensorView& zeros) {
   Call call(queue, "quantize_codes", w, spec.group_size);
   call.set_spec(spec);
   call.args.scale = call.per_group("scale", scale);
@@ -167,7 +180,8 @@ void quantize_codes(Queue& queue, const QuantSpec& spec, const TensorView& w, co
   call.args.zeros = call.per_group("zeros", zeros, DType::u8);
   check_tensor(call.op, "codes", codes, DType::u8, call.weight);
   call.args.codes = offset32(call.op, "codes", codes);
-  queue.launch(kProgram, "quantize_codes", call.macros, call.range(), {Arg::value(call.args), w, scale, zero, codes, scales, zeros});
+  queue.launch(kProgram, "quantize_codes", call.macros, call.range(),
+               {Arg::value(call.args), w, scale, zero, codes, scales, zeros});
 }
 
 }  // namespace apiq::ops

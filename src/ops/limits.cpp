@@ -20,7 +20,9 @@ static_assert(sizeof(LimitsArgs) == 16 && std::is_trivial_v<LimitsArgs>);
 
 constexpr std::uint64_t kChains = 8;
 
-std::uint64_t tuned(const Macros& macros, std::string_view name) { return static_cast<std::uint64_t>(value_of(macros, name)); }
+std::uint64_t tuned(const Macros& macros, std::string_view name) {
+  return static_cast<std::uint64_t>(value_of(macros, name));
+}
 
 }  // namespace
 
@@ -29,7 +31,9 @@ std::uint64_t read_granule_words(Queue& queue) {
   return tuned(macros, "VW") * tuned(macros, "WG") * tuned(macros, "VECTORS");
 }
 
-std::uint64_t read_sums(Queue& queue, std::uint64_t words) { return words / read_granule_words(queue) * tuned(queue.tuned("limits"), "WG"); }
+std::uint64_t read_sums(Queue& queue, std::uint64_t words) {
+  return words / read_granule_words(queue) * tuned(queue.tuned("limits"), "WG");
+}
 
 void read_words(Queue& queue, const TensorView& data, const TensorView& sums) {
   const std::uint64_t granule = read_granule_words(queue), words = data.elements();
@@ -41,14 +45,17 @@ void read_words(Queue& queue, const TensorView& data, const TensorView& sums) {
   args.data_offset = offset32("read_words", "data", data);
   const Macros macros = queue.tuned("limits");
   const std::size_t group = tuned(macros, "WG");
-  queue.launch("limits", "read_words", macros, {{words / granule * group, 1, 1}, {group, 1, 1}}, {runtime::Arg::value(args), data, sums});
+  queue.launch("limits", "read_words", macros, {{words / granule * group, 1, 1}, {group, 1, 1}},
+               {runtime::Arg::value(args), data, sums});
 }
 
 std::uint32_t multiply_add_steps(Queue& queue) { return queue.device().info().is_cpu ? 65536 : 4096; }
 
 std::uint64_t multiply_add_items(Queue& queue) {
-  // 32 groups per compute unit: with as many as PoCL hands out at once, and enough for a GPU to fill and to balance.
-  return 32 * std::max<std::uint64_t>(1, queue.device().info().compute_units) * tuned(queue.tuned("limits"), "WG");
+  // 32 groups per compute unit: with as many as PoCL hands out at once, and enough for a GPU to fill and to
+  // balance.
+  return 32 * std::max<std::uint64_t>(1, queue.device().info().compute_units) *
+         tuned(queue.tuned("limits"), "WG");
 }
 
 double multiply_add(Queue& queue, std::uint32_t steps, float factor, float addend, const TensorView& y) {
@@ -58,7 +65,8 @@ double multiply_add(Queue& queue, std::uint32_t steps, float factor, float adden
   const Macros macros = queue.tuned("limits");
   const LimitsArgs args{0, steps, factor, addend};
   const std::size_t group = tuned(macros, "WG");
-  queue.launch("limits", "multiply_add", macros, {{items, 1, 1}, {group, 1, 1}}, {runtime::Arg::value(args), y});
+  queue.launch("limits", "multiply_add", macros, {{items, 1, 1}, {group, 1, 1}},
+               {runtime::Arg::value(args), y});
   return 2.0 * static_cast<double>(kChains * tuned(macros, "VW") * items) * steps;
 }
 

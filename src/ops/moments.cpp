@@ -26,7 +26,8 @@ void launch(Queue& queue, std::string_view entry, std::size_t groups, std::initi
 
 void damp(Queue& queue, const TensorView& moments, float share) {
   const bool whole = moments.shape.rank() == 2;
-  if (moments.dtype != DType::f32 || (!whole && moments.shape.rank() != 1) || (whole && moments.shape[0] != moments.shape[1]))
+  if (moments.dtype != DType::f32 || (!whole && moments.shape.rank() != 1) ||
+      (whole && moments.shape[0] != moments.shape[1]))
     refuse("damp", "moments", "f32 [n, n] or [n]", moments);
   if (moments.elements() == 0) return;
   MomentsArgs args{};

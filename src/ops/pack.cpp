@@ -34,8 +34,8 @@ PackArgs pack_args(std::string_view op, const PackedWeightView& w) {
 }
 
 // Launches one of the program's kernels over items x columns.
-void run(Queue& queue, std::string_view entry, const PackedWeightView& w, bool out_half, std::uint64_t items, std::uint64_t columns,
-         std::initializer_list<Arg> args) {
+void run(Queue& queue, std::string_view entry, const PackedWeightView& w, bool out_half, std::uint64_t items,
+         std::uint64_t columns, std::initializer_list<Arg> args) {
   const Macros tuned = queue.tuned("pack");
   const auto ls = static_cast<std::size_t>(value_of(tuned, "LS"));
   const Macros meaning{{"BITS", static_cast<int>(w.layout.bits)}, {"OUT_HALF", out_half}, {"VW", 1}};
@@ -51,10 +51,12 @@ void check_packed(const char* op, const PackedWeightView& w) {
   check_elements(op, "qzeros", w.qzeros, DType::u32, w.layout.qzeros_words());
 }
 
-void pack(Queue& queue, const TensorView& codes, const TensorView& scales, const TensorView& zeros, const PackedWeightView& w) {
+void pack(Queue& queue, const TensorView& codes, const TensorView& scales, const TensorView& zeros,
+          const PackedWeightView& w) {
   check_packed("pack", w);
   const PackedLayout& l = w.layout;
-  check_elements("pack", "codes", codes, DType::u8, static_cast<std::uint64_t>(l.out_features) * l.in_features);
+  check_elements("pack", "codes", codes, DType::u8,
+                 static_cast<std::uint64_t>(l.out_features) * l.in_features);
   check_elements("pack", "scales", scales, DType::f16, l.out_features * l.groups());
   check_elements("pack", "zeros", zeros, DType::u8, l.out_features * l.groups());
   PackArgs a = pack_args("pack", w);
@@ -69,19 +71,23 @@ void pack(Queue& queue, const TensorView& codes, const TensorView& scales, const
 
 void unpack_codes(Queue& queue, const PackedWeightView& w, const TensorView& codes) {
   check_packed("unpack_codes", w);
-  check_elements("unpack_codes", "codes", codes, DType::u8, static_cast<std::uint64_t>(w.layout.out_features) * w.layout.in_features);
+  check_elements("unpack_codes", "codes", codes, DType::u8,
+                 static_cast<std::uint64_t>(w.layout.out_features) * w.layout.in_features);
   PackArgs a = pack_args("unpack_codes", w);
   a.codes = offset32("unpack_codes", "codes", codes);
-  run(queue, "unpack_codes", w, false, w.layout.out_features, w.layout.chunks(), {Arg::value(a), w.qweight, codes});
+  run(queue, "unpack_codes", w, false, w.layout.out_features, w.layout.chunks(),
+      {Arg::value(a), w.qweight, codes});
 }
 
 void dequantize(Queue& queue, const PackedWeightView& w, const TensorView& out) {
   check_packed("dequantize", w);
   const bool half = check_half("dequantize", "out", out);
-  check_elements("dequantize", "out", out, out.dtype, static_cast<std::uint64_t>(w.layout.out_features) * w.layout.in_features);
+  check_elements("dequantize", "out", out, out.dtype,
+                 static_cast<std::uint64_t>(w.layout.out_features) * w.layout.in_features);
   PackArgs a = pack_args("dequantize", w);
   a.out = offset32("dequantize", "out", out);
-  run(queue, "dequantize", w, half, w.layout.out_features, w.layout.chunks(), {Arg::value(a), w.qweight, w.scales, w.qzeros, out});
+  run(queue, "dequantize", w, half, w.layout.out_features, w.layout.chunks(),
+      {Arg::value(a), w.qweight, w.scales, w.qzeros, out});
 }
 
 }  // namespace apiq::ops

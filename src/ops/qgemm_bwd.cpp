@@ -35,12 +35,15 @@ QmatmulBwdArgs bwd_args(const PackedWeightView& w, const LoraView& lora, const T
   return a;
 }
 
-void qgemm_bwd(Queue& queue, const PackedWeightView& w, const LoraView& lora, const TensorView& dy, const TensorView& dx) {
+void qgemm_bwd(Queue& queue, const PackedWeightView& w, const LoraView& lora, const TensorView& dy,
+               const TensorView& dx) {
   const Macros tuned = queue.tuned("qgemm_bwd");
-  const std::uint64_t block = choose_block(dy.shape[0], 8, static_cast<std::uint64_t>(value_of(tuned, "MAX_TOKENS")));
+  const std::uint64_t block =
+      choose_block(dy.shape[0], 8, static_cast<std::uint64_t>(value_of(tuned, "MAX_TOKENS")));
   const std::uint64_t blocks = (dy.shape[0] + block - 1) / block;
   runtime::Workspace::Scope scope(queue.workspace());
-  const TensorView blocked_dy = queue.workspace().allocate(DType::f32, {blocks, w.layout.row_blocks() * kRowBlock, block});
+  const TensorView blocked_dy =
+      queue.workspace().allocate(DType::f32, {blocks, w.layout.row_blocks() * kRowBlock, block});
   TensorView lora_t;
   token_blocks(queue, dy, block, blocked_dy);
   if (lora.rank != 0) {
@@ -54,19 +57,22 @@ void qgemm_bwd(Queue& queue, const PackedWeightView& w, const LoraView& lora, co
   QmatmulBwdArgs a = bwd_args(w, lora, dx);
   a.dy = offset32(kOp, "blocked_dy", blocked_dy);
   a.lora_t = offset32(kOp, "lora_t", lora_t);
-  const auto ls = static_cast<std::size_t>(value_of(tuned, "LS")), ks = static_cast<std::size_t>(value_of(tuned, "KS"));
+  const auto ls = static_cast<std::size_t>(value_of(tuned, "LS")),
+             ks = static_cast<std::size_t>(value_of(tuned, "KS"));
   const auto features = static_cast<std::size_t>(value_of(tuned, "VW") * value_of(tuned, "NV"));
   const Macros meaning{{"BITS", static_cast<int>(w.layout.bits)},
                        {"ALIGNED", w.layout.group_size % kChunk == 0},
                        {"TOKENS", static_cast<int>(block)},
                        {"Y_HALF", is_half(dx)}};
-  queue.launch("qgemm_bwd", "qgemm_bwd", meaning + tuned, {{a.chunks * kChunk / features, ks, blocks}, {ls, ks, 1}},
+  queue.launch("qgemm_bwd", "qgemm_bwd", meaning + tuned,
+               {{a.chunks * kChunk / features, ks, blocks}, {ls, ks, 1}},
                {Arg::value(a), w.qweight, w.scales, w.qzeros, blocked_dy, lora_t, lora.A, dx});
 }
 
 }  // namespace
 
-void qmatmul_bwd(Queue& queue, const PackedWeightView& w, const LoraView& lora, const TensorView& dy, const TensorView& dx) {
+void qmatmul_bwd(Queue& queue, const PackedWeightView& w, const LoraView& lora, const TensorView& dy,
+                 const TensorView& dx) {
   check_packed("qmatmul_bwd", w);
   check_activations(kOp, "dy", dy, w.layout.out_features);
   check_activations(kOp, "dx", dx, w.layout.in_features);
@@ -74,8 +80,15 @@ void qmatmul_bwd(Queue& queue, const PackedWeightView& w, const LoraView& lora, 
   check_lora(kOp, w.layout, lora);
   if (dy.shape[0] == 0) return;
   if (const FastPath* path = chosen_path(queue, ProductKind::packed_dx, dy.shape[0]))
-    return path->run(queue,
-                     {.product = ProductKind::packed_dx, .a = dy, .b = {}, .c = dx, .alpha = 1, .beta = 0, .a_stride = 0, .w = w, .lora = lora});
+    return path->run(queue, {.product = ProductKind::packed_dx,
+                             .a = dy,
+                             .b = {},
+                             .c = dx,
+                             .alpha = 1,
+                             .beta = 0,
+                             .a_stride = 0,
+                             .w = w,
+                             .lora = lora});
   qgemm_bwd(queue, w, lora, dy, dx);
 }
 

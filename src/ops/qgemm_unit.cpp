@@ -30,17 +30,20 @@ void check(const Direction& d, const PackedWeightView& w, const LoraView& lora) 
   check_tensor(d.op, d.out_name, d.out, d.out.dtype, {d.in.shape[0], d.out_columns});
   if (lora.rank == 0) return;
   check_tensor(d.op, "lora_A", lora.A, DType::f16, {lora.rank, w.layout.in_features});
-  check_tensor(d.op, "lora_B transposed", lora.B_t, DType::f16, {lora.rank, w.layout.row_blocks() * kRowBlock});
+  check_tensor(d.op, "lora_B transposed", lora.B_t, DType::f16,
+               {lora.rank, w.layout.row_blocks() * kRowBlock});
 }
 
 /// Lines of in and t, blocks of 32 words and of 32 scales all start at multiples of 16 bytes.
 bool aligned(const Direction& d, const PackedWeightView& w, const TensorView& t) {
   const std::uint64_t in_16_bytes = is_half(d.in) ? 8 : 4;
   const bool t_aligned = t.memory == nullptr || (t.offset % 4 == 0 && t.shape[1] % 4 == 0);
-  return d.in.offset % in_16_bytes == 0 && d.in_columns % in_16_bytes == 0 && t_aligned && w.qweight.offset % 4 == 0 && w.scales.offset % 8 == 0;
+  return d.in.offset % in_16_bytes == 0 && d.in_columns % in_16_bytes == 0 && t_aligned &&
+         w.qweight.offset % 4 == 0 && w.scales.offset % 8 == 0;
 }
 
-QgemmUnitArgs arguments(const Direction& d, const PackedWeightView& w, const LoraView& lora, const TensorView& t, const UnitPlan& plan) {
+QgemmUnitArgs arguments(const Direction& d, const PackedWeightView& w, const LoraView& lora,
+                        const TensorView& t, const UnitPlan& plan) {
   const PackedLayout& l = w.layout;
   QgemmUnitArgs a{};
   a.K = count32(d.op, d.in_name, d.in_columns);
@@ -66,7 +69,8 @@ QgemmUnitArgs arguments(const Direction& d, const PackedWeightView& w, const Lor
   return a;
 }
 
-void run(Queue& queue, const UnitMode& mode, const PackedWeightView& w, const LoraView& lora, const Direction& d) {
+void run(Queue& queue, const UnitMode& mode, const PackedWeightView& w, const LoraView& lora,
+         const Direction& d) {
   check(d, w, lora);
   if (d.in.shape[0] == 0) return;
   const UnitPlan plan = unit_plan(queue, "qgemm_unit", mode, d.in.shape[0], d.out_columns);
@@ -74,7 +78,8 @@ void run(Queue& queue, const UnitMode& mode, const PackedWeightView& w, const Lo
   TensorView t;
   if (lora.rank != 0) {
     t = queue.workspace().allocate(DType::f32, {d.in.shape[0], lora.rank});
-    unit_product(queue, mode, d.op, {d.in, true, d.in_columns}, d.lora_first, d.in_columns, t, lora.scaling, 0.0f);
+    unit_product(queue, mode, d.op, {d.in, true, d.in_columns}, d.lora_first, d.in_columns, t, lora.scaling,
+                 0.0f);
   }
   const Macros meaning{{"BITS", static_cast<int>(w.layout.bits)},
                        {"WHOLE", w.layout.group_size % kChunk == 0},
@@ -85,21 +90,42 @@ void run(Queue& queue, const UnitMode& mode, const PackedWeightView& w, const Lo
                        {"VW", 1},
                        {"ALIGNED", aligned(d, w, t)}};
   queue.launch(plan.program, "qgemm_unit", meaning + plan.tunables, plan.range,
-               {Arg::value(arguments(d, w, lora, t, plan)), w.qweight, w.scales, w.qzeros, d.in, t, d.lora_last, d.out});
+               {Arg::value(arguments(d, w, lora, t, plan)), w.qweight, w.scales, w.qzeros, d.in, t,
+                d.lora_last, d.out});
 }
 
 }  // namespace
 
-void unit_qmatmul(Queue& queue, const UnitMode& mode, const PackedWeightView& w, const LoraView& lora, const TensorView& x, const TensorView& y) {
-  const PackedLayout& l = w.layout;
-  run(queue, mode, w, lora, {"unit_qmatmul", "x", "y", false, x, y, l.in_features, l.out_features, {lora.A, true, l.in_features}, lora.B_t});
-}
-
-void unit_qmatmul_bwd(Queue& queue, const UnitMode& mode, const PackedWeightView& w, const LoraView& lora, const TensorView& dy,
-                      const TensorView& dx) {
+void unit_qmatmul(Queue& queue, const UnitMode& mode, const PackedWeightView& w, const LoraView& lora,
+                  const TensorView& x, const TensorView& y) {
   const PackedLayout& l = w.layout;
   run(queue, mode, w, lora,
-      {"unit_qmatmul_bwd", "dy", "dx", true, dy, dx, l.out_features, l.in_features, {lora.B_t, true, l.row_blocks() * kRowBlock}, lora.A});
+      {"unit_qmatmul",
+       "x",
+       "y",
+       false,
+       x,
+       y,
+       l.in_features,
+       l.out_features,
+       {lora.A, true, l.in_features},
+       lora.B_t});
+}
+
+void unit_qmatmul_bwd(Queue& queue, const UnitMode& mode, const PackedWeightView& w, const LoraView& lora,
+                      const TensorView& dy, const TensorView& dx) {
+  const PackedLayout& l = w.layout;
+  run(queue, mode, w, lora,
+      {"unit_qmatmul_bwd",
+       "dy",
+       "dx",
+       true,
+       dy,
+       dx,
+       l.out_features,
+       l.in_features,
+       {lora.B_t, true, l.row_blocks() * kRowBlock},
+       lora.A});
 }
 
 }  // namespace apiq::ops

@@ -19,7 +19,8 @@ struct Prepared {
   TensorView lora_t;  // f32 [tokens, rank], if there is LoRA
 };
 
-void gemv_input(Queue& queue, const PackedLayout& layout, const LoraView& lora, const TensorView& x, const Prepared& out) {
+void gemv_input(Queue& queue, const PackedLayout& layout, const LoraView& lora, const TensorView& x,
+                const Prepared& out) {
   QmatmulInputArgs a{};
   a.num_tokens = static_cast<std::uint32_t>(x.shape[0]);
   a.in_features = layout.in_features;
@@ -34,17 +35,22 @@ void gemv_input(Queue& queue, const PackedLayout& layout, const LoraView& lora, 
   a.lora_A = lora.rank != 0 ? offset32(kQmatmul, "lora_A", lora.A) : 0;
   a.lora_t = offset32(kQmatmul, "lora_t", out.lora_t);
   const Macros tuned = queue.tuned("gemv_input");
-  const auto lanes = static_cast<std::size_t>(value_of(tuned, "LANES_K")), ranks = static_cast<std::size_t>(value_of(tuned, "R"));
-  const Macros meaning{
-      {"X_HALF", is_half(x)}, {"BITS", static_cast<int>(layout.bits)}, {"EXTRACT", value_of(queue.tuned("qgemv"), "EXTRACT")}, {"T", 1}};
+  const auto lanes = static_cast<std::size_t>(value_of(tuned, "LANES_K")),
+             ranks = static_cast<std::size_t>(value_of(tuned, "R"));
+  const Macros meaning{{"X_HALF", is_half(x)},
+                       {"BITS", static_cast<int>(layout.bits)},
+                       {"EXTRACT", value_of(queue.tuned("qgemv"), "EXTRACT")},
+                       {"T", 1}};
   const std::size_t rank_items = round_up(std::size_t{lora.rank}, ranks) / ranks;
-  queue.launch("gemv_input", "gemv_input", meaning + tuned, {{round_up(layout.groups(), lanes) + rank_items * lanes, x.shape[0], 1}, {lanes, 1, 1}},
+  queue.launch("gemv_input", "gemv_input", meaning + tuned,
+               {{round_up(layout.groups(), lanes) + rank_items * lanes, x.shape[0], 1}, {lanes, 1, 1}},
                {Arg::value(a), x, lora.A, out.x, out.sums, out.lora_t});
 }
 
 }  // namespace
 
-void qgemv(Queue& queue, const PackedWeightView& w, const LoraView& lora, const TensorView& x, const TensorView& y) {
+void qgemv(Queue& queue, const PackedWeightView& w, const LoraView& lora, const TensorView& x,
+           const TensorView& y) {
   const std::uint64_t tokens = x.shape[0];
   runtime::Workspace::Scope scope(queue.workspace());
   Prepared in;
@@ -58,10 +64,14 @@ void qgemv(Queue& queue, const PackedWeightView& w, const LoraView& lora, const 
   a.x_sums = offset32(kQmatmul, "sums", in.sums);
   a.lora_t = offset32(kQmatmul, "lora_t", in.lora_t);
   const Macros tuned = queue.tuned("qgemv");
-  const auto ls = static_cast<std::size_t>(value_of(tuned, "LS")), ks = static_cast<std::size_t>(value_of(tuned, "KS"));
+  const auto ls = static_cast<std::size_t>(value_of(tuned, "LS")),
+             ks = static_cast<std::size_t>(value_of(tuned, "KS"));
   const auto rows = static_cast<std::size_t>(value_of(tuned, "VW") * value_of(tuned, "RV"));
-  const Macros meaning{{"BITS", static_cast<int>(w.layout.bits)}, {"ALIGNED", w.layout.group_size % kChunk == 0}, {"Y_HALF", is_half(y)}};
-  queue.launch("qgemv", "qgemv", meaning + tuned, {{round_up(a.padded_rows / rows, ls), ks, tokens}, {ls, ks, 1}},
+  const Macros meaning{{"BITS", static_cast<int>(w.layout.bits)},
+                       {"ALIGNED", w.layout.group_size % kChunk == 0},
+                       {"Y_HALF", is_half(y)}};
+  queue.launch("qgemv", "qgemv", meaning + tuned,
+               {{round_up(a.padded_rows / rows, ls), ks, tokens}, {ls, ks, 1}},
                {Arg::value(a), w.qweight, w.scales, w.qzeros, in.x, in.sums, in.lora_t, lora.B_t, y});
 }
 

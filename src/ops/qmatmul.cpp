@@ -10,7 +10,8 @@ namespace apiq::ops {
 
 static_assert(sizeof(QmatmulArgs) == 15 * 4 && std::is_trivially_copyable_v<QmatmulArgs>);
 
-void check_activations(std::string_view op, std::string_view name, const TensorView& view, std::uint64_t columns) {
+void check_activations(std::string_view op, std::string_view name, const TensorView& view,
+                       std::uint64_t columns) {
   const bool floats = view.dtype == DType::f32 || view.dtype == DType::f16;
   if (!floats || view.shape.rank() != 2 || view.shape[1] != columns)
     refuse(op, name, "f32 or f16 [num_tokens, " + std::to_string(columns) + "]", view);
@@ -22,7 +23,8 @@ void check_lora(std::string_view op, const PackedLayout& layout, const LoraView&
   check_tensor(op, "lora_B transposed", lora.B_t, DType::f16, {lora.rank, layout.row_blocks() * kRowBlock});
 }
 
-QmatmulArgs qmatmul_args(const PackedWeightView& w, const LoraView& lora, const TensorView& x, const TensorView& y) {
+QmatmulArgs qmatmul_args(const PackedWeightView& w, const LoraView& lora, const TensorView& x,
+                         const TensorView& y) {
   const PackedLayout& l = w.layout;
   QmatmulArgs a{};
   a.out_features = l.out_features;
@@ -40,7 +42,8 @@ QmatmulArgs qmatmul_args(const PackedWeightView& w, const LoraView& lora, const 
   return a;
 }
 
-void qmatmul(Queue& queue, const PackedWeightView& w, const LoraView& lora, const TensorView& x, const TensorView& y) {
+void qmatmul(Queue& queue, const PackedWeightView& w, const LoraView& lora, const TensorView& x,
+             const TensorView& y) {
   check_packed("qmatmul", w);
   check_activations(kQmatmul, "x", x, w.layout.in_features);
   check_activations(kQmatmul, "y", y, w.layout.out_features);
@@ -49,8 +52,15 @@ void qmatmul(Queue& queue, const PackedWeightView& w, const LoraView& lora, cons
   if (x.shape[0] == 0) return;
   if (x.shape[0] == 1) return qgemv(queue, w, lora, x, y);
   if (const FastPath* path = chosen_path(queue, ProductKind::packed_forward, x.shape[0]))
-    return path->run(queue,
-                     {.product = ProductKind::packed_forward, .a = x, .b = {}, .c = y, .alpha = 1, .beta = 0, .a_stride = 0, .w = w, .lora = lora});
+    return path->run(queue, {.product = ProductKind::packed_forward,
+                             .a = x,
+                             .b = {},
+                             .c = y,
+                             .alpha = 1,
+                             .beta = 0,
+                             .a_stride = 0,
+                             .w = w,
+                             .lora = lora});
   qgemm(queue, w, lora, x, y);
 }
 

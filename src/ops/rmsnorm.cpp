@@ -28,23 +28,27 @@ RmsnormArgs checked_args(std::string_view op, const TensorView& x, const TensorV
 }
 
 runtime::Range range_of(const runtime::Macros& tuned, std::uint64_t num_tokens) {
-  const std::size_t group = static_cast<std::size_t>(value_of(tuned, "WG")), rows = static_cast<std::size_t>(value_of(tuned, "ROWS"));
+  const std::size_t group = static_cast<std::size_t>(value_of(tuned, "WG")),
+                    rows = static_cast<std::size_t>(value_of(tuned, "ROWS"));
   return {{(num_tokens + rows - 1) / rows * group, 1, 1}, {group, 1, 1}};
 }
 
 }  // namespace
 
-void rmsnorm_fwd(Queue& queue, const TensorView& x, const TensorView& weight, float eps, const TensorView& y) {
+void rmsnorm_fwd(Queue& queue, const TensorView& x, const TensorView& weight, float eps,
+                 const TensorView& y) {
   constexpr std::string_view op = "rmsnorm_fwd";
   const bool half = check_half(op, "x", x);
   check_tensor(op, "y", y, x.dtype, x.shape);
   RmsnormArgs args = checked_args(op, x, weight, eps);
   args.y_offset = offset32(op, "y", y);
   const auto tuned = queue.tuned("rmsnorm");
-  queue.launch("rmsnorm", op, runtime::Macros{{"HALF", half}} + tuned, range_of(tuned, x.shape[0]), {runtime::Arg::value(args), x, weight, y});
+  queue.launch("rmsnorm", op, runtime::Macros{{"HALF", half}} + tuned, range_of(tuned, x.shape[0]),
+               {runtime::Arg::value(args), x, weight, y});
 }
 
-void rmsnorm_bwd(Queue& queue, const TensorView& x, const TensorView& weight, float eps, const TensorView& dy, const TensorView& dx) {
+void rmsnorm_bwd(Queue& queue, const TensorView& x, const TensorView& weight, float eps, const TensorView& dy,
+                 const TensorView& dx) {
   constexpr std::string_view op = "rmsnorm_bwd";
   const bool half = check_half(op, "x", x);
   check_tensor(op, "dy", dy, x.dtype, x.shape);
@@ -53,7 +57,8 @@ void rmsnorm_bwd(Queue& queue, const TensorView& x, const TensorView& weight, fl
   args.dy_offset = offset32(op, "dy", dy);
   args.y_offset = offset32(op, "dx", dx);
   const auto tuned = queue.tuned("rmsnorm");
-  queue.launch("rmsnorm", op, runtime::Macros{{"HALF", half}} + tuned, range_of(tuned, x.shape[0]), {runtime::Arg::value(args), x, weight, dy, dx});
+  queue.launch("rmsnorm", op, runtime::Macros{{"HALF", half}} + tuned, range_of(tuned, x.shape[0]),
+               {runtime::Arg::value(args), x, weight, dy, dx});
 }
 
 }  // namespace apiq::ops

@@ -17,7 +17,8 @@ namespace {
 
 runtime::Range range_of(const runtime::Macros& tuned, std::uint64_t count) {
   const std::size_t group = static_cast<std::size_t>(value_of(tuned, "WG"));
-  const std::size_t per_group = group * static_cast<std::size_t>(value_of(tuned, "VW") * value_of(tuned, "ITEMS"));
+  const std::size_t per_group =
+      group * static_cast<std::size_t>(value_of(tuned, "VW") * value_of(tuned, "ITEMS"));
   return {{(count + per_group - 1) / per_group * group, 1, 1}, {group, 1, 1}};
 }
 
@@ -35,10 +36,12 @@ void swiglu_fwd(Queue& queue, const TensorView& gate, const TensorView& up, cons
                         .d_gate_offset = 0,
                         .d_up_offset = 0};
   const auto tuned = queue.tuned("swiglu");
-  queue.launch("swiglu", op, runtime::Macros{{"HALF", half}} + tuned, range_of(tuned, gate.elements()), {runtime::Arg::value(args), gate, up, z});
+  queue.launch("swiglu", op, runtime::Macros{{"HALF", half}} + tuned, range_of(tuned, gate.elements()),
+               {runtime::Arg::value(args), gate, up, z});
 }
 
-void swiglu_bwd(Queue& queue, const TensorView& gate, const TensorView& up, const TensorView& dz, const TensorView& d_gate, const TensorView& d_up) {
+void swiglu_bwd(Queue& queue, const TensorView& gate, const TensorView& up, const TensorView& dz,
+                const TensorView& d_gate, const TensorView& d_up) {
   constexpr std::string_view op = "swiglu_bwd";
   const bool half = check_half(op, "gate", gate);
   check_elements(op, "up", up, gate.dtype, gate.elements());

@@ -33,7 +33,8 @@ UnitSize unit_size(MatrixUnit unit) {
     case MatrixUnit::emulated_intel_dpas16: return {16, 8, 16, 2, 4, 8};
     case MatrixUnit::none: break;
   }
-  throw Unsupported("[matrix unit] '" + std::string(runtime::name_of(unit)) + "' is no unit; choose one that has a header in cl/lib");
+  throw Unsupported("[matrix unit] '" + std::string(runtime::name_of(unit)) +
+                    "' is no unit; choose one that has a header in cl/lib");
 }
 
 namespace {
@@ -46,22 +47,27 @@ struct Tile {
   std::uint64_t items() const { return units_m * units_n * size.lanes; }
   std::uint64_t rows() const { return units_m * fm * size.rows; }
   std::uint64_t columns() const { return units_n * fn * size.columns; }
-  std::uint64_t count(std::uint64_t M, std::uint64_t N) const { return ((M + rows() - 1) / rows()) * ((N + columns() - 1) / columns()); }
-  /// What the kernels ask for: work-items share the staging of both operands evenly, units begin at whole periods of the tile's order.
+  std::uint64_t count(std::uint64_t M, std::uint64_t N) const {
+    return ((M + rows() - 1) / rows()) * ((N + columns() - 1) / columns());
+  }
+  /// What the kernels ask for: work-items share the staging of both operands evenly, units begin at whole
+  /// periods of the tile's order.
   bool possible() const {
-    return fm > 0 && fn > 0 && 4 * rows() % items() == 0 && 4 * columns() % items() == 0 && fm * size.rows % 16 == 0 && fn * size.columns % 16 == 0;
+    return fm > 0 && fn > 0 && 4 * rows() % items() == 0 && 4 * columns() % items() == 0 &&
+           fm * size.rows % 16 == 0 && fn * size.columns % 16 == 0;
   }
 };
 
-/// Smaller tiles where a large one would mostly compute padding, or where there are fewer than the device has compute units. Halves
-/// only, so that there are few programs.
+/// Smaller tiles where a large one would mostly compute padding, or where there are fewer than the device has
+/// compute units. Halves only, so that there are few programs.
 Tile fitted(Tile tile, std::uint64_t M, std::uint64_t N, std::uint64_t compute_units) {
   while (true) {
     const bool few = tile.count(M, N) < compute_units;
     Tile shorter = tile, narrower = tile;
     shorter.fm = tile.fm % 2 == 0 ? tile.fm / 2 : 0;
     narrower.fn = tile.fn % 2 == 0 ? tile.fn / 2 : 0;
-    const bool shorten = shorter.possible() && (M <= shorter.rows() || few), narrow = narrower.possible() && (N <= narrower.columns() || few);
+    const bool shorten = shorter.possible() && (M <= shorter.rows() || few),
+               narrow = narrower.possible() && (N <= narrower.columns() || few);
     if (!shorten && !narrow) return tile;
     tile = shorten && (!narrow || tile.rows() >= tile.columns()) ? shorter : narrower;
   }
@@ -69,15 +75,19 @@ Tile fitted(Tile tile, std::uint64_t M, std::uint64_t N, std::uint64_t compute_u
 
 }  // namespace
 
-UnitPlan unit_plan(runtime::Queue& queue, std::string_view family, const runtime::UnitMode& mode, std::uint64_t M, std::uint64_t N) {
+UnitPlan unit_plan(runtime::Queue& queue, std::string_view family, const runtime::UnitMode& mode,
+                   std::uint64_t M, std::uint64_t N) {
   UnitPlan plan;
   plan.program = runtime::unit_program(family, mode.unit);
   plan.tunables = queue.tuned(plan.program);
-  const auto value = [&](std::string_view name) { return static_cast<std::uint64_t>(runtime::value_of(plan.tunables, name)); };
+  const auto value = [&](std::string_view name) {
+    return static_cast<std::uint64_t>(runtime::value_of(plan.tunables, name));
+  };
   const Tile asked{unit_size(mode.unit), value("UNITS_M"), value("UNITS_N"), value("FM"), value("FN")};
   if (!asked.possible())
-    throw InvalidArgument("[" + plan.program + "] tunables UNITS_M, UNITS_N, FM, FN: a tile of " + std::to_string(asked.rows()) + " x " +
-                          std::to_string(asked.columns()) + " cannot be shared by " + std::to_string(asked.items()) +
+    throw InvalidArgument("[" + plan.program + "] tunables UNITS_M, UNITS_N, FM, FN: a tile of " +
+                          std::to_string(asked.rows()) + " x " + std::to_string(asked.columns()) +
+                          " cannot be shared by " + std::to_string(asked.items()) +
                           " work-items; correct the tuning file");
   const Tile tile = fitted(asked, M, N, queue.device().info().compute_units);
   for (auto& [name, number] : plan.tunables) {
@@ -91,7 +101,8 @@ UnitPlan unit_plan(runtime::Queue& queue, std::string_view family, const runtime
 }
 
 UnitOutput unit_output(std::string_view op, const runtime::TensorView& c, float alpha, float beta) {
-  const std::uint32_t offset = offset32(op, "c", c), rows = count32(op, "M", c.shape[0]), columns = count32(op, "N", c.shape[1]);
+  const std::uint32_t offset = offset32(op, "c", c), rows = count32(op, "M", c.shape[0]),
+                      columns = count32(op, "N", c.shape[1]);
   return {offset, columns, rows, columns, is_half(c), offset % 4 == 0 && columns % 4 == 0, alpha, beta};
 }
 

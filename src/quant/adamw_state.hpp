@@ -14,7 +14,8 @@ struct StepInfo {
 
 class AdamwState {
  public:
-  AdamwState(runtime::Queue& queue, const runtime::TensorView& parameters, float learning_rate, float weight_decay)
+  AdamwState(runtime::Queue& queue, const runtime::TensorView& parameters, float learning_rate,
+             float weight_decay)
       : parameters_(parameters),
         moments_(queue.device(), DType::f32, {2, parameters.elements()}, "optimizer moments"),
         options_{.learning_rate = learning_rate, .weight_decay = weight_decay} {
@@ -28,7 +29,8 @@ class AdamwState {
   }
 
   /// A step of some rows of the parameters, with the gradients of those rows.
-  void step_rows(runtime::Queue& queue, const StepInfo& info, std::uint64_t begin, std::uint64_t count, const runtime::TensorView& gradients) {
+  void step_rows(runtime::Queue& queue, const StepInfo& info, std::uint64_t begin, std::uint64_t count,
+                 const runtime::TensorView& gradients) {
     const runtime::TensorView part = parameters_.rows(begin, count);
     const std::uint64_t row = parameters_.elements() / parameters_.shape[0], elements = part.elements();
     const auto moment = [&](std::uint64_t which) {
@@ -37,7 +39,8 @@ class AdamwState {
     };
     ops::AdamwOptions options = options_;
     options.learning_rate *= info.rate_factor;
-    ops::adamw_step(queue, options, info.step, info.loss, part.reshaped({elements}), gradients.reshaped({elements}), moment(0), moment(1));
+    ops::adamw_step(queue, options, info.step, info.loss, part.reshaped({elements}),
+                    gradients.reshaped({elements}), moment(0), moment(1));
   }
 
  private:

@@ -6,9 +6,12 @@ namespace apiq::quant {
 
 using runtime::Workspace;
 
-ClippedGrid::ClippedGrid(Queue& queue, const TensorView& weight, const ops::QuantSpec& spec) : queue_(queue), weight_(weight), spec_(spec) {
+ClippedGrid::ClippedGrid(Queue& queue, const TensorView& weight, const ops::QuantSpec& spec)
+    : queue_(queue), weight_(weight), spec_(spec) {
   const std::uint64_t out = weight.shape[0], groups = weight.shape[1] / spec.group_size;
-  const auto tensor = [&](const Shape& shape, const char* what) { return DeviceTensor(queue.device(), DType::f32, shape, what); };
+  const auto tensor = [&](const Shape& shape, const char* what) {
+    return DeviceTensor(queue.device(), DType::f32, shape, what);
+  };
   xmin_ = tensor({out, groups}, "group minima");
   xmax_ = tensor({out, groups}, "group maxima");
   logits_ = tensor({2, out, groups}, "clipping logits");
@@ -28,26 +31,37 @@ void ClippedGrid::search_range() {
   update();
 }
 
-void ClippedGrid::update() { ops::quant_grid(queue_, spec_, xmin_, xmax_, half(logits_, 0), half(logits_, 1), scale_, zero_); }
+void ClippedGrid::update() {
+  ops::quant_grid(queue_, spec_, xmin_, xmax_, half(logits_, 0), half(logits_, 1), scale_, zero_);
+}
 
-void ClippedGrid::fake_quantize(const TensorView& what) { ops::fake_quant_fwd(queue_, spec_, weight_, scale_, zero_, what); }
+void ClippedGrid::fake_quantize(const TensorView& what) {
+  ops::fake_quant_fwd(queue_, spec_, weight_, scale_, zero_, what);
+}
 
-void ClippedGrid::backward(std::uint64_t begin, std::uint64_t count, const TensorView& d_what, const TensorView& d_logits, const TensorView& d_w) {
+void ClippedGrid::backward(std::uint64_t begin, std::uint64_t count, const TensorView& d_what,
+                           const TensorView& d_logits, const TensorView& d_w) {
   const auto part = [&](const TensorView& all) { return all.rows(begin, count); };
-  ops::fake_quant_bwd(queue_, spec_, part(weight_), part(scale_), part(zero_), part(xmin_), part(xmax_), part(half(logits_, 0)),
-                      part(half(logits_, 1)), d_what, part(half(d_logits, 0)), part(half(d_logits, 1)), d_w);
+  ops::fake_quant_bwd(queue_, spec_, part(weight_), part(scale_), part(zero_), part(xmin_), part(xmax_),
+                      part(half(logits_, 0)), part(half(logits_, 1)), d_what, part(half(d_logits, 0)),
+                      part(half(d_logits, 1)), d_w);
 }
 
 PackedMatrix ClippedGrid::pack() {
   Workspace::Scope scope(queue_.workspace());
-  const auto scratch = [&](DType dtype, const Shape& shape) { return queue_.workspace().allocate(dtype, shape); };
+  const auto scratch = [&](DType dtype, const Shape& shape) {
+    return queue_.workspace().allocate(dtype, shape);
+  };
   PackedMatrix packed;
-  packed.layout = {static_cast<std::uint32_t>(weight_.shape[0]), static_cast<std::uint32_t>(weight_.shape[1]), spec_.bits, spec_.group_size};
+  packed.layout = {static_cast<std::uint32_t>(weight_.shape[0]), static_cast<std::uint32_t>(weight_.shape[1]),
+                   spec_.bits, spec_.group_size};
   const Shape grid = scale_.shape();
-  const TensorView codes = scratch(DType::u8, weight_.shape), scales = scratch(DType::f16, grid), zeros = scratch(DType::u8, grid);
+  const TensorView codes = scratch(DType::u8, weight_.shape), scales = scratch(DType::f16, grid),
+                   zeros = scratch(DType::u8, grid);
   ops::quantize_codes(queue_, spec_, weight_, scale_, zero_, codes, scales, zeros);
   const ops::PackedWeightView view{packed.layout, scratch(DType::u32, {packed.layout.qweight_words()}),
-                                   scratch(DType::f16, {packed.layout.scale_count()}), scratch(DType::u32, {packed.layout.qzeros_words()})};
+                                   scratch(DType::f16, {packed.layout.scale_count()}),
+                                   scratch(DType::u32, {packed.layout.qzeros_words()})};
   ops::pack(queue_, codes, scales, zeros, view);
   packed.qweight.resize(packed.layout.qweight_words());
   packed.scales.resize(packed.layout.scale_count());

@@ -11,9 +11,12 @@ using runtime::Workspace;
 
 GramObjective::GramObjective(const LinearProblem& problem)
     : queue_(problem.queue),
-      scale_(static_cast<float>(1.0 / (static_cast<double>(problem.num_samples) * problem.tokens_per_sample * problem.out_features()))),
-      moments_(queue_.device(), DType::f32, {problem.in_features(), problem.in_features()}, "second moments of the inputs"),
-      cross_(queue_.device(), DType::f32, {problem.out_features(), problem.in_features()}, "moments of targets and inputs"),
+      scale_(static_cast<float>(1.0 / (static_cast<double>(problem.num_samples) * problem.tokens_per_sample *
+                                       problem.out_features()))),
+      moments_(queue_.device(), DType::f32, {problem.in_features(), problem.in_features()},
+               "second moments of the inputs"),
+      cross_(queue_.device(), DType::f32, {problem.out_features(), problem.in_features()},
+             "moments of targets and inputs"),
       constant_(queue_.device(), DType::f32, {1}, "target norm") {
   const DeviceTensor one(queue_.device(), DType::f32, {1}, "target norm");
   queue_.fill_zero(constant_);
@@ -39,7 +42,8 @@ void GramObjective::step(TrainedLinear& linear, const StepInfo& info) const {
   ops::scaled_add(queue_, 1.0f, info.loss, 1.0f, constant_, info.loss);
   ops::scaled_add(queue_, 2.0f, product, 2.0f, cross_, product);
   const std::uint64_t rows = TrainedLinear::slab_rows(out, in);
-  for (std::uint64_t begin = 0; begin < out; begin += rows) linear.backward_rows(info, begin, product.rows(begin, std::min(rows, out - begin)));
+  for (std::uint64_t begin = 0; begin < out; begin += rows)
+    linear.backward_rows(info, begin, product.rows(begin, std::min(rows, out - begin)));
   linear.step(info);
 }
 

@@ -1,5 +1,5 @@
-// The layer-wise objective in Gram form (specification, 2.5): the whole calibration set in two matrices, so that a full-batch step costs
-// out * in^2 whatever the number of tokens.
+// The layer-wise objective in Gram form (specification, 2.5): the whole calibration set in two matrices, so
+// that a full-batch step costs out * in^2 whatever the number of tokens.
 //   H = Xq^T Xq,  C = W (X^T Xq) = target^T Xq,  n = tokens * out
 //   L = (tr(M H M^T) - 2 tr(C M^T) + sum target^2) / n,   G = dL/dM = (2 / n) (M H - C)
 #pragma once
@@ -19,7 +19,9 @@ class GramObjective {
     return sizeof(float) * (in_features * in_features + out_features * in_features);
   }
   /// Scratch memory of a step beside that of TrainedLinear.
-  static std::uint64_t scratch_bytes(std::uint64_t out_features, std::uint64_t in_features) { return sizeof(float) * out_features * in_features; }
+  static std::uint64_t scratch_bytes(std::uint64_t out_features, std::uint64_t in_features) {
+    return sizeof(float) * out_features * in_features;
+  }
 
  private:
   Queue& queue_;

@@ -1,4 +1,5 @@
-// What a method sees of one linear layer: its weight, the inputs it will get in the quantized model, the outputs it should give.
+// What a method sees of one linear layer: its weight, the inputs it will get in the quantized model, the
+// outputs it should give.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -21,7 +22,8 @@ struct TrainOptions {
   std::uint32_t batch_size = 1;  // samples per step
   float lora_learning_rate = 0, clip_learning_rate = 0;
   float lora_weight_decay = 0, clip_weight_decay = 0;
-  float weight_learning_rate = 0;  // of latent weights, trained straight-through and thrown away; 0: weights stay as they are
+  float weight_learning_rate =
+      0;  // of latent weights, trained straight-through and thrown away; 0: weights stay as they are
   Schedule schedule = Schedule::constant;
   RangeInit range_init = RangeInit::minmax;
   LoraInit lora_init = LoraInit::kaiming;
@@ -42,9 +44,11 @@ struct LinearProblem {
 
   std::uint32_t num_samples = 0;  // 0 if the method needs no inputs
   std::uint32_t tokens_per_sample = 0;
-  /// Inputs of sample i in the quantized stream, f32 [tokens_per_sample, in_features]; valid until the next call.
+  /// Inputs of sample i in the quantized stream, f32 [tokens_per_sample, in_features]; valid until the next
+  /// call.
   std::function<TensorView(std::uint32_t)> input;
-  /// Outputs of sample i in the full-precision stream, f32 [tokens_per_sample, out_features]; valid until the next call.
+  /// Outputs of sample i in the full-precision stream, f32 [tokens_per_sample, out_features]; valid until the
+  /// next call.
   std::function<TensorView(std::uint32_t)> target;
   /// Called once, when everything has its start value.
   std::function<void()> training_begins;

@@ -8,7 +8,8 @@
 
 namespace apiq::quant {
 
-LoraState::LoraState(Queue& queue, std::uint32_t out_features, std::uint32_t in_features, std::uint32_t rank, float alpha, std::uint64_t seed)
+LoraState::LoraState(Queue& queue, std::uint32_t out_features, std::uint32_t in_features, std::uint32_t rank,
+                     float alpha, std::uint64_t seed)
     : out_(out_features), in_(in_features), rank_(rank), alpha_(alpha) {
   if (rank == 0) return;
   const std::uint64_t count = std::uint64_t{rank} * (std::uint64_t{in_} + out_);
@@ -24,7 +25,8 @@ LoraState::LoraState(Queue& queue, std::uint32_t out_features, std::uint32_t in_
 
 TensorView LoraState::part(const TensorView& flat, bool is_A) const {
   const std::uint64_t a_count = std::uint64_t{rank_} * in_;
-  return is_A ? flat.rows(0, a_count).reshaped({rank_, in_}) : flat.rows(a_count, std::uint64_t{rank_} * out_).reshaped({out_, rank_});
+  return is_A ? flat.rows(0, a_count).reshaped({rank_, in_})
+              : flat.rows(a_count, std::uint64_t{rank_} * out_).reshaped({out_, rank_});
 }
 
 void LoraState::store(Queue& queue, QuantizedLinear& linear) const {
@@ -37,7 +39,8 @@ void LoraState::store(Queue& queue, QuantizedLinear& linear) const {
     for (std::size_t i = 0; i < values.size(); ++i) {
       out[i] = float_to_half(values[i]);
       if (!std::isfinite(half_to_float(out[i])))
-        throw Error("[lora] a trained value of " + std::to_string(values[i]) + " does not fit binary16; lower --lora-learning-rate");
+        throw Error("[lora] a trained value of " + std::to_string(values[i]) +
+                    " does not fit binary16; lower --lora-learning-rate");
     }
     return out;
   };

@@ -12,9 +12,11 @@ using runtime::TensorView;
 class LoraState {
  public:
   /// A uniform in (-1/sqrt(in), 1/sqrt(in)) (kaiming_uniform with a = sqrt 5, as PEFT starts), B = 0.
-  LoraState(Queue& queue, std::uint32_t out_features, std::uint32_t in_features, std::uint32_t rank, float alpha, std::uint64_t seed);
+  LoraState(Queue& queue, std::uint32_t out_features, std::uint32_t in_features, std::uint32_t rank,
+            float alpha, std::uint64_t seed);
 
-  static std::uint64_t device_bytes(std::uint64_t out_features, std::uint64_t in_features, std::uint64_t rank) {
+  static std::uint64_t device_bytes(std::uint64_t out_features, std::uint64_t in_features,
+                                    std::uint64_t rank) {
     return 2 * sizeof(float) * rank * (out_features + in_features);
   }
 

@@ -1,4 +1,5 @@
-// The interface of a quantization method. Needs are declared as traits, so the scheduler never asks a method's name.
+// The interface of a quantization method. Needs are declared as traits, so the scheduler never asks a
+// method's name.
 #pragma once
 #include <memory>
 #include <string_view>

@@ -18,9 +18,12 @@ BlockResult Method::quantize_block(const BlockProblem& problem) {
 
 const std::vector<MethodRow>& method_table() {
   static const std::vector<MethodRow> rows = {
-      {"apiq-bw", "ApiQ block by block: learned clipping and LoRA of a whole decoder block against its full-precision output",
+      {"apiq-bw",
+       "ApiQ block by block: learned clipping and LoRA of a whole decoder block against its full-precision "
+       "output",
        [] { return std::unique_ptr<Method>(std::make_unique<ApiqBw>()); }},
-      {"apiq-lw", "ApiQ layer by layer: learned clipping and LoRA against each linear's full-precision output",
+      {"apiq-lw",
+       "ApiQ layer by layer: learned clipping and LoRA against each linear's full-precision output",
        [] { return std::unique_ptr<Method>(std::make_unique<ApiqLw>()); }},
       {"rtn", "round to nearest on each group's min-max grid, no calibration, no LoRA",
        [] { return std::unique_ptr<Method>(std::make_unique<Rtn>()); }},

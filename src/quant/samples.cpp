@@ -14,7 +14,8 @@ TensorView gather(Queue& queue, const SampleSource& source, std::uint32_t first,
   if (count == 1) return one;
   const std::uint64_t tokens = one.shape[0];
   const TensorView all = queue.workspace().allocate(DType::f32, {count * tokens, one.shape[1]});
-  for (std::uint32_t i = 0; i < count; ++i) queue.copy(i == 0 ? one : source(first + i), all.rows(i * tokens, tokens));
+  for (std::uint32_t i = 0; i < count; ++i)
+    queue.copy(i == 0 ? one : source(first + i), all.rows(i * tokens, tokens));
   return all;
 }
 
@@ -32,7 +33,8 @@ DeviceTensor diagonal(Queue& queue, const TensorView& moments) {
 
 }  // namespace
 
-DeviceTensor lora_moments(Queue& queue, LoraInit init, std::uint32_t num_samples, std::uint64_t in_features, const SampleSource& inputs) {
+DeviceTensor lora_moments(Queue& queue, LoraInit init, std::uint32_t num_samples, std::uint64_t in_features,
+                          const SampleSource& inputs) {
   if (init != LoraInit::cloq && init != LoraInit::svd_saliency) return {};
   DeviceTensor moments(queue.device(), DType::f32, {in_features, in_features}, "input moments");
   const std::uint32_t count = std::min(num_samples, kMomentSamples);

@@ -23,9 +23,11 @@ void close_epoch(const LoopProblem& problem, const TensorView& losses, LoopResul
     if (std::isfinite(loss)) total += loss, ++taken;
   }
   if (taken == 0)
-    throw Error("[train] " + problem.name + ": the loss was not finite in any of the " + std::to_string(problem.steps_per_epoch) +
-                " steps of epoch " + std::to_string(result.epoch_losses.size() + 1) +
-                "; lower the learning rates, or look for infinite activations with apiq-eval on the unquantized model");
+    throw Error("[train] " + problem.name + ": the loss was not finite in any of the " +
+                std::to_string(problem.steps_per_epoch) + " steps of epoch " +
+                std::to_string(result.epoch_losses.size() + 1) +
+                "; lower the learning rates, or look for infinite activations with apiq-eval on the "
+                "unquantized model");
   result.skipped_steps += problem.steps_per_epoch - taken;
   result.epoch_losses.push_back(problem.loss_scale * total / taken + problem.loss_offset);
 }

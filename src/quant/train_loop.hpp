@@ -1,5 +1,5 @@
-// The loop every gradient method runs: epochs of batches in sample order, learning rate by schedule, losses kept on the device and read once
-// an epoch, steps without a finite loss counted.
+// The loop every gradient method runs: epochs of batches in sample order, learning rate by schedule, losses
+// kept on the device and read once an epoch, steps without a finite loss counted.
 #pragma once
 #include <functional>
 #include <string>

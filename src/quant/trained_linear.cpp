@@ -22,34 +22,43 @@ std::uint64_t TrainedLinear::slab_rows(std::uint64_t out_features, std::uint64_t
   return std::min(out_features, std::max<std::uint64_t>(kSlabElements / in_features / 32 * 32, 32));
 }
 
-TrainedLinear::TrainedLinear(Queue& queue, const TensorView& weight, const LinearSetup& settings, const TrainOptions& train, bool keep_effective)
+TrainedLinear::TrainedLinear(Queue& queue, const TensorView& weight, const LinearSetup& settings,
+                             const TrainOptions& train, bool keep_effective)
     : queue_(queue),
       weight_(weight),
       spec_(settings.spec),
       seed_(settings.seed),
       grid_(queue, weight, settings.spec),
-      lora_(queue, static_cast<std::uint32_t>(weight.shape[0]), static_cast<std::uint32_t>(weight.shape[1]), settings.rank, settings.alpha,
-            settings.seed),
+      lora_(queue, static_cast<std::uint32_t>(weight.shape[0]), static_cast<std::uint32_t>(weight.shape[1]),
+            settings.rank, settings.alpha, settings.seed),
       d_logits_(queue.device(), DType::f32, grid_.logits().shape, "logit gradients"),
       clip_optimizer_(queue, grid_.logits(), train.clip_learning_rate, train.clip_weight_decay) {
   if (train.range_init == RangeInit::mse) grid_.search_range();
-  if (settings.rank != 0) lora_optimizer_.emplace(queue, lora_.parameters(), train.lora_learning_rate, train.lora_weight_decay);
-  if (train.weight_learning_rate != 0) weight_optimizer_.emplace(queue, weight_, train.weight_learning_rate, 0.0f);
+  if (settings.rank != 0)
+    lora_optimizer_.emplace(queue, lora_.parameters(), train.lora_learning_rate, train.lora_weight_decay);
+  if (train.weight_learning_rate != 0)
+    weight_optimizer_.emplace(queue, weight_, train.weight_learning_rate, 0.0f);
   if (keep_effective) effective_ = DeviceTensor(queue.device(), DType::f32, weight.shape, "effective weight");
 }
 
-std::uint64_t TrainedLinear::device_bytes(std::uint64_t out_features, std::uint64_t in_features, std::uint32_t group_size, std::uint32_t rank,
+std::uint64_t TrainedLinear::device_bytes(std::uint64_t out_features, std::uint64_t in_features,
+                                          std::uint32_t group_size, std::uint32_t rank,
                                           const TrainOptions& train, bool keep_effective) {
-  const std::uint64_t groups = in_features / group_size, weights = out_features * in_features, logits = 2 * out_features * groups;
-  std::uint64_t bytes = ClippedGrid::device_bytes(out_features, groups) + LoraState::device_bytes(out_features, in_features, rank);
-  bytes += sizeof(float) * logits + AdamwState::device_bytes(logits) + AdamwState::device_bytes(rank * (out_features + in_features));
+  const std::uint64_t groups = in_features / group_size, weights = out_features * in_features,
+                      logits = 2 * out_features * groups;
+  std::uint64_t bytes = ClippedGrid::device_bytes(out_features, groups) +
+                        LoraState::device_bytes(out_features, in_features, rank);
+  bytes += sizeof(float) * logits + AdamwState::device_bytes(logits) +
+           AdamwState::device_bytes(rank * (out_features + in_features));
   if (train.weight_learning_rate != 0) bytes += AdamwState::device_bytes(weights);
   if (keep_effective) bytes += sizeof(float) * weights;
   return bytes;
 }
 
-std::uint64_t TrainedLinear::scratch_bytes(std::uint64_t out_features, std::uint64_t in_features, bool keep_effective) {
-  return sizeof(float) * (slab_rows(out_features, in_features) * in_features + (keep_effective ? 0 : out_features * in_features));
+std::uint64_t TrainedLinear::scratch_bytes(std::uint64_t out_features, std::uint64_t in_features,
+                                           bool keep_effective) {
+  return sizeof(float) * (slab_rows(out_features, in_features) * in_features +
+                          (keep_effective ? 0 : out_features * in_features));
 }
 
 void TrainedLinear::start_lora(const TensorView& moments) {
@@ -59,12 +68,15 @@ void TrainedLinear::start_lora(const TensorView& moments) {
   grid_.fake_quantize(error);
   ops::scaled_add(queue_, 1.0f, weight_, -1.0f, error, error);
   LowRank start = low_rank_correction(queue_, error, moments, lora_.rank(), lora_.scaling(), seed_);
-  // A pair past the rank of the error is zero; with both halves zero it would never get a gradient, so its A stays random.
+  // A pair past the rank of the error is zero; with both halves zero it would never get a gradient, so its A
+  // stays random.
   const std::vector<float> random = runtime::read_floats(queue_, lora_.A());
   const std::size_t in = weight_.shape[1];
   for (std::size_t row = 0; row < start.A.size(); row += in) {
-    const auto begin = start.A.begin() + static_cast<std::ptrdiff_t>(row), end = begin + static_cast<std::ptrdiff_t>(in);
-    if (std::all_of(begin, end, [](float a) { return a == 0; })) std::copy_n(random.begin() + static_cast<std::ptrdiff_t>(row), in, begin);
+    const auto begin = start.A.begin() + static_cast<std::ptrdiff_t>(row),
+               end = begin + static_cast<std::ptrdiff_t>(in);
+    if (std::all_of(begin, end, [](float a) { return a == 0; }))
+      std::copy_n(random.begin() + static_cast<std::ptrdiff_t>(row), in, begin);
   }
   queue_.write(lora_.A(), start.A.data());
   queue_.write(lora_.B(), start.B.data());
@@ -73,7 +85,8 @@ void TrainedLinear::start_lora(const TensorView& moments) {
 
 TensorView TrainedLinear::effective() {
   if (effective_is_current_) return effective_;
-  const TensorView out = effective_.empty() ? queue_.workspace().allocate(DType::f32, weight_.shape) : effective_.view();
+  const TensorView out =
+      effective_.empty() ? queue_.workspace().allocate(DType::f32, weight_.shape) : effective_.view();
   grid_.fake_quantize(out);
   if (lora_.rank() != 0) ops::matmul_nn(queue_, lora_.B(), lora_.A(), out, lora_.scaling(), 1.0f);
   effective_is_current_ = !effective_.empty();
@@ -87,7 +100,8 @@ void TrainedLinear::forward(const TensorView& x, const TensorView& y) {
   ops::matmul_nt(queue_, x, weight, y);
 }
 
-void TrainedLinear::backward(const StepInfo& info, const TensorView& x, const TensorView& dy, const TensorView& dx, bool accumulate) {
+void TrainedLinear::backward(const StepInfo& info, const TensorView& x, const TensorView& dy,
+                             const TensorView& dx, bool accumulate) {
   if (dx.memory != nullptr) {
     Workspace::Scope scope(queue_.workspace());
     const TensorView weight = effective();

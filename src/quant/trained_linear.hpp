@@ -1,7 +1,9 @@
-// One linear layer while it is trained: grid, LoRA and, if asked, latent weights, with their optimizers. The layer computes y = x M^T with
+// One linear layer while it is trained: grid, LoRA and, if asked, latent weights, with their optimizers. The
+// layer computes y = x M^T with
 //   M = What + c B A,   What = fake-quantized W (or latent weight),   c = alpha / rank
 // and from G = dY^T X (out x in), a slab of rows at a time so that G is never stored whole:
-//   dB = c G A^T,   dA = c B^T G,   d logits = group sums of G (specification, 1.5),   dW = G where the code is not clipped
+//   dB = c G A^T,   dA = c B^T G,   d logits = group sums of G (specification, 1.5),   dW = G where the code
+//   is not clipped
 #pragma once
 #include <optional>
 
@@ -21,24 +23,30 @@ struct LinearSetup {
 
 class TrainedLinear {
  public:
-  /// weight f32 [out, in] is overwritten if latent weights are trained, and must outlive this object. keep_effective: M stays in memory
-  /// of its own between uses; else it is computed into scratch memory at every use.
-  TrainedLinear(Queue& queue, const TensorView& weight, const LinearSetup& settings, const TrainOptions& train, bool keep_effective);
+  /// weight f32 [out, in] is overwritten if latent weights are trained, and must outlive this object.
+  /// keep_effective: M stays in memory of its own between uses; else it is computed into scratch memory at
+  /// every use.
+  TrainedLinear(Queue& queue, const TensorView& weight, const LinearSetup& settings,
+                const TrainOptions& train, bool keep_effective);
 
   /// Device bytes of the state beside the weight, scratch memory not included.
-  static std::uint64_t device_bytes(std::uint64_t out_features, std::uint64_t in_features, std::uint32_t group_size, std::uint32_t rank,
-                                    const TrainOptions& train, bool keep_effective);
+  static std::uint64_t device_bytes(std::uint64_t out_features, std::uint64_t in_features,
+                                    std::uint32_t group_size, std::uint32_t rank, const TrainOptions& train,
+                                    bool keep_effective);
   /// Scratch memory of one forward or backward beside that of the products.
-  static std::uint64_t scratch_bytes(std::uint64_t out_features, std::uint64_t in_features, bool keep_effective);
+  static std::uint64_t scratch_bytes(std::uint64_t out_features, std::uint64_t in_features,
+                                     bool keep_effective);
 
-  /// LoRA that makes up for what rounding lost, seen through moments (see low_rank_correction; empty view: plain SVD). Once, before training.
+  /// LoRA that makes up for what rounding lost, seen through moments (see low_rank_correction; empty view:
+  /// plain SVD). Once, before training.
   void start_lora(const TensorView& moments);
 
   /// y [rows, out] = x [rows, in] M^T.
   void forward(const TensorView& x, const TensorView& y);
-  /// Gradients of everything trained, from dy [rows, out]; dx = (accumulate ? dx : 0) + dy M unless its memory is nullptr. Latent weights
-  /// take their step here, the rest in step().
-  void backward(const StepInfo& info, const TensorView& x, const TensorView& dy, const TensorView& dx, bool accumulate);
+  /// Gradients of everything trained, from dy [rows, out]; dx = (accumulate ? dx : 0) + dy M unless its
+  /// memory is nullptr. Latent weights take their step here, the rest in step().
+  void backward(const StepInfo& info, const TensorView& x, const TensorView& dy, const TensorView& dx,
+                bool accumulate);
   /// The same from rows begin .. of G themselves; overwrites them.
   void backward_rows(const StepInfo& info, std::uint64_t begin, const TensorView& gradient);
   void step(const StepInfo& info);

@@ -17,12 +17,14 @@ double number_or_nan(const json& value) { return value.is_number() ? value.get<d
 
 /// Sorted keys lost the order of the phases; this is the order in which a block passes them.
 std::vector<std::pair<std::string, double>> phases_of(const json& phases) {
-  static constexpr std::array<const char*, 6> kOrder = {"load", "targets", "start", "train", "store", "advance"};
+  static constexpr std::array<const char*, 6> kOrder = {"load",  "targets", "start",
+                                                        "train", "store",   "advance"};
   std::vector<std::pair<std::string, double>> out;
   for (const char* name : kOrder)
     if (phases.contains(name)) out.emplace_back(name, number_or_nan(phases.at(name)));
   for (const auto& [name, seconds] : phases.items())
-    if (std::find(kOrder.begin(), kOrder.end(), name) == kOrder.end()) out.emplace_back(name, number_or_nan(seconds));
+    if (std::find(kOrder.begin(), kOrder.end(), name) == kOrder.end())
+      out.emplace_back(name, number_or_nan(seconds));
   return out;
 }
 
@@ -31,9 +33,14 @@ std::vector<std::pair<std::string, double>> phases_of(const json& phases) {
 json block_to_json(const BlockReport& r) {
   json losses = json::array(), linears = json::array();
   for (const double loss : r.losses) losses.push_back(number_or_null(loss));
-  for (const auto& linear : r.linears) linears.push_back({{"name", linear.name}, {"weight_error", number_or_null(linear.weight_error)}});
-  return {{"index", r.index},  {"loss_first", number_or_null(r.loss_first)},         {"loss_last", number_or_null(r.loss_last)},
-          {"losses", losses},  {"relative_error", number_or_null(r.relative_error)}, {"skipped_steps", r.skipped_steps},
+  for (const auto& linear : r.linears)
+    linears.push_back({{"name", linear.name}, {"weight_error", number_or_null(linear.weight_error)}});
+  return {{"index", r.index},
+          {"loss_first", number_or_null(r.loss_first)},
+          {"loss_last", number_or_null(r.loss_last)},
+          {"losses", losses},
+          {"relative_error", number_or_null(r.relative_error)},
+          {"skipped_steps", r.skipped_steps},
           {"linears", linears}};
 }
 
@@ -46,7 +53,8 @@ BlockReport block_from_json(const json& in) {
     for (const auto& loss : in.at("losses")) r.losses.push_back(number_or_nan(loss));
     r.relative_error = number_or_nan(in.at("relative_error"));
     r.skipped_steps = in.at("skipped_steps").get<std::uint64_t>();
-    for (const auto& linear : in.at("linears")) r.linears.push_back({linear.at("name").get<std::string>(), number_or_nan(linear.at("weight_error"))});
+    for (const auto& linear : in.at("linears"))
+      r.linears.push_back({linear.at("name").get<std::string>(), number_or_nan(linear.at("weight_error"))});
     r.resumed = in.value("resumed", false);
     r.seconds = in.value("seconds", 0.0);
     r.phases = phases_of(in.value("phases", json::object()));

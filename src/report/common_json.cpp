@@ -7,7 +7,8 @@
 namespace apiq {
 
 Json common_json(const RunInfo& run) {
-  Json out = {{"program", run.program}, {"version", version()}, {"commit", commit()}, {"command", run.command}};
+  Json out = {
+      {"program", run.program}, {"version", version()}, {"commit", commit()}, {"command", run.command}};
   out["device"] = nullptr;
   if (run.device) {
     const DeviceInfo& d = run.device->info();
@@ -26,7 +27,8 @@ Json common_json(const RunInfo& run) {
 }
 
 std::string text_of(const Json& json) {
-  return json.dump(2, ' ', false, Json::error_handler_t::replace);  // a generated text may end inside a character
+  return json.dump(2, ' ', false,
+                   Json::error_handler_t::replace);  // a generated text may end inside a character
 }
 
 }  // namespace apiq

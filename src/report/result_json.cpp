@@ -31,8 +31,10 @@ Json embedded(const std::string& text) {
 
 Json path_json(const FastPathReport& path) {
   Json speeds = Json::array();
-  for (const FastPathSpeed& s : path.speeds) speeds.push_back({{"product", s.product}, {"rows", s.rows}, {"ratio", s.ratio}});
-  return {{"path", path.path}, {"accepted", path.accepted}, {"used", path.used}, {"stage", path.stage}, {"reason", path.reason}, {"speeds", speeds}};
+  for (const FastPathSpeed& s : path.speeds)
+    speeds.push_back({{"product", s.product}, {"rows", s.rows}, {"ratio", s.ratio}});
+  return {{"path", path.path},   {"accepted", path.accepted}, {"used", path.used},
+          {"stage", path.stage}, {"reason", path.reason},     {"speeds", speeds}};
 }
 
 Json device_json(const DeviceInfo& d) {
@@ -124,7 +126,8 @@ std::string to_json(const RunInfo& run, const DryRunResult& result) {
   out["dry_run"] = true;
   out["stages"] = Json::array();
   for (const DryRunStage& stage : result.stages)
-    out["stages"].push_back({{"name", stage.name}, {"seconds", stage.seconds}, {"device_bytes", stage.device_bytes}});
+    out["stages"].push_back(
+        {{"name", stage.name}, {"seconds", stage.seconds}, {"device_bytes", stage.device_bytes}});
   out["estimated_seconds"] = result.seconds;
   out["estimated_device_bytes"] = result.device_bytes;
   out["estimated_host_bytes"] = result.host_bytes;
@@ -202,8 +205,8 @@ std::string to_json(const RunInfo& run, const std::vector<std::string>& differen
   return text_of(out);
 }
 
-std::string to_json(const RunInfo& run, const std::vector<DeviceReport>& devices, const std::vector<SelfTestRow>& self_test,
-                    const DeviceBenchmark* benchmark) {
+std::string to_json(const RunInfo& run, const std::vector<DeviceReport>& devices,
+                    const std::vector<SelfTestRow>& self_test, const DeviceBenchmark* benchmark) {
   Json out = common_json(run);
   out["devices"] = Json::array();
   for (const DeviceReport& d : devices) {

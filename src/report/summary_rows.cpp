@@ -1,4 +1,5 @@
-// What apiq-inspect and its page show of a summary besides the raw texts: blocks, settings as rows, mixed settings in words.
+// What apiq-inspect and its page show of a summary besides the raw texts: blocks, settings as rows, mixed
+// settings in words.
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -24,9 +25,11 @@ std::string scalar_text(const json& value) {
   return plot::number(value.get<double>(), 6);
 }
 
-void add_rows(const std::string& name, const json& value, std::vector<std::pair<std::string, std::string>>& out) {
+void add_rows(const std::string& name, const json& value,
+              std::vector<std::pair<std::string, std::string>>& out) {
   if (value.is_object()) {
-    for (const auto& [key, inner] : value.items()) add_rows(name.empty() ? key : name + "." + key, inner, out);
+    for (const auto& [key, inner] : value.items())
+      add_rows(name.empty() ? key : name + "." + key, inner, out);
     return;
   }
   if (!value.is_array()) {
@@ -35,7 +38,8 @@ void add_rows(const std::string& name, const json& value, std::vector<std::pair<
     return;
   }
   std::string list;
-  for (const json& item : value) list += (list.empty() ? "" : ", ") + (item.is_structured() ? item.dump() : scalar_text(item));
+  for (const json& item : value)
+    list += (list.empty() ? "" : ", ") + (item.is_structured() ? item.dump() : scalar_text(item));
   out.emplace_back(name, list);
 }
 
@@ -44,21 +48,25 @@ std::string frequent_first(const std::vector<LinearSummary>& linears, Text text)
   std::map<std::string, std::size_t> counts;
   for (const LinearSummary& linear : linears) ++counts[text(linear)];
   std::vector<std::pair<std::string, std::size_t>> order(counts.begin(), counts.end());
-  std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::stable_sort(order.begin(), order.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
   if (order.size() == 1) return order.front().first;
   std::string out;
   for (const auto& [value, count] : order) {
-    out += (out.empty() ? "" : ", ") + value + " (" + std::to_string(count) + (out.empty() ? " linears)" : ")");
+    out +=
+        (out.empty() ? "" : ", ") + value + " (" + std::to_string(count) + (out.empty() ? " linears)" : ")");
   }
   return out;
 }
 
 /// (block, place in the block) of "model.layers.3.mlp.up_proj".
 std::pair<unsigned long, std::size_t> place_of(const std::string& linear) {
-  static constexpr std::array<std::string_view, 7> kOrder = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
+  static constexpr std::array<std::string_view, 7> kOrder = {"q_proj",    "k_proj",  "v_proj",   "o_proj",
+                                                             "gate_proj", "up_proj", "down_proj"};
   unsigned long block = 0;
   const std::size_t digits = linear.find_first_of("0123456789");
-  if (digits != std::string::npos) std::from_chars(linear.data() + digits, linear.data() + linear.size(), block);
+  if (digits != std::string::npos)
+    std::from_chars(linear.data() + digits, linear.data() + linear.size(), block);
   const std::string kind = linear.substr(linear.rfind('.') + 1);
   return {block, static_cast<std::size_t>(std::find(kOrder.begin(), kOrder.end(), kind) - kOrder.begin())};
 }
@@ -80,7 +88,8 @@ std::vector<BlockReport> block_reports(const FileSummary& summary) {
 std::vector<std::string> linears_in_order(const FileSummary& summary) {
   std::vector<std::string> out = summary.dense_linears;
   for (const LinearSummary& linear : summary.linears) out.push_back(linear.name);
-  std::stable_sort(out.begin(), out.end(), [](const std::string& a, const std::string& b) { return place_of(a) < place_of(b); });
+  std::stable_sort(out.begin(), out.end(),
+                   [](const std::string& a, const std::string& b) { return place_of(a) < place_of(b); });
   return out;
 }
 
@@ -93,9 +102,15 @@ std::vector<std::pair<std::string, std::string>> setting_rows(const std::string&
 LinearSettingTexts setting_texts(const FileSummary& summary) {
   const std::vector<LinearSummary>& linears = summary.linears;
   return {frequent_first(linears, [](const LinearSummary& l) { return std::to_string(l.bits); }),
-          frequent_first(linears, [](const LinearSummary& l) { return l.group_size == l.in_features ? "row" : std::to_string(l.group_size); }),
-          frequent_first(linears, [](const LinearSummary& l) { return l.rank ? std::to_string(l.rank) : "none"; }),
-          frequent_first(linears, [](const LinearSummary& l) { return std::string(l.symmetric ? "symmetric" : "asymmetric"); })};
+          frequent_first(linears,
+                         [](const LinearSummary& l) {
+                           return l.group_size == l.in_features ? "row" : std::to_string(l.group_size);
+                         }),
+          frequent_first(linears,
+                         [](const LinearSummary& l) { return l.rank ? std::to_string(l.rank) : "none"; }),
+          frequent_first(linears, [](const LinearSummary& l) {
+            return std::string(l.symmetric ? "symmetric" : "asymmetric");
+          })};
 }
 
 }  // namespace apiq

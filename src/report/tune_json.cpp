@@ -5,7 +5,11 @@ namespace apiq {
 Json kernel_json(const TunedKernel& kernel) {
   Json cases = Json::array();
   for (const TuneCase& c : kernel.cases)
-    cases.push_back({{"case", c.name}, {"bytes", c.bytes}, {"flops", c.flops}, {"preset_milliseconds", c.preset_ms}, {"milliseconds", c.ms}});
+    cases.push_back({{"case", c.name},
+                     {"bytes", c.bytes},
+                     {"flops", c.flops},
+                     {"preset_milliseconds", c.preset_ms},
+                     {"milliseconds", c.ms}});
   Json out{{"kernel", kernel.name},       {"outcome", name_of(kernel.outcome)},
            {"finished", kernel.finished}, {"preset", kernel.preset},
            {"values", kernel.values},     {"speedup", kernel.speedup},
@@ -29,8 +33,9 @@ TunedKernel kernel_from_json(const Json& json) {
   out.measured = json.at("measured").get<std::uint64_t>();
   out.rejected = json.at("rejected").get<std::map<std::string, std::uint64_t>>();
   for (const Json& c : json.at("cases"))
-    out.cases.push_back({c.at("case").get<std::string>(), c.at("bytes").get<double>(), c.at("flops").get<double>(),
-                         c.at("preset_milliseconds").get<double>(), c.at("milliseconds").get<double>()});
+    out.cases.push_back({c.at("case").get<std::string>(), c.at("bytes").get<double>(),
+                         c.at("flops").get<double>(), c.at("preset_milliseconds").get<double>(),
+                         c.at("milliseconds").get<double>()});
   out.message = json.value("message", "");
   return out;
 }
@@ -48,7 +53,8 @@ std::string to_json(const RunInfo& run, const std::vector<TunableKernel>& kernel
   Json out = common_json(run);
   out["kernels"] = Json::array();
   for (const TunableKernel& kernel : kernels) {
-    out["kernels"].push_back({{"kernel", kernel.name}, {"values", kernel.values}, {"candidates", kernel.candidates}});
+    out["kernels"].push_back(
+        {{"kernel", kernel.name}, {"values", kernel.values}, {"candidates", kernel.candidates}});
     if (!kernel.reason.empty()) out["kernels"].back()["reason"] = kernel.reason;
   }
   return text_of(out);

@@ -14,15 +14,16 @@ Buffer::Buffer(Device& device, std::uint64_t bytes, std::string_view what) {
   const std::uint64_t size = bytes == 0 ? 4 : bytes;
   const std::uint64_t largest = device.info().max_buffer_bytes;
   if (size > largest)
-    throw Unsupported("[device memory] " + std::string(what) + " needs one buffer of " + size_text(size) + "; this device takes at most " +
-                      size_text(largest));
+    throw Unsupported("[device memory] " + std::string(what) + " needs one buffer of " + size_text(size) +
+                      "; this device takes at most " + size_text(largest));
   device.budget().acquire(size, what);
   cl_int code = CL_SUCCESS;
   handle_ = clCreateBuffer(device.cl_context(), CL_MEM_READ_WRITE, size, nullptr, &code);
   if (code != CL_SUCCESS) {
     device.budget().release(size);
-    throw OutOfDeviceMemory("[device memory] the driver refused a buffer of " + size_text(size) + " for " + std::string(what) + " with " +
-                            std::string(error_name(code)) + "; lower --device-memory");
+    throw OutOfDeviceMemory("[device memory] the driver refused a buffer of " + size_text(size) + " for " +
+                            std::string(what) + " with " + std::string(error_name(code)) +
+                            "; lower --device-memory");
   }
   device_ = &device;
   bytes_ = size;
@@ -31,7 +32,9 @@ Buffer::Buffer(Device& device, std::uint64_t bytes, std::string_view what) {
 Buffer::~Buffer() { reset(); }
 
 Buffer::Buffer(Buffer&& other) noexcept
-    : device_(std::exchange(other.device_, nullptr)), handle_(std::exchange(other.handle_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+    : device_(std::exchange(other.device_, nullptr)),
+      handle_(std::exchange(other.handle_, nullptr)),
+      bytes_(std::exchange(other.bytes_, 0)) {}
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
   if (this != &other) {
@@ -52,7 +55,8 @@ void Buffer::reset() noexcept {
 }
 
 TensorView TensorView::reshaped(const Shape& other) const {
-  if (other.elements() != elements()) throw ShapeError("[reshape] " + shape.text() + " does not have the elements of " + other.text());
+  if (other.elements() != elements())
+    throw ShapeError("[reshape] " + shape.text() + " does not have the elements of " + other.text());
   TensorView out = *this;
   out.shape = other;
   return out;
@@ -60,7 +64,8 @@ TensorView TensorView::reshaped(const Shape& other) const {
 
 TensorView TensorView::rows(std::uint64_t begin, std::uint64_t count) const {
   if (shape.rank() == 0 || begin + count > shape[0])
-    throw ShapeError("[rows] " + std::to_string(begin) + " + " + std::to_string(count) + " is past the first axis of " + shape.text());
+    throw ShapeError("[rows] " + std::to_string(begin) + " + " + std::to_string(count) +
+                     " is past the first axis of " + shape.text());
   TensorView out = *this;
   const std::uint64_t stride = shape[0] == 0 ? 0 : elements() / shape[0];
   out.offset += begin * stride;

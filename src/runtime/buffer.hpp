@@ -10,11 +10,13 @@ namespace apiq::runtime {
 
 class Device;
 
-/// Owns one OpenCL buffer and its share of the memory budget. Contents start undefined. Must not outlive its Device.
+/// Owns one OpenCL buffer and its share of the memory budget. Contents start undefined. Must not outlive its
+/// Device.
 class Buffer {
  public:
   Buffer() = default;
-  /// Throws OutOfDeviceMemory (budget or driver) or Unsupported (larger than one buffer may be); `what` names it in the text.
+  /// Throws OutOfDeviceMemory (budget or driver) or Unsupported (larger than one buffer may be); `what` names
+  /// it in the text.
   Buffer(Device& device, std::uint64_t bytes, std::string_view what);
   ~Buffer();
   Buffer(Buffer&& other) noexcept;

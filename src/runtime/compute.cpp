@@ -4,7 +4,8 @@
 
 namespace apiq::runtime {
 
-ComputeScope::ComputeScope(Device& device, Work work) : device_(device), before_(device.fast_paths().rounding) {
+ComputeScope::ComputeScope(Device& device, Work work)
+    : device_(device), before_(device.fast_paths().rounding) {
   device.fast_paths().rounding = rounding_of(device.compute(), work);
 }
 

@@ -1,5 +1,6 @@
-// Which products may round their inputs. By default none: factorizations, second moments and everything a method computes on the side stay f32.
-// The products of activations with weights and their gradients open a ComputeScope.
+// Which products may round their inputs. By default none: factorizations, second moments and everything a
+// method computes on the side stay f32. The products of activations with weights and their gradients open a
+// ComputeScope.
 #pragma once
 #include "apiq/device.hpp"
 
@@ -28,7 +29,8 @@ constexpr Rounding rounding_of(Compute compute, Work work) {
   return work == Work::inference ? Rounding::f16 : Rounding::bf16;
 }
 
-/// As long as it lives, products on this device's queue may round their inputs as --compute says for this work. Scopes nest.
+/// As long as it lives, products on this device's queue may round their inputs as --compute says for this
+/// work. Scopes nest.
 class ComputeScope {
  public:
   ComputeScope(Device& device, Work work);

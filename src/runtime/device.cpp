@@ -50,7 +50,8 @@ std::string full_options(const std::string& options) {
 
 namespace {
 
-/// A kernel that was asked for before. Launches are many and programs few, so it is found without spelling its options out.
+/// A kernel that was asked for before. Launches are many and programs few, so it is found without spelling
+/// its options out.
 struct KnownKernel {
   std::string program, entry;
   std::vector<std::pair<std::string, int>> macros;
@@ -58,14 +59,16 @@ struct KnownKernel {
 
   bool is(std::string_view other_program, std::string_view other_entry, const Macros& other) const {
     return program == other_program && entry == other_entry &&
-           std::equal(macros.begin(), macros.end(), other.begin(), other.end(),
-                      [](const auto& a, const auto& b) { return a.second == b.second && a.first == b.first; });
+           std::equal(
+               macros.begin(), macros.end(), other.begin(), other.end(),
+               [](const auto& a, const auto& b) { return a.second == b.second && a.first == b.first; });
   }
 };
 
 std::size_t hash_of(std::string_view program, std::string_view entry, const Macros& macros) {
   std::size_t hash = std::hash<std::string_view>{}(program) ^ 3 * std::hash<std::string_view>{}(entry);
-  for (const auto& [name, value] : macros) hash = (hash ^ static_cast<std::size_t>(value)) * 0x100000001b3;  // names come in a fixed order
+  for (const auto& [name, value] : macros)
+    hash = (hash ^ static_cast<std::size_t>(value)) * 0x100000001b3;  // names come in a fixed order
   return hash;
 }
 
@@ -80,7 +83,8 @@ struct Device::State {
   std::map<std::string, cl::Kernel, std::less<>> kernels;    // "entry|gemm -D ..."
   std::unordered_multimap<std::size_t, KnownKernel> known;   // the same by hash_of
 
-  cl::Program build(const std::string& name, const std::string& source, const std::string& options, const DeviceInfo& info, bool cached);
+  cl::Program build(const std::string& name, const std::string& source, const std::string& options,
+                    const DeviceInfo& info, bool cached);
   cl::Program from_binary(const std::string& binary, const std::string& options) const;
   static std::string binary_of(const cl::Program& program);
 };
@@ -91,26 +95,33 @@ cl::Program Device::State::from_binary(const std::string& binary, const std::str
   cl_int status = CL_SUCCESS, code = CL_SUCCESS;
   cl::Program program(clCreateProgramWithBinary(context(), 1, &device, &size, &bytes, &status, &code));
   if (code != CL_SUCCESS || status != CL_SUCCESS) return {};
-  return clBuildProgram(program(), 1, &device, options.c_str(), nullptr, nullptr) == CL_SUCCESS ? program : cl::Program();
+  return clBuildProgram(program(), 1, &device, options.c_str(), nullptr, nullptr) == CL_SUCCESS
+             ? program
+             : cl::Program();
 }
 
 std::string Device::State::binary_of(const cl::Program& program) {
   std::size_t size = 0;
-  if (clGetProgramInfo(program(), CL_PROGRAM_BINARY_SIZES, sizeof size, &size, nullptr) != CL_SUCCESS || size == 0) return {};
+  if (clGetProgramInfo(program(), CL_PROGRAM_BINARY_SIZES, sizeof size, &size, nullptr) != CL_SUCCESS ||
+      size == 0)
+    return {};
   std::string binary(size, '\0');
   auto* bytes = reinterpret_cast<unsigned char*>(binary.data());
-  return clGetProgramInfo(program(), CL_PROGRAM_BINARIES, sizeof bytes, &bytes, nullptr) == CL_SUCCESS ? binary : std::string();
+  return clGetProgramInfo(program(), CL_PROGRAM_BINARIES, sizeof bytes, &bytes, nullptr) == CL_SUCCESS
+             ? binary
+             : std::string();
 }
 
-cl::Program Device::State::build(const std::string& name, const std::string& source, const std::string& options, const DeviceInfo& info,
-                                 bool cached) {
+cl::Program Device::State::build(const std::string& name, const std::string& source,
+                                 const std::string& options, const DeviceInfo& info, bool cached) {
   const std::string all = full_options(options);
   std::string key;
   if (cached) {
     Sha256 hash;
     for (const std::string_view part :
-         {kCacheVersion, std::string_view(source), std::string_view(all), std::string_view(info.name), std::string_view(info.device_version),
-          std::string_view(info.driver), std::string_view(info.platform), std::string_view(info.platform_version)})
+         {kCacheVersion, std::string_view(source), std::string_view(all), std::string_view(info.name),
+          std::string_view(info.device_version), std::string_view(info.driver),
+          std::string_view(info.platform), std::string_view(info.platform_version)})
       hash.update(std::to_string(part.size())).update(":").update(part);
     key = hash.hex();
     if (const auto binary = cache.load(key))
@@ -124,8 +135,8 @@ cl::Program Device::State::build(const std::string& name, const std::string& sou
   code = clBuildProgram(program(), 1, &device, all.c_str(), nullptr, nullptr);
   if (code != CL_SUCCESS) {
     const std::string log = build_log(program(), device);
-    throw BuildError("[build] kernel '" + name + "' with options '" + all + "' was refused by " + info.name + " (" + std::string(error_name(code)) +
-                         "): " + first_error(log),
+    throw BuildError("[build] kernel '" + name + "' with options '" + all + "' was refused by " + info.name +
+                         " (" + std::string(error_name(code)) + "): " + first_error(log),
                      log);
   }
   if (cached)
@@ -158,7 +169,8 @@ _cl_kernel* Device::kernel(std::string_view program, std::string_view entry, con
   for (auto [at, end] = state_->known.equal_range(hash); at != end; ++at)
     if (at->second.is(program, entry, macros)) return at->second.kernel;
   cl_kernel kernel = built_kernel(program, entry, macros);
-  state_->known.emplace(hash, KnownKernel{std::string(program), std::string(entry), {macros.begin(), macros.end()}, kernel});
+  state_->known.emplace(
+      hash, KnownKernel{std::string(program), std::string(entry), {macros.begin(), macros.end()}, kernel});
   return kernel;
 }
 
@@ -166,11 +178,15 @@ _cl_kernel* Device::built_kernel(std::string_view program, std::string_view entr
   const std::string options = option_text(macros);
   const std::string program_key = std::string(program) + " " + options;
   const std::string kernel_key = std::string(entry) + "|" + program_key;
-  if (const auto found = state_->kernels.find(kernel_key); found != state_->kernels.end()) return found->second();
+  if (const auto found = state_->kernels.find(kernel_key); found != state_->kernels.end())
+    return found->second();
   auto built = state_->programs.find(program_key);
   if (built == state_->programs.end()) {
     const std::string name(program);
-    built = state_->programs.emplace(program_key, state_->build(name, joined_source(kernel_spec(program)), options, info_, true)).first;
+    built = state_->programs
+                .emplace(program_key,
+                         state_->build(name, joined_source(kernel_spec(program)), options, info_, true))
+                .first;
   }
   cl_int code = CL_SUCCESS;
   cl::Kernel kernel(clCreateKernel(built->second(), std::string(entry).c_str(), &code));
@@ -178,7 +194,9 @@ _cl_kernel* Device::built_kernel(std::string_view program, std::string_view entr
   return state_->kernels.emplace(kernel_key, std::move(kernel)).first->second();
 }
 
-void Device::probe_build(const std::string& source, const std::string& options) { state_->build("probe", source, options, info_, false); }
+void Device::probe_build(const std::string& source, const std::string& options) {
+  state_->build("probe", source, options, info_, false);
+}
 
 _cl_context* Device::cl_context() const { return state_->context(); }
 _cl_device_id* Device::cl_device() const { return state_->device; }
@@ -217,8 +235,8 @@ std::string Device::profile_report() const {
   std::string out;
   for (const auto& row : impl_->queue().profiler().rows()) {
     char line[160];
-    std::snprintf(line, sizeof line, "%-28s %9llu launches %12.3f ms\n", row.name.c_str(), static_cast<unsigned long long>(row.launches),
-                  row.milliseconds);
+    std::snprintf(line, sizeof line, "%-28s %9llu launches %12.3f ms\n", row.name.c_str(),
+                  static_cast<unsigned long long>(row.launches), row.milliseconds);
     out += line;
   }
   return out;

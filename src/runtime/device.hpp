@@ -1,4 +1,5 @@
-// An opened device: context, budget, program cache, kernels and its queue. Owns everything that lives as long as the device is used.
+// An opened device: context, budget, program cache, kernels and its queue. Owns everything that lives as long
+// as the device is used.
 #pragma once
 #include <cstdint>
 #include <limits>
@@ -39,8 +40,8 @@ class Device {
   FastPathState& fast_paths() { return fast_paths_; }
   Queue& queue() { return *queue_; }
 
-  /// The kernel function of a registered program built with these macros; built (or loaded from the disk cache) at first use.
-  /// Throws BuildError with file, line and log.
+  /// The kernel function of a registered program built with these macros; built (or loaded from the disk
+  /// cache) at first use. Throws BuildError with file, line and log.
   _cl_kernel* kernel(std::string_view program, std::string_view entry, const Macros& macros);
 
   /// Builds free-standing source text, uncached: for probes and for tests of build failures.

@@ -7,7 +7,9 @@ namespace apiq::runtime {
 
 namespace {
 
-std::int64_t host_ns(DeviceClock::HostTime time) { return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count(); }
+std::int64_t host_ns(DeviceClock::HostTime time) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
+}
 
 }  // namespace
 
@@ -17,12 +19,14 @@ DeviceClock DeviceClock::measure(_cl_context* context, _cl_command_queue* queue)
   check(code, "clCreateBuffer");
   const cl_uint zero = 0;
   cl_event raw = nullptr;
-  check(clEnqueueFillBuffer(queue, word(), &zero, sizeof zero, 0, sizeof zero, 0, nullptr, &raw), "clEnqueueFillBuffer");
+  check(clEnqueueFillBuffer(queue, word(), &zero, sizeof zero, 0, sizeof zero, 0, nullptr, &raw),
+        "clEnqueueFillBuffer");
   const Event event(raw);
   event.wait();
   const HostTime now = std::chrono::steady_clock::now();
   cl_ulong end = 0;
-  check(clGetEventProfilingInfo(raw, CL_PROFILING_COMMAND_END, sizeof end, &end, nullptr), "clGetEventProfilingInfo");
+  check(clGetEventProfilingInfo(raw, CL_PROFILING_COMMAND_END, sizeof end, &end, nullptr),
+        "clGetEventProfilingInfo");
   DeviceClock clock;
   clock.offset_ns_ = host_ns(now) - static_cast<std::int64_t>(end);
   return clock;
@@ -32,7 +36,9 @@ std::pair<DeviceClock::HostTime, DeviceClock::HostTime> DeviceClock::times(_cl_e
   cl_ulong begin = 0, end = 0;
   clGetEventProfilingInfo(event, CL_PROFILING_COMMAND_START, sizeof begin, &begin, nullptr);
   clGetEventProfilingInfo(event, CL_PROFILING_COMMAND_END, sizeof end, &end, nullptr);
-  const auto at = [&](cl_ulong time) { return HostTime(std::chrono::nanoseconds(static_cast<std::int64_t>(time) + offset_ns_)); };
+  const auto at = [&](cl_ulong time) {
+    return HostTime(std::chrono::nanoseconds(static_cast<std::int64_t>(time) + offset_ns_));
+  };
   return {at(begin), at(end)};
 }
 

@@ -16,8 +16,8 @@ class DeviceClock {
   using HostTime = std::chrono::steady_clock::time_point;
 
   DeviceClock() = default;
-  /// From one tiny command on a queue that has profiling enabled; waits for the queue. Exact to the time between a command's end and its
-  /// host hearing of it (tens of microseconds). Throws DeviceError.
+  /// From one tiny command on a queue that has profiling enabled; waits for the queue. Exact to the time
+  /// between a command's end and its host hearing of it (tens of microseconds). Throws DeviceError.
   static DeviceClock measure(_cl_context* context, _cl_command_queue* queue);
 
   /// Begin and end of a completed command; equal times if the driver does not tell.

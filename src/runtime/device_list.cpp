@@ -17,16 +17,19 @@ namespace {
 constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
 
 std::string trimmed(std::string text) {
-  while (!text.empty() && (text.back() == '\0' || std::isspace(static_cast<unsigned char>(text.back())))) text.pop_back();
+  while (!text.empty() && (text.back() == '\0' || std::isspace(static_cast<unsigned char>(text.back()))))
+    text.pop_back();
   return text;
 }
 
 std::uint64_t physical_memory_bytes() {
-  return static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(::sysconf(_SC_PAGE_SIZE));
+  return static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+         static_cast<std::uint64_t>(::sysconf(_SC_PAGE_SIZE));
 }
 
 /// A number that a vendor's extension offers; 0 where the extension is missing or the driver does not answer.
-unsigned vendor_number(const cl::Device& device, const DeviceInfo& info, const char* extension, cl_device_info name) {
+unsigned vendor_number(const cl::Device& device, const DeviceInfo& info, const char* extension,
+                       cl_device_info name) {
   cl_uint value = 0;
   if (info.extensions.find(extension) == std::string::npos) return 0;
   return clGetDeviceInfo(device(), name, sizeof value, &value, nullptr) == CL_SUCCESS ? value : 0;
@@ -46,9 +49,11 @@ std::vector<unsigned> intel_sub_group_sizes(const cl::Device& device, const Devi
 
 /// What the gates of fast paths look at beside names and extensions.
 void describe_vendor(const cl::Device& device, DeviceInfo& info) {
-  constexpr cl_device_info kCapabilityMajorNv = 0x4000, kCapabilityMinorNv = 0x4001, kWavefrontWidthAmd = 0x4043;
+  constexpr cl_device_info kCapabilityMajorNv = 0x4000, kCapabilityMinorNv = 0x4001,
+                           kWavefrontWidthAmd = 0x4043;
   constexpr const char* kNvidia = "cl_nv_device_attribute_query";
-  info.compute_capability = 10 * vendor_number(device, info, kNvidia, kCapabilityMajorNv) + vendor_number(device, info, kNvidia, kCapabilityMinorNv);
+  info.compute_capability = 10 * vendor_number(device, info, kNvidia, kCapabilityMajorNv) +
+                            vendor_number(device, info, kNvidia, kCapabilityMinorNv);
   info.wavefront_width = vendor_number(device, info, "cl_amd_device_attribute_query", kWavefrontWidthAmd);
   info.sub_group_sizes = intel_sub_group_sizes(device, info);
 }
@@ -74,7 +79,8 @@ DeviceInfo describe(const cl::Platform& platform, const cl::Device& device) {
   // A CPU device shares the host's memory and reports sizes that have nothing to do with it.
   info.default_budget_bytes = info.is_cpu ? physical_memory_bytes() / 2 : info.reported_global_bytes / 10 * 9;
   // On CPUs 1 GiB works whatever is reported; elsewhere the driver may refuse more than it reports.
-  info.max_buffer_bytes = info.is_cpu ? std::max(kGiB, info.reported_max_buffer_bytes) : info.reported_max_buffer_bytes;
+  info.max_buffer_bytes =
+      info.is_cpu ? std::max(kGiB, info.reported_max_buffer_bytes) : info.reported_max_buffer_bytes;
   info.has_fp16_arithmetic = info.extensions.find("cl_khr_fp16") != std::string::npos;
   info.has_sub_groups = info.extensions.find("cl_khr_subgroups") != std::string::npos;
   describe_vendor(device, info);
@@ -84,7 +90,8 @@ DeviceInfo describe(const cl::Platform& platform, const cl::Device& device) {
 std::string listing(const std::vector<FoundDevice>& devices) {
   std::string out;
   for (const auto& d : devices)
-    out += (out.empty() ? "" : ", ") + std::to_string(d.info.platform_index) + ":" + std::to_string(d.info.device_index) + " " + d.info.name;
+    out += (out.empty() ? "" : ", ") + std::to_string(d.info.platform_index) + ":" +
+           std::to_string(d.info.device_index) + " " + d.info.name;
   return out;
 }
 
@@ -124,12 +131,17 @@ std::vector<FoundDevice> find_devices() {
 FoundDevice choose_device(const std::vector<FoundDevice>& devices, const std::string& selector) {
   if (devices.empty())
     throw Unsupported(
-        "[device] no OpenCL device found; install a driver (pocl-opencl-icd for the CPU, or the GPU vendor's) and check with apiq-devices");
+        "[device] no OpenCL device found; install a driver (pocl-opencl-icd for the CPU, or the GPU "
+        "vendor's) and check with apiq-devices");
   const FoundDevice* best = nullptr;
-  const auto rank = [](const DeviceInfo& info) { return std::tuple(!info.is_cpu, !info.shares_host_memory, info.compute_units); };
+  const auto rank = [](const DeviceInfo& info) {
+    return std::tuple(!info.is_cpu, !info.shares_host_memory, info.compute_units);
+  };
   for (const auto& device : devices)
-    if (matches(device.info, selector) && (best == nullptr || rank(device.info) > rank(best->info))) best = &device;
-  if (best == nullptr) throw Unsupported("[device] nothing matches --device '" + selector + "'; there are: " + listing(devices));
+    if (matches(device.info, selector) && (best == nullptr || rank(device.info) > rank(best->info)))
+      best = &device;
+  if (best == nullptr)
+    throw Unsupported("[device] nothing matches --device '" + selector + "'; there are: " + listing(devices));
   return *best;
 }
 

@@ -16,8 +16,8 @@ struct FoundDevice {
 
 std::vector<FoundDevice> find_devices();
 
-/// Of those that match: GPUs and accelerators before CPUs, memory of its own before shared memory, then the most compute units. Throws Unsupported if
-/// nothing matches.
+/// Of those that match: GPUs and accelerators before CPUs, memory of its own before shared memory, then the
+/// most compute units. Throws Unsupported if nothing matches.
 FoundDevice choose_device(const std::vector<FoundDevice>& devices, const std::string& selector);
 
 }  // namespace apiq::runtime

@@ -19,7 +19,8 @@ void Event::wait() const {
 bool Event::done() const {
   if (event_ == nullptr) return true;
   cl_int status = CL_QUEUED;
-  check(clGetEventInfo(event_, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, nullptr), "clGetEventInfo");
+  check(clGetEventInfo(event_, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, nullptr),
+        "clGetEventInfo");
   if (status < 0) check(status, "a command that was waited for");
   return status == CL_COMPLETE;
 }

@@ -23,10 +23,13 @@ std::string framed(std::initializer_list<std::string_view> parts) {
 }
 
 std::string text_of(const FastPathReport& report) {
-  nlohmann::json json{{"path", report.path},     {"accepted", report.accepted}, {"stage", report.stage},
-                      {"reason", report.reason}, {"log", report.log},           {"speeds", nlohmann::json::array()}};
-  for (const FastPathSpeed& speed : report.speeds) json["speeds"].push_back({speed.product, speed.rows, speed.ratio});
-  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);  // compilers' logs hold any bytes
+  nlohmann::json json{{"path", report.path},   {"accepted", report.accepted},
+                      {"stage", report.stage}, {"reason", report.reason},
+                      {"log", report.log},     {"speeds", nlohmann::json::array()}};
+  for (const FastPathSpeed& speed : report.speeds)
+    json["speeds"].push_back({speed.product, speed.rows, speed.ratio});
+  return json.dump(-1, ' ', false,
+                   nlohmann::json::error_handler_t::replace);  // compilers' logs hold any bytes
 }
 
 FastPathReport report_of(const std::string& text) {
@@ -57,7 +60,8 @@ struct Note {
 
 FastPathCache::FastPathCache(const DeviceInfo& device, const std::filesystem::path& folder) : files_(folder) {
   const char* options = std::getenv("APIQ_BUILD_OPTIONS");
-  device_ = framed({device.name, device.device_version, device.driver, device.platform, device.platform_version, options != nullptr ? options : ""});
+  device_ = framed({device.name, device.device_version, device.driver, device.platform,
+                    device.platform_version, options != nullptr ? options : ""});
 }
 
 std::string FastPathCache::key(std::string_view path, std::string_view identity) const {
@@ -70,7 +74,9 @@ std::optional<FastPathReport> FastPathCache::load(std::string_view path, std::st
   const Note note = Note::of(*report);
   if (note.trials < 2 || ::kill(note.process, 0) == 0) return std::nullopt;
   report->stage = "probe";
-  report->reason = "two trials ended with the process, as drivers do that fail badly; another driver, or another APIQ_CACHE_DIR, starts anew";
+  report->reason =
+      "two trials ended with the process, as drivers do that fail badly; another driver, or another "
+      "APIQ_CACHE_DIR, starts anew";
   return report;
 }
 
@@ -84,7 +90,9 @@ void FastPathCache::begin(std::string_view path, std::string_view identity) cons
   store(report, identity);
 }
 
-void FastPathCache::forget(std::string_view path, std::string_view identity) const noexcept { files_.store(key(path, identity), ""); }
+void FastPathCache::forget(std::string_view path, std::string_view identity) const noexcept {
+  files_.store(key(path, identity), "");
+}
 
 std::optional<FastPathReport> FastPathCache::entry(std::string_view path, std::string_view identity) const {
   const auto text = files_.load(key(path, identity));

@@ -1,4 +1,5 @@
-// What trials of fast paths found, kept beside the compiled programs so that they run once per device, driver and source.
+// What trials of fast paths found, kept beside the compiled programs so that they run once per device, driver
+// and source.
 #pragma once
 #include <optional>
 #include <string>
@@ -14,8 +15,9 @@ class FastPathCache {
   /// An empty folder switches the cache off.
   FastPathCache(const DeviceInfo& device, const std::filesystem::path& folder);
 
-  /// What was stored for this path with the same `identity` (sources and options that the trial ran), on this device under this driver.
-  /// A missing or damaged entry is none. A path whose trial brought the process down twice is refused.
+  /// What was stored for this path with the same `identity` (sources and options that the trial ran), on this
+  /// device under this driver. A missing or damaged entry is none. A path whose trial brought the process
+  /// down twice is refused.
   std::optional<FastPathReport> load(std::string_view path, std::string_view identity) const;
   /// A trial starts: its outcome, stored later, takes the place of this note.
   void begin(std::string_view path, std::string_view identity) const noexcept;

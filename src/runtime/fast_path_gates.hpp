@@ -1,5 +1,6 @@
-// First step of the choice of fast paths: may this device have that hardware at all? Looks at what the device says of itself, costs nothing.
-// Passing a gate means only that a probe may be built; strings of drivers lie both ways.
+// First step of the choice of fast paths: may this device have that hardware at all? Looks at what the device
+// says of itself, costs nothing. Passing a gate means only that a probe may be built; strings of drivers lie
+// both ways.
 #pragma once
 #include <string>
 

@@ -11,7 +11,8 @@ namespace {
 
 /// "nv_mma" means "nv_mma.f16" and "nv_mma.bf16".
 bool covers(std::string_view name, std::string_view path) {
-  return path == name || (path.size() > name.size() && path.substr(0, name.size()) == name && path[name.size()] == '.');
+  return path == name ||
+         (path.size() > name.size() && path.substr(0, name.size()) == name && path[name.size()] == '.');
 }
 
 std::vector<std::string> words_of(std::string_view text) {
@@ -41,9 +42,11 @@ FastPathSetting FastPathSetting::parse(std::string_view text, const std::vector<
   }
   out.mode_ = words[0][0] == '-' ? Mode::except : Mode::only;
   for (const std::string& word : words) {
-    if ((word[0] == '-') != (out.mode_ == Mode::except)) refuse(text, "expected paths to use or -paths to leave out, found both");
+    if ((word[0] == '-') != (out.mode_ == Mode::except))
+      refuse(text, "expected paths to use or -paths to leave out, found both");
     const std::string name = word.substr(out.mode_ == Mode::except ? 1 : 0);
-    if (std::none_of(known.begin(), known.end(), [&](const std::string& path) { return covers(name, path); })) {
+    if (std::none_of(known.begin(), known.end(),
+                     [&](const std::string& path) { return covers(name, path); })) {
       std::string all;
       for (const std::string& path : known) all += (all.empty() ? "" : ", ") + path;
       refuse(text, "there is no path '" + name + "'; expected auto, all, none or some of: " + all);
@@ -59,7 +62,8 @@ FastPathSetting FastPathSetting::from_environment(const std::vector<std::string>
 }
 
 bool FastPathSetting::named(std::string_view path) const {
-  return std::any_of(names_.begin(), names_.end(), [&](const std::string& name) { return covers(name, path); });
+  return std::any_of(names_.begin(), names_.end(),
+                     [&](const std::string& name) { return covers(name, path); });
 }
 
 bool FastPathSetting::allows(std::string_view path, bool by_name_only) const {
@@ -71,6 +75,8 @@ bool FastPathSetting::allows(std::string_view path, bool by_name_only) const {
   }
 }
 
-bool FastPathSetting::forces(std::string_view path) const { return mode_ == Mode::all || (mode_ == Mode::only && named(path)); }
+bool FastPathSetting::forces(std::string_view path) const {
+  return mode_ == Mode::all || (mode_ == Mode::only && named(path));
+}
 
 }  // namespace apiq::runtime

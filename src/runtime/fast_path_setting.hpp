@@ -13,8 +13,8 @@ class FastPathSetting {
   ///   all           every such path is used where it gives right results, even if it is slower
   ///   none          no path is tried
   ///   X             as `all`, but only the paths named; -X: as auto, without the paths named
-  /// X is a path ("nv_mma.bf16") or all of a kind ("nv_mma"). Throws InvalidArgument for a word that names none of `known`, and for lists that
-  /// mix what excludes each other.
+  /// X is a path ("nv_mma.bf16") or all of a kind ("nv_mma"). Throws InvalidArgument for a word that names
+  /// none of `known`, and for lists that mix what excludes each other.
   static FastPathSetting parse(std::string_view text, const std::vector<std::string>& known);
 
   /// Of the environment.

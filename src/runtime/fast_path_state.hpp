@@ -1,5 +1,5 @@
-// What a device has decided about fast paths so far. Filled by ops/fast_path, which knows the kernels; kept here because it lives as long as
-// the device.
+// What a device has decided about fast paths so far. Filled by ops/fast_path, which knows the kernels; kept
+// here because it lives as long as the device.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -15,7 +15,8 @@ namespace apiq::runtime {
 enum class ProductKind { dense_nt, dense_nn, dense_tn, packed_forward, packed_dx };
 inline constexpr int kProducts = 5;
 
-/// Shape classes by the rows of the result. One row stays with the mat-vec kernels: it reads the weight once and computes next to nothing.
+/// Shape classes by the rows of the result. One row stays with the mat-vec kernels: it reads the weight once
+/// and computes next to nothing.
 enum class Rows { few, many };
 inline constexpr int kRowClasses = 2;
 inline constexpr std::uint64_t kManyRows = 64;
@@ -40,7 +41,8 @@ struct FastPathState {
   static constexpr int kPortable = -1;
   /// Row of the table that takes these products, or kPortable.
   int& choice(Rounding r, ProductKind p, Rows m) {
-    return choices[(static_cast<int>(r) * kProducts + static_cast<int>(p)) * kRowClasses + static_cast<int>(m)];
+    return choices[(static_cast<int>(r) * kProducts + static_cast<int>(p)) * kRowClasses +
+                   static_cast<int>(m)];
   }
   std::array<int, kRoundings* kProducts* kRowClasses> choices = [] {
     std::array<int, kRoundings * kProducts * kRowClasses> none{};

@@ -1,4 +1,5 @@
-// Where the installed data files are, found from the place of the library itself so that a moved tree keeps working.
+// Where the installed data files are, found from the place of the library itself so that a moved tree keeps
+// working.
 #pragma once
 #include <filesystem>
 #include <vector>
@@ -8,14 +9,16 @@ namespace apiq::runtime {
 /// <prefix>/share/apiq/tuning beside the library, or data/tuning of the checkout a build tree lies in.
 std::filesystem::path tuning_folder();
 
-/// Where apiq-tune writes unless told otherwise: $APIQ_TUNING_DIR, else $XDG_DATA_HOME/apiq/tuning, else ~/.local/share/apiq/tuning; empty if
-/// none is known.
+/// Where apiq-tune writes unless told otherwise: $APIQ_TUNING_DIR, else $XDG_DATA_HOME/apiq/tuning, else
+/// ~/.local/share/apiq/tuning; empty if none is known.
 std::filesystem::path user_tuning_folder();
 
-/// Where tuning files are looked for, the first before the second: the user's folder, then tuning_folder(). $APIQ_TUNING_DIR replaces both.
+/// Where tuning files are looked for, the first before the second: the user's folder, then tuning_folder().
+/// $APIQ_TUNING_DIR replaces both.
 std::vector<std::filesystem::path> tuning_folders();
 
-/// $APIQ_CACHE_DIR, else $XDG_CACHE_HOME/apiq, else ~/.cache/apiq; empty if none is known (no cache is kept then).
+/// $APIQ_CACHE_DIR, else $XDG_CACHE_HOME/apiq, else ~/.cache/apiq; empty if none is known (no cache is kept
+/// then).
 std::filesystem::path cache_folder();
 
 }  // namespace apiq::runtime

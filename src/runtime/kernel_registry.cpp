@@ -9,8 +9,8 @@ namespace apiq::runtime {
 const std::vector<KernelSpec>& kernel_specs() {
   static const std::vector<KernelSpec> specs = [] {
     std::vector<KernelSpec> all;
-    for (const auto& part :
-         {matmul_kernels(), nn_kernels(), quant_kernels(), optim_kernels(), packed_kernels(), decode_kernels(), limits_kernels(), unit_kernels()})
+    for (const auto& part : {matmul_kernels(), nn_kernels(), quant_kernels(), optim_kernels(),
+                             packed_kernels(), decode_kernels(), limits_kernels(), unit_kernels()})
       all.insert(all.end(), part.begin(), part.end());
     return all;
   }();
@@ -44,7 +44,8 @@ std::string joined_source(const KernelSpec& spec) {
     for (const auto& file : embedded_files())
       if (file.path == path) found = &file;
     if (found == nullptr)
-      throw InvalidArgument("[kernel registry] '" + std::string(spec.name) + "' lists a source that does not exist: " + std::string(path));
+      throw InvalidArgument("[kernel registry] '" + std::string(spec.name) +
+                            "' lists a source that does not exist: " + std::string(path));
     text += "#line 1 \"" + std::string(path) + "\"\n";
     text += found->text;
     text += '\n';

@@ -4,7 +4,8 @@
 namespace apiq::runtime {
 
 namespace {
-constexpr std::string_view kTypes = "cl/shared/types.h", kCommon = "cl/lib/common.h", kArgs = "cl/shared/qmatmul_args.h", kUnpack = "cl/lib/unpack.h",
+constexpr std::string_view kTypes = "cl/shared/types.h", kCommon = "cl/lib/common.h",
+                           kArgs = "cl/shared/qmatmul_args.h", kUnpack = "cl/lib/unpack.h",
                            kStore = "cl/lib/store_rows.h", kLora = "cl/lib/lora_dots.h";
 }
 
@@ -33,7 +34,8 @@ std::vector<KernelSpec> packed_kernels() {
       {"qgemm",
        {kTypes, kCommon, kArgs, kUnpack, kStore, "cl/matmul/qgemm.cl"},
        {"qgemm"},
-       combinations({{"BITS", {2, 3, 4, 8}}, {"ALIGNED", {0, 1}}, {"TOKENS", {4, 8, 16}}, {"Y_HALF", {0, 1}}}),
+       combinations(
+           {{"BITS", {2, 3, 4, 8}}, {"ALIGNED", {0, 1}}, {"TOKENS", {4, 8, 16}}, {"Y_HALF", {0, 1}}}),
        {{"VW", 16, 1}, {"RV", 1, 1}, {"LS", 1, 32}, {"KS", 1, 4}, {"MAX_TOKENS", 16, 8}}},
       {"qgemm_bwd",
        {kTypes, kCommon, kArgs, kUnpack, kStore, "cl/matmul/qgemm_bwd.cl"},

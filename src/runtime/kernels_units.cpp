@@ -1,4 +1,5 @@
-// Rows of the programs on matrix units: each kernel once per unit, with that unit's headers, compilers and presets.
+// Rows of the programs on matrix units: each kernel once per unit, with that unit's headers, compilers and
+// presets.
 #include "runtime/kernel_tables.hpp"
 #include "runtime/tuning.hpp"
 
@@ -8,9 +9,10 @@ namespace {
 
 /// One way to execute a matrix instruction. A vendor adds a row here and the name in matrix_unit.hpp.
 struct Unit {
-  std::string_view gemm = {}, qgemm = {}, probe = {};  // names of its programs; only a probe: its layout is tested
-  std::vector<std::string_view> headers = {};          // define the interface described in cl/lib/unit_tile.h
-  std::vector<std::string_view> targets = {};          // KernelSpec::targets
+  std::string_view gemm = {}, qgemm = {},
+                   probe = {};                 // names of its programs; only a probe: its layout is tested
+  std::vector<std::string_view> headers = {};  // define the interface described in cl/lib/unit_tile.h
+  std::vector<std::string_view> targets = {};  // KernelSpec::targets
   std::vector<Tunable> tunables = {};
   bool every_meaning = false;  // is checked offline; else a few, ordinary loads only
 };
@@ -24,12 +26,13 @@ const std::vector<Unit>& units() {
        .targets = {"nvptx64"},
        .tunables = {{"UNITS_M", 2, 2}, {"UNITS_N", 2, 2}, {"FM", 4, 4}, {"FN", 8, 8}, {"RASTER", 8, 8}},
        .every_meaning = true},
-      // For tests, which build what they run: one compiler is enough to check it offline. Small tiles with several units and fragments
-      // in both directions over the two presets.
+      // For tests, which build what they run: one compiler is enough to check it offline. Small tiles with
+      // several units and fragments in both directions over the two presets.
       {.gemm = "gemm_unit_emulated",
        .qgemm = "qgemm_unit_emulated",
        .probe = "unit_probe_emulated",
-       .headers = {"cl/lib/unit_nv_layout.h", "cl/lib/unit_emulated.h", "cl/lib/unit_nv_emulated.h", "cl/lib/unit_nv_mma.h"},
+       .headers = {"cl/lib/unit_nv_layout.h", "cl/lib/unit_emulated.h", "cl/lib/unit_nv_emulated.h",
+                   "cl/lib/unit_nv_mma.h"},
        .targets = {"spir64"},
        .tunables = {{"UNITS_M", 2, 1}, {"UNITS_N", 2, 2}, {"FM", 1, 2}, {"FN", 2, 4}, {"RASTER", 2, 2}},
        .every_meaning = true},
@@ -42,13 +45,15 @@ const std::vector<Unit>& units() {
       {.gemm = "gemm_unit_amd_wmma",
        .qgemm = "qgemm_unit_amd_wmma",
        .probe = "unit_probe_amd_wmma",
-       .headers = {"cl/lib/unit_amd_lanes.h", "cl/lib/unit_amd_gfx11.h", "cl/lib/unit_amd_wmma_builtin.h", "cl/lib/unit_amd_wmma.h"},
+       .headers = {"cl/lib/unit_amd_lanes.h", "cl/lib/unit_amd_gfx11.h", "cl/lib/unit_amd_wmma_builtin.h",
+                   "cl/lib/unit_amd_wmma.h"},
        .targets = {"amdgcn:gfx1100"},
        .tunables = {{"UNITS_M", 4, 4}, {"UNITS_N", 2, 2}, {"FM", 1, 1}, {"FN", 2, 2}, {"RASTER", 8, 8}}},
       {.gemm = "gemm_unit_amd_wmma12",
        .qgemm = "qgemm_unit_amd_wmma12",
        .probe = "unit_probe_amd_wmma12",
-       .headers = {"cl/lib/unit_amd_lanes.h", "cl/lib/unit_amd_gfx12.h", "cl/lib/unit_amd_wmma_builtin.h", "cl/lib/unit_amd_wmma.h"},
+       .headers = {"cl/lib/unit_amd_lanes.h", "cl/lib/unit_amd_gfx12.h", "cl/lib/unit_amd_wmma_builtin.h",
+                   "cl/lib/unit_amd_wmma.h"},
        .targets = {"amdgcn:gfx1200"},
        .tunables = {{"UNITS_M", 4, 4}, {"UNITS_N", 2, 2}, {"FM", 1, 1}, {"FN", 2, 2}, {"RASTER", 8, 8}}},
       {.gemm = "gemm_unit_intel_dpas8",
@@ -68,22 +73,27 @@ const std::vector<Unit>& units() {
        .headers = {"cl/lib/unit_amd_mfma_layout.h", "cl/lib/unit_emulated.h", "cl/lib/unit_amd_mfma.h"},
        .targets = {"spir64"}},
       {.probe = "unit_probe_emulated_amd_wmma",
-       .headers = {"cl/lib/unit_amd_gfx11.h", "cl/lib/unit_amd_wmma_layout.h", "cl/lib/unit_emulated.h", "cl/lib/unit_amd_wmma.h"},
+       .headers = {"cl/lib/unit_amd_gfx11.h", "cl/lib/unit_amd_wmma_layout.h", "cl/lib/unit_emulated.h",
+                   "cl/lib/unit_amd_wmma.h"},
        .targets = {"spir64"}},
       {.probe = "unit_probe_emulated_amd_wmma12",
-       .headers = {"cl/lib/unit_amd_gfx12.h", "cl/lib/unit_amd_wmma_layout.h", "cl/lib/unit_emulated.h", "cl/lib/unit_amd_wmma.h"},
+       .headers = {"cl/lib/unit_amd_gfx12.h", "cl/lib/unit_amd_wmma_layout.h", "cl/lib/unit_emulated.h",
+                   "cl/lib/unit_amd_wmma.h"},
        .targets = {"spir64"}},
       {.probe = "unit_probe_emulated_intel_dpas8",
-       .headers = {"cl/lib/unit_intel_8.h", "cl/lib/unit_intel_dpas_layout.h", "cl/lib/unit_emulated.h", "cl/lib/unit_intel_dpas.h"},
+       .headers = {"cl/lib/unit_intel_8.h", "cl/lib/unit_intel_dpas_layout.h", "cl/lib/unit_emulated.h",
+                   "cl/lib/unit_intel_dpas.h"},
        .targets = {"spir64"}},
       {.probe = "unit_probe_emulated_intel_dpas16",
-       .headers = {"cl/lib/unit_intel_16.h", "cl/lib/unit_intel_dpas_layout.h", "cl/lib/unit_emulated.h", "cl/lib/unit_intel_dpas.h"},
+       .headers = {"cl/lib/unit_intel_16.h", "cl/lib/unit_intel_dpas_layout.h", "cl/lib/unit_emulated.h",
+                   "cl/lib/unit_intel_dpas.h"},
        .targets = {"spir64"}},
   };
   return all;
 }
 
-constexpr std::string_view kTypes = "cl/shared/types.h", kCommon = "cl/lib/common.h", kArgs = "cl/shared/unit_args.h", kTile = "cl/lib/unit_tile.h",
+constexpr std::string_view kTypes = "cl/shared/types.h", kCommon = "cl/lib/common.h",
+                           kArgs = "cl/shared/unit_args.h", kTile = "cl/lib/unit_tile.h",
                            kStage = "cl/lib/unit_stage.h", kProduct = "cl/lib/unit_product.h";
 
 std::vector<std::string_view> sources(const Unit& unit, std::initializer_list<std::string_view> last) {
@@ -99,14 +109,16 @@ std::vector<Macros> gemm_meanings() {
     return Macros{{"A_BY_K", a_by_k},   {"B_BY_K", b_by_k},    {"A_HALF", a_half},  {"B_HALF", b_half},
                   {"INPUT_BF16", bf16}, {"UNIT_LOADS", loads}, {"ALIGNED", aligned}};
   };
-  return {meaning(1, 1, 0, 0, 1, 1, 1), meaning(1, 0, 1, 0, 0, 2, 1), meaning(0, 0, 0, 1, 1, 1, 1), meaning(1, 1, 1, 1, 0, 2, 0)};
+  return {meaning(1, 1, 0, 0, 1, 1, 1), meaning(1, 0, 1, 0, 0, 2, 1), meaning(0, 0, 0, 1, 1, 1, 1),
+          meaning(1, 1, 1, 1, 0, 2, 0)};
 }
 
 /// Every width in one direction or the other, every way to find scales in both.
 std::vector<Macros> qgemm_meanings() {
   const auto meaning = [](int bits, int whole, int transposed, int x_half, int bf16, int loads, int aligned) {
-    return Macros{{"BITS", bits},        {"WHOLE", whole}, {"TRANSPOSED", transposed}, {"X_HALF", x_half}, {"INPUT_BF16", bf16},
-                  {"UNIT_LOADS", loads}, {"VW", 1},        {"ALIGNED", aligned}};
+    return Macros{{"BITS", bits},     {"WHOLE", whole},     {"TRANSPOSED", transposed},
+                  {"X_HALF", x_half}, {"INPUT_BF16", bf16}, {"UNIT_LOADS", loads},
+                  {"VW", 1},          {"ALIGNED", aligned}};
   };
   return {meaning(2, 1, 0, 1, 0, 1, 1), meaning(2, 1, 1, 0, 1, 1, 1), meaning(3, 1, 0, 0, 1, 2, 1),
           meaning(3, 1, 1, 1, 0, 2, 1), meaning(4, 0, 0, 0, 1, 1, 0), meaning(8, 0, 1, 0, 1, 1, 0)};
@@ -133,12 +145,15 @@ std::vector<KernelSpec> unit_kernels() {
                                .meanings = {Macros{}},
                                .tunables = {{"LS", 32, 64}}}};
   for (const Unit& unit : units()) {
-    out.push_back({.name = unit.probe,
-                   .sources = sources(unit, {"cl/matmul/unit_probe.cl"}),
-                   .entries = {"unit_probe"},
-                   .meanings = checked(unit, combinations({{"INPUT_BF16", {0, 1}}, {"UNIT_LOADS", {1, 2}}, {"UNITS_M", {1}}, {"UNITS_N", {1}}})),
-                   .tunables = {},
-                   .targets = unit.targets});
+    out.push_back(
+        {.name = unit.probe,
+         .sources = sources(unit, {"cl/matmul/unit_probe.cl"}),
+         .entries = {"unit_probe"},
+         .meanings = checked(
+             unit, combinations(
+                       {{"INPUT_BF16", {0, 1}}, {"UNIT_LOADS", {1, 2}}, {"UNITS_M", {1}}, {"UNITS_N", {1}}})),
+         .tunables = {},
+         .targets = unit.targets});
     if (unit.gemm.empty()) continue;
     out.push_back({.name = unit.gemm,
                    .sources = sources(unit, {kStage, kProduct, "cl/matmul/gemm_unit.cl"}),
@@ -147,7 +162,8 @@ std::vector<KernelSpec> unit_kernels() {
                    .tunables = unit.tunables,
                    .targets = unit.targets});
     out.push_back({.name = unit.qgemm,
-                   .sources = sources(unit, {kStage, kProduct, "cl/lib/unpack.h", "cl/lib/unit_unpack.h", "cl/matmul/qgemm_unit.cl"}),
+                   .sources = sources(unit, {kStage, kProduct, "cl/lib/unpack.h", "cl/lib/unit_unpack.h",
+                                             "cl/matmul/qgemm_unit.cl"}),
                    .entries = {"qgemm_unit"},
                    .meanings = checked(unit, qgemm_meanings()),
                    .tunables = unit.tunables,

@@ -30,7 +30,8 @@ std::string unit_program(std::string_view family, MatrixUnit unit) {
   const std::string name = std::string(family) + "_" + std::string(name_of(unit));
   for (const KernelSpec& spec : kernel_specs())
     if (spec.name == name) return name;
-  throw Unsupported("[matrix unit] there is no " + std::string(family) + " for the unit '" + std::string(name_of(unit)) +
+  throw Unsupported("[matrix unit] there is no " + std::string(family) + " for the unit '" +
+                    std::string(name_of(unit)) +
                     "'; use the portable product or one of the units in cl/lib/unit_*.h");
 }
 

@@ -12,9 +12,11 @@ void MemoryBudget::acquire(std::uint64_t bytes, std::string_view what) {
   const std::lock_guard lock(mutex_);
   if (in_use_ > limit_ || bytes > limit_ - in_use_) {
     const bool device = kind_ == MemoryKind::device;
-    const std::string text = std::string(device ? "[device memory] " : "[host memory] ") + std::string(what) + " needs " + size_text(bytes) + ", " +
-                             size_text(in_use_) + " of the budget of " + size_text(limit_) + " are in use; raise " +
-                             (device ? "--device-memory" : "--host-memory") + " to at least " + size_text(in_use_ + bytes);
+    const std::string text = std::string(device ? "[device memory] " : "[host memory] ") + std::string(what) +
+                             " needs " + size_text(bytes) + ", " + size_text(in_use_) + " of the budget of " +
+                             size_text(limit_) + " are in use; raise " +
+                             (device ? "--device-memory" : "--host-memory") + " to at least " +
+                             size_text(in_use_ + bytes);
     if (device) throw OutOfDeviceMemory(text);
     throw OutOfHostMemory(text);
   }

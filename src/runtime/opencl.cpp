@@ -50,7 +50,8 @@ std::string_view error_name(cl_int code) {
 
 void check(cl_int code, std::string_view call) {
   if (code == CL_SUCCESS) return;
-  throw DeviceError("[" + std::string(call) + "] failed with " + std::string(error_name(code)) + " (" + std::to_string(code) + ")");
+  throw DeviceError("[" + std::string(call) + "] failed with " + std::string(error_name(code)) + " (" +
+                    std::to_string(code) + ")");
 }
 
 }  // namespace apiq::runtime

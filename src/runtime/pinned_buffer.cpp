@@ -16,13 +16,15 @@ namespace {
 constexpr std::uint64_t kPageBytes = 4096;
 
 [[noreturn]] void refuse(std::uint64_t bytes, std::string_view what, const std::string& reason) {
-  throw OutOfHostMemory("[host memory] " + reason + " " + size_text(bytes) + " for " + std::string(what) + "; lower --host-memory");
+  throw OutOfHostMemory("[host memory] " + reason + " " + size_text(bytes) + " for " + std::string(what) +
+                        "; lower --host-memory");
 }
 
 /// The bytes of a mapped pinned buffer. Throws DeviceError.
 std::byte* map_for_life(Device& device, cl_mem memory, std::uint64_t bytes) {
   cl_int code = CL_SUCCESS;
-  void* data = clEnqueueMapBuffer(device.map_queue(), memory, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0, bytes, 0, nullptr, nullptr, &code);
+  void* data = clEnqueueMapBuffer(device.map_queue(), memory, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0, bytes,
+                                  0, nullptr, nullptr, &code);
   check(code, "clEnqueueMapBuffer");
   return static_cast<std::byte*>(data);
 }
@@ -37,12 +39,15 @@ PinnedBuffer::PinnedBuffer(Device& device, std::uint64_t bytes, std::string_view
   bytes_ = bytes;
   try {
     if (device.info().shares_host_memory) {
-      data_ = static_cast<std::byte*>(std::aligned_alloc(kPageBytes, (bytes + kPageBytes - 1) / kPageBytes * kPageBytes));
+      data_ = static_cast<std::byte*>(
+          std::aligned_alloc(kPageBytes, (bytes + kPageBytes - 1) / kPageBytes * kPageBytes));
       if (data_ == nullptr) refuse(bytes, what, "the system refused");
     } else {
       cl_int code = CL_SUCCESS;
-      handle_ = clCreateBuffer(device.cl_context(), CL_MEM_READ_WRITE | CL_MEM_ALLOC_HOST_PTR, bytes, nullptr, &code);
-      if (code != CL_SUCCESS) refuse(bytes, what, "the driver refused with " + std::string(error_name(code)) + " pinned memory of");
+      handle_ = clCreateBuffer(device.cl_context(), CL_MEM_READ_WRITE | CL_MEM_ALLOC_HOST_PTR, bytes, nullptr,
+                               &code);
+      if (code != CL_SUCCESS)
+        refuse(bytes, what, "the driver refused with " + std::string(error_name(code)) + " pinned memory of");
       data_ = map_for_life(device, static_cast<cl_mem>(handle_), bytes);
     }
   } catch (...) {

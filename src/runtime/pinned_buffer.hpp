@@ -9,9 +9,10 @@ namespace apiq::runtime {
 
 class Device;
 
-/// Page-locked by the driver (CL_MEM_ALLOC_HOST_PTR, mapped as long as it lives) and accounted for in Device::host_budget(); on devices that
-/// share the host's memory plain pages serve as well. Made and destroyed on the thread that uses the Device; its bytes belong to any thread.
-/// Contents start undefined. Transfers from or to it must have ended before it is destroyed. Must not outlive its Device.
+/// Page-locked by the driver (CL_MEM_ALLOC_HOST_PTR, mapped as long as it lives) and accounted for in
+/// Device::host_budget(); on devices that share the host's memory plain pages serve as well. Made and
+/// destroyed on the thread that uses the Device; its bytes belong to any thread. Contents start undefined.
+/// Transfers from or to it must have ended before it is destroyed. Must not outlive its Device.
 class PinnedBuffer {
  public:
   PinnedBuffer() = default;

@@ -14,7 +14,8 @@ bool may_use_every_core() {
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
   const long cores = ::sysconf(_SC_NPROCESSORS_ONLN);
-  if (cores < 1 || cores > CPU_SETSIZE || ::sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return false;
+  if (cores < 1 || cores > CPU_SETSIZE || ::sched_getaffinity(0, sizeof(allowed), &allowed) != 0)
+    return false;
   for (long core = 0; core < cores; ++core)
     if (!CPU_ISSET(static_cast<unsigned>(core), &allowed)) return false;
   return true;

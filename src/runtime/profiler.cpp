@@ -16,7 +16,8 @@ Profiler::~Profiler() {
 }
 
 void Profiler::record(std::string_view name, _cl_event* event) {
-  pending_.push_back({std::string(name), event, trace_ != nullptr ? trace_->current_label() : Trace::kNoName});
+  pending_.push_back(
+      {std::string(name), event, trace_ != nullptr ? trace_->current_label() : Trace::kNoName});
   if (pending_.size() >= kPendingLimit) drain();
 }
 
@@ -64,7 +65,8 @@ std::vector<Profiler::Row> Profiler::rows() {
   drain();
   std::vector<Row> out;
   for (const auto& [name, row] : totals_) out.push_back(row);
-  std::sort(out.begin(), out.end(), [](const Row& a, const Row& b) { return a.milliseconds > b.milliseconds; });
+  std::sort(out.begin(), out.end(),
+            [](const Row& a, const Row& b) { return a.milliseconds > b.milliseconds; });
   return out;
 }
 

@@ -32,8 +32,9 @@ class Profiler {
   /// Waits for what is pending; largest time first.
   std::vector<Row> rows();
 
-  /// Kernels recorded from now on become spans of the compute lane, named by the trace's label at the time of record() (by the kernel while
-  /// there is none); neighbours of one name with little between them become one. Waits for what is pending; nullptr ends it.
+  /// Kernels recorded from now on become spans of the compute lane, named by the trace's label at the time of
+  /// record() (by the kernel while there is none); neighbours of one name with little between them become
+  /// one. Waits for what is pending; nullptr ends it.
   void trace(Trace* trace, const DeviceClock& clock);
 
  private:

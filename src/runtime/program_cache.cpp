@@ -15,7 +15,9 @@ std::optional<std::string> ProgramCache::load(const std::string& key) const {
     const auto path = folder_ / (key + ".bin");
     if (!std::filesystem::exists(path)) return std::nullopt;
     std::string text = read_file(path, std::uint64_t{1} << 28);
-    if (text.size() <= kDigestSize || sha256_of(std::string_view(text).substr(kDigestSize)) != text.substr(0, kDigestSize)) return std::nullopt;
+    if (text.size() <= kDigestSize ||
+        sha256_of(std::string_view(text).substr(kDigestSize)) != text.substr(0, kDigestSize))
+      return std::nullopt;
     return text.substr(kDigestSize);
   } catch (const std::exception&) {
     return std::nullopt;

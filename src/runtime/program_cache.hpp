@@ -1,4 +1,5 @@
-// Compiled programs on disk. A missing, unreadable or damaged entry is a miss, never an error: the kernel is then built again.
+// Compiled programs on disk. A missing, unreadable or damaged entry is a miss, never an error: the kernel is
+// then built again.
 #pragma once
 #include <filesystem>
 #include <optional>

@@ -11,9 +11,11 @@ struct Queue::State {
   cl::CommandQueue queue;
 };
 
-Queue::Queue(Device& device, bool profile) : state_(std::make_unique<State>()), device_(device), profiler_(profile), workspace_(device) {
+Queue::Queue(Device& device, bool profile)
+    : state_(std::make_unique<State>()), device_(device), profiler_(profile), workspace_(device) {
   cl_int code = CL_SUCCESS;
-  state_->queue = cl::CommandQueue(clCreateCommandQueue(device.cl_context(), device.cl_device(), profile ? CL_QUEUE_PROFILING_ENABLE : 0, &code));
+  state_->queue = cl::CommandQueue(clCreateCommandQueue(device.cl_context(), device.cl_device(),
+                                                        profile ? CL_QUEUE_PROFILING_ENABLE : 0, &code));
   check(code, "clCreateCommandQueue");
 }
 
@@ -23,7 +25,8 @@ Queue::~Queue() {
 
 void* Queue::handle() const { return state_->queue(); }
 
-void Queue::launch(std::string_view program, std::string_view entry, const Macros& macros, const Range& range, std::initializer_list<Arg> args) {
+void Queue::launch(std::string_view program, std::string_view entry, const Macros& macros, const Range& range,
+                   std::initializer_list<Arg> args) {
   if (range.global[0] * range.global[1] * range.global[2] == 0) return;
   cl_kernel kernel = device_.kernel(program, entry, macros);
   cl_uint index = 0;
@@ -35,35 +38,37 @@ void Queue::launch(std::string_view program, std::string_view entry, const Macro
       cl_mem memory = static_cast<cl_mem>(arg.memory_);
       code = clSetKernelArg(kernel, index, sizeof(cl_mem), &memory);
     }
-    if (code != CL_SUCCESS) check(code, "clSetKernelArg " + std::string(entry) + " argument " + std::to_string(index));
+    if (code != CL_SUCCESS)
+      check(code, "clSetKernelArg " + std::string(entry) + " argument " + std::to_string(index));
     ++index;
   }
   cl_event event = nullptr;
-  const cl_int code = clEnqueueNDRangeKernel(state_->queue(), kernel, 3, nullptr, range.global.data(), range.local.data(), 0, nullptr,
-                                             profiler_.enabled() ? &event : nullptr);
+  const cl_int code =
+      clEnqueueNDRangeKernel(state_->queue(), kernel, 3, nullptr, range.global.data(), range.local.data(), 0,
+                             nullptr, profiler_.enabled() ? &event : nullptr);
   if (code != CL_SUCCESS) check(code, "clEnqueueNDRangeKernel " + std::string(entry));
   if (event != nullptr) profiler_.record(entry, event);
 }
 
 void Queue::write(const TensorView& view, const void* data) {
   if (view.bytes() == 0) return;
-  check(clEnqueueWriteBuffer(state_->queue(), static_cast<cl_mem>(view.memory), CL_TRUE, view.offset * size_of(view.dtype), view.bytes(), data, 0,
-                             nullptr, nullptr),
+  check(clEnqueueWriteBuffer(state_->queue(), static_cast<cl_mem>(view.memory), CL_TRUE,
+                             view.offset * size_of(view.dtype), view.bytes(), data, 0, nullptr, nullptr),
         "clEnqueueWriteBuffer");
 }
 
 void Queue::read(const TensorView& view, void* data) {
   if (view.bytes() == 0) return;
-  check(clEnqueueReadBuffer(state_->queue(), static_cast<cl_mem>(view.memory), CL_TRUE, view.offset * size_of(view.dtype), view.bytes(), data, 0,
-                            nullptr, nullptr),
+  check(clEnqueueReadBuffer(state_->queue(), static_cast<cl_mem>(view.memory), CL_TRUE,
+                            view.offset * size_of(view.dtype), view.bytes(), data, 0, nullptr, nullptr),
         "clEnqueueReadBuffer");
 }
 
 Event Queue::start_read(const TensorView& view, void* data) {
   if (view.bytes() == 0) return {};
   cl_event event = nullptr;
-  check(clEnqueueReadBuffer(state_->queue(), static_cast<cl_mem>(view.memory), CL_FALSE, view.offset * size_of(view.dtype), view.bytes(), data, 0,
-                            nullptr, &event),
+  check(clEnqueueReadBuffer(state_->queue(), static_cast<cl_mem>(view.memory), CL_FALSE,
+                            view.offset * size_of(view.dtype), view.bytes(), data, 0, nullptr, &event),
         "clEnqueueReadBuffer");
   Event out(event);
   check(clFlush(state_->queue()), "clFlush");
@@ -71,18 +76,20 @@ Event Queue::start_read(const TensorView& view, void* data) {
 }
 
 void Queue::copy(const TensorView& from, const TensorView& to) {
-  if (from.bytes() != to.bytes()) throw ShapeError("[copy] " + from.shape.text() + " and " + to.shape.text() + " differ in bytes");
+  if (from.bytes() != to.bytes())
+    throw ShapeError("[copy] " + from.shape.text() + " and " + to.shape.text() + " differ in bytes");
   if (from.bytes() == 0) return;
-  check(clEnqueueCopyBuffer(state_->queue(), static_cast<cl_mem>(from.memory), static_cast<cl_mem>(to.memory), from.offset * size_of(from.dtype),
-                            to.offset * size_of(to.dtype), from.bytes(), 0, nullptr, nullptr),
+  check(clEnqueueCopyBuffer(state_->queue(), static_cast<cl_mem>(from.memory), static_cast<cl_mem>(to.memory),
+                            from.offset * size_of(from.dtype), to.offset * size_of(to.dtype), from.bytes(), 0,
+                            nullptr, nullptr),
         "clEnqueueCopyBuffer");
 }
 
 void Queue::fill_zero(const TensorView& view) {
   if (view.bytes() == 0) return;
   const cl_uchar zero = 0;
-  check(clEnqueueFillBuffer(state_->queue(), static_cast<cl_mem>(view.memory), &zero, 1, view.offset * size_of(view.dtype), view.bytes(), 0, nullptr,
-                            nullptr),
+  check(clEnqueueFillBuffer(state_->queue(), static_cast<cl_mem>(view.memory), &zero, 1,
+                            view.offset * size_of(view.dtype), view.bytes(), 0, nullptr, nullptr),
         "clEnqueueFillBuffer");
 }
 
@@ -102,8 +109,10 @@ void Queue::wait_for(const Event& event) {
 }
 
 void Queue::trace(Trace* trace) {
-  if (!profiler_.enabled()) throw InvalidArgument("[trace] expected a device opened with DeviceOptions::profile");
-  profiler_.trace(trace, trace != nullptr ? DeviceClock::measure(device_.cl_context(), state_->queue()) : DeviceClock());
+  if (!profiler_.enabled())
+    throw InvalidArgument("[trace] expected a device opened with DeviceOptions::profile");
+  profiler_.trace(
+      trace, trace != nullptr ? DeviceClock::measure(device_.cl_context(), state_->queue()) : DeviceClock());
 }
 
 void Queue::finish() { check(clFinish(state_->queue()), "clFinish"); }

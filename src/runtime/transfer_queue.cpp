@@ -57,10 +57,11 @@ Event TransferQueue::State::finish_enqueue(cl_int code, cl_event event, const ch
   return out;
 }
 
-TransferQueue::TransferQueue(Device& device, std::string_view what, Trace* trace) : state_(std::make_unique<State>()) {
+TransferQueue::TransferQueue(Device& device, std::string_view what, Trace* trace)
+    : state_(std::make_unique<State>()) {
   cl_int code = CL_SUCCESS;
-  state_->queue =
-      cl::CommandQueue(clCreateCommandQueue(device.cl_context(), device.cl_device(), trace != nullptr ? CL_QUEUE_PROFILING_ENABLE : 0, &code));
+  state_->queue = cl::CommandQueue(clCreateCommandQueue(
+      device.cl_context(), device.cl_device(), trace != nullptr ? CL_QUEUE_PROFILING_ENABLE : 0, &code));
   check(code, "clCreateCommandQueue");
   state_->what = what;
   state_->trace = trace;
@@ -87,8 +88,10 @@ Event TransferQueue::write(const TensorView& view, const void* data, std::span<c
   if (view.bytes() == 0) return {};
   const std::vector<cl_event> events = handles_of(after);
   cl_event done = nullptr;
-  const cl_int code = clEnqueueWriteBuffer(state_->queue(), static_cast<cl_mem>(view.memory), CL_FALSE, view.offset * size_of(view.dtype),
-                                           view.bytes(), data, static_cast<cl_uint>(events.size()), events.empty() ? nullptr : events.data(), &done);
+  const cl_int code = clEnqueueWriteBuffer(state_->queue(), static_cast<cl_mem>(view.memory), CL_FALSE,
+                                           view.offset * size_of(view.dtype), view.bytes(), data,
+                                           static_cast<cl_uint>(events.size()),
+                                           events.empty() ? nullptr : events.data(), &done);
   return state_->finish_enqueue(code, done, "clEnqueueWriteBuffer", Trace::Lane::upload);
 }
 
@@ -96,8 +99,10 @@ Event TransferQueue::read(const TensorView& view, void* data, std::span<const Ev
   if (view.bytes() == 0) return {};
   const std::vector<cl_event> events = handles_of(after);
   cl_event done = nullptr;
-  const cl_int code = clEnqueueReadBuffer(state_->queue(), static_cast<cl_mem>(view.memory), CL_FALSE, view.offset * size_of(view.dtype),
-                                          view.bytes(), data, static_cast<cl_uint>(events.size()), events.empty() ? nullptr : events.data(), &done);
+  const cl_int code = clEnqueueReadBuffer(state_->queue(), static_cast<cl_mem>(view.memory), CL_FALSE,
+                                          view.offset * size_of(view.dtype), view.bytes(), data,
+                                          static_cast<cl_uint>(events.size()),
+                                          events.empty() ? nullptr : events.data(), &done);
   return state_->finish_enqueue(code, done, "clEnqueueReadBuffer", Trace::Lane::download);
 }
 

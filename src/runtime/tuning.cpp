@@ -16,7 +16,8 @@ namespace fs = std::filesystem;
 std::string tuning_file_name(const std::string& device_name) {
   std::string out;
   for (const char c : device_name) {
-    if (std::isalnum(static_cast<unsigned char>(c))) out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    if (std::isalnum(static_cast<unsigned char>(c)))
+      out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     else if (!out.empty() && out.back() != '-') out += '-';
   }
   while (!out.empty() && out.back() == '-') out.pop_back();
@@ -27,7 +28,9 @@ fs::path find_tuning_file(const std::vector<fs::path>& folders, const std::strin
   std::error_code ignored;
   for (std::string stem = fs::path(tuning_file_name(device_name)).stem().string(); !stem.empty();) {
     for (const fs::path& folder : folders)
-      if (const fs::path path = folder / (stem + ".json"); !folder.empty() && fs::is_regular_file(path, ignored)) return path;
+      if (const fs::path path = folder / (stem + ".json");
+          !folder.empty() && fs::is_regular_file(path, ignored))
+        return path;
     const auto cut = stem.rfind('-');
     stem.resize(cut == std::string::npos ? 0 : cut);
   }
@@ -43,7 +46,9 @@ TuningData read_tuning_file(const fs::path& path) {
     for (const auto& [key, values] : json.at("tunables").items()) {
       out.tunables[key] = values.get<std::map<std::string, int, std::less<>>>();
       for (const auto& [name, value] : out.tunables[key])
-        if (value < 1) throw FormatError(path.string() + ": " + key + "." + name + " is " + std::to_string(value) + "; expected at least 1");
+        if (value < 1)
+          throw FormatError(path.string() + ": " + key + "." + name + " is " + std::to_string(value) +
+                            "; expected at least 1");
     }
     for (const auto& [key, value] : json.at("choices").items()) out.choices[key] = value.get<std::string>();
   } catch (const nlohmann::json::exception& error) {
@@ -52,7 +57,8 @@ TuningData read_tuning_file(const fs::path& path) {
   return out;
 }
 
-Tuning::Tuning(const DeviceInfo& info) : is_cpu_(info.is_cpu), file_(find_tuning_file(tuning_folders(), info.name)) {
+Tuning::Tuning(const DeviceInfo& info)
+    : is_cpu_(info.is_cpu), file_(find_tuning_file(tuning_folders(), info.name)) {
   if (!file_.empty()) measured_ = read_tuning_file(file_);
   if (const char* preset = std::getenv("APIQ_PRESET")) {
     is_cpu_ = std::string_view(preset) == "cpu";
@@ -71,7 +77,8 @@ Macros Tuning::values(std::string_view program) const {
   for (const auto& tunable : kernel_spec(program).tunables) {
     int value = is_cpu_ ? tunable.cpu : tunable.gpu;
     if (measured != measured_.tunables.end())
-      if (const auto found = measured->second.find(tunable.name); found != measured->second.end()) value = found->second;
+      if (const auto found = measured->second.find(tunable.name); found != measured->second.end())
+        value = found->second;
     out.emplace_back(tunable.name, value);
   }
   return out;

@@ -1,4 +1,5 @@
-// Tunables of a program for a device: the preset of its class, overlaid with measured values from data/tuning/<device>.json.
+// Tunables of a program for a device: the preset of its class, overlaid with measured values from
+// data/tuning/<device>.json.
 #pragma once
 #include <filesystem>
 #include <map>
@@ -25,14 +26,16 @@ TuningData read_tuning_file(const std::filesystem::path& path);
 
 class Tuning {
  public:
-  /// Reads the file of the device (find_tuning_file), if there is one. With $APIQ_PRESET (cpu | gpu) that preset holds as it is, whatever
-  /// the device and its file say, so that tests run the other preset's kernels; choices are still the file's.
+  /// Reads the file of the device (find_tuning_file), if there is one. With $APIQ_PRESET (cpu | gpu) that
+  /// preset holds as it is, whatever the device and its file say, so that tests run the other preset's
+  /// kernels; choices are still the file's.
   explicit Tuning(const DeviceInfo& info);
 
   /// Values for a program. Order and names are those of KernelSpec::tunables.
   Macros values(std::string_view program) const;
 
-  /// A named choice a launcher makes by measurement ("gemm.engine" -> "clblast"); fallback if the file has none.
+  /// A named choice a launcher makes by measurement ("gemm.engine" -> "clblast"); fallback if the file has
+  /// none.
   std::string choice(std::string_view key, std::string_view fallback) const;
 
   /// Where the measured values come from; empty if the presets hold.
@@ -41,8 +44,9 @@ class Tuning {
   /// Whether the presets are those of CPUs.
   bool is_cpu() const { return is_cpu_; }
 
-  /// From now on these values hold for `program` instead of measured ones; none: the preset again. For the tuner, which
-  /// tries settings this way. Launchers ask for values at every call, programs are built per set of values.
+  /// From now on these values hold for `program` instead of measured ones; none: the preset again. For the
+  /// tuner, which tries settings this way. Launchers ask for values at every call, programs are built per set
+  /// of values.
   void set(const std::string& program, const TunedValues& values);
 
  private:
@@ -57,9 +61,11 @@ int value_of(const Macros& macros, std::string_view name);
 /// File name of a device in data/tuning: lower case, runs of other characters become one '-'.
 std::string tuning_file_name(const std::string& device_name);
 
-/// The file that serves a device: the one with its name, else the one whose name is the longest beginning of its name that ends before a
-/// '-', so that "pthread-haswell.json" serves every "pthread-haswell-...". Where folders have the same name the first one wins. Empty if
-/// there is none.
-std::filesystem::path find_tuning_file(const std::vector<std::filesystem::path>& folders, const std::string& device_name);
+/// The file that serves a device: the one with its name, else the one whose name is the longest beginning of
+/// its name that ends before a
+/// '-', so that "pthread-haswell.json" serves every "pthread-haswell-...". Where folders have the same name
+/// the first one wins. Empty if there is none.
+std::filesystem::path find_tuning_file(const std::vector<std::filesystem::path>& folders,
+                                       const std::string& device_name);
 
 }  // namespace apiq::runtime

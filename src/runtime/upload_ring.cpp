@@ -4,7 +4,8 @@
 
 namespace apiq::runtime {
 
-UploadRing::UploadRing(Device& device, std::uint32_t slots, std::uint64_t slot_bytes, std::string_view what, Trace* trace)
+UploadRing::UploadRing(Device& device, std::uint32_t slots, std::uint64_t slot_bytes, std::string_view what,
+                       Trace* trace)
     : queue_(device, what, trace) {
   for (std::uint32_t i = 0; i < slots; ++i) slots_.push_back({PinnedBuffer(device, slot_bytes, what), {}});
 }

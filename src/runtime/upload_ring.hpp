@@ -1,4 +1,5 @@
-// Streams bytes of any source (a file, usually) to the device through a few pinned slots: while one is filled, others are copied.
+// Streams bytes of any source (a file, usually) to the device through a few pinned slots: while one is
+// filled, others are copied.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -18,13 +19,17 @@ class UploadRing {
   using Fill = std::function<void(std::uint64_t offset, std::span<std::byte> slot)>;
 
   /// slot_bytes: a multiple of 16. Takes slots * slot_bytes of the host budget.
-  UploadRing(Device& device, std::uint32_t slots, std::uint64_t slot_bytes, std::string_view what, Trace* trace);
+  UploadRing(Device& device, std::uint32_t slots, std::uint64_t slot_bytes, std::string_view what,
+             Trace* trace);
 
-  /// The whole view, in order, after the given events. Returns the event of its last byte once every byte has been handed to the device's
-  /// driver. What fill throws passes through; the view's contents are then undefined.
+  /// The whole view, in order, after the given events. Returns the event of its last byte once every byte has
+  /// been handed to the device's driver. What fill throws passes through; the view's contents are then
+  /// undefined.
   Event upload(const TensorView& to, std::span<const Event> after, const Fill& fill);
 
-  static std::uint64_t host_bytes(std::uint32_t slots, std::uint64_t slot_bytes) { return slots * slot_bytes; }
+  static std::uint64_t host_bytes(std::uint32_t slots, std::uint64_t slot_bytes) {
+    return slots * slot_bytes;
+  }
 
  private:
   struct Slot {

@@ -31,7 +31,8 @@ TensorView Workspace::allocate(DType dtype, const Shape& shape) {
     used_ = 0;
   }
   if (chunk_ == chunks_.size()) {
-    // Chunks grow, so that a run settles on a few of them; the budget or the device's buffer limit may ask for less.
+    // Chunks grow, so that a run settles on a few of them; the budget or the device's buffer limit may ask
+    // for less.
     std::uint64_t size = std::max(kSmallestChunk, chunks_.empty() ? 0 : 2 * chunks_.back().bytes());
     size = std::min({size, device_.info().max_buffer_bytes, device_.budget().available_bytes() / 4});
     chunks_.emplace_back(device_, std::max(size, bytes), "scratch memory");

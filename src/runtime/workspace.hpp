@@ -1,5 +1,5 @@
-// Scratch memory for operations: a stack of views in a few large buffers. The queue is in order, so a scope may end (and its memory
-// be handed out again) while the kernels that use it are still waiting to run.
+// Scratch memory for operations: a stack of views in a few large buffers. The queue is in order, so a scope
+// may end (and its memory be handed out again) while the kernels that use it are still waiting to run.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -15,7 +15,8 @@ class Workspace {
   /// Everything allocated while a Scope lives is given back when it ends.
   class Scope {
    public:
-    explicit Scope(Workspace& workspace) : workspace_(workspace), chunk_(workspace.chunk_), used_(workspace.used_) {}
+    explicit Scope(Workspace& workspace)
+        : workspace_(workspace), chunk_(workspace.chunk_), used_(workspace.used_) {}
     ~Scope() {
       workspace_.chunk_ = chunk_;
       workspace_.used_ = used_;
@@ -29,8 +30,8 @@ class Workspace {
     std::uint64_t used_;
   };
 
-  /// Makes room for this many bytes at once, if nothing is in use: a run that knows its need gets it in one piece, or in few where a single buffer
-  /// may not be that large.
+  /// Makes room for this many bytes at once, if nothing is in use: a run that knows its need gets it in one
+  /// piece, or in few where a single buffer may not be that large.
   void reserve(std::uint64_t bytes);
   /// Undefined contents, 256-byte aligned. Grows the workspace if needed (within the budget).
   TensorView allocate(DType dtype, const Shape& shape);

@@ -22,7 +22,8 @@ void encode_chunk(const Chunk& codes, std::uint32_t bits, std::uint32_t* first) 
     return;
   }
   const std::uint32_t per_word = 32 / bits;
-  for (std::uint32_t i = 0; i < kChunk; ++i) first[(i / per_word) * kRowBlock] |= static_cast<std::uint32_t>(codes[i]) << (bits * (i % per_word));
+  for (std::uint32_t i = 0; i < kChunk; ++i)
+    first[(i / per_word) * kRowBlock] |= static_cast<std::uint32_t>(codes[i]) << (bits * (i % per_word));
 }
 
 Chunk decode_chunk(const std::uint32_t* first, std::uint32_t bits) {
@@ -52,16 +53,19 @@ std::uint64_t scale_index(const PackedLayout& l, std::uint64_t row, std::uint64_
 
 void check_count(const char* what, std::uint64_t found, std::uint64_t expected) {
   if (found != expected)
-    throw ShapeError("[packed] " + std::string(what) + ": expected " + std::to_string(expected) + " elements, got " + std::to_string(found));
+    throw ShapeError("[packed] " + std::string(what) + ": expected " + std::to_string(expected) +
+                     " elements, got " + std::to_string(found));
 }
 
 void check_range(const char* what, std::span<const std::uint8_t> values, std::uint32_t bits) {
   const auto largest = std::max_element(values.begin(), values.end());
   if (largest != values.end() && *largest >> bits)
-    throw InvalidArgument("[packed] " + std::string(what) + " " + std::to_string(*largest) + " does not fit in " + std::to_string(bits) + " bits");
+    throw InvalidArgument("[packed] " + std::string(what) + " " + std::to_string(*largest) +
+                          " does not fit in " + std::to_string(bits) + " bits");
 }
 
-// A PackedMatrix is a plain struct that anybody may fill; reading past its vectors must not depend on who did.
+// A PackedMatrix is a plain struct that anybody may fill; reading past its vectors must not depend on who
+// did.
 void check_sizes(const PackedMatrix& m) {
   check_layout(m.layout, "weight");
   check_count("qweight", m.qweight.size(), m.layout.qweight_words());
@@ -75,7 +79,8 @@ void for_each_chunk(const PackedMatrix& m, Use use) {
   const PackedLayout& l = m.layout;
   for (std::uint64_t row = 0; row < l.out_features; ++row)
     for (std::uint64_t c = 0; c < l.chunks(); ++c)
-      use(row, c * kChunk, std::min<std::uint64_t>(kChunk, l.in_features - c * kChunk), decode_chunk(&m.qweight[chunk_start(l, row, c)], l.bits));
+      use(row, c * kChunk, std::min<std::uint64_t>(kChunk, l.in_features - c * kChunk),
+          decode_chunk(&m.qweight[chunk_start(l, row, c)], l.bits));
 }
 
 }  // namespace
@@ -84,12 +89,15 @@ void check_layout(const PackedLayout& layout, const char* name) {
   const std::string where = "[packed] " + std::string(name) + ": ";
   if (layout.bits != 2 && layout.bits != 3 && layout.bits != 4 && layout.bits != 8)
     throw InvalidArgument(where + "bits " + std::to_string(layout.bits) + " is not one of 2, 3, 4, 8");
-  if (layout.out_features == 0 || layout.in_features == 0) throw InvalidArgument(where + "out_features and in_features must be at least 1");
+  if (layout.out_features == 0 || layout.in_features == 0)
+    throw InvalidArgument(where + "out_features and in_features must be at least 1");
   if (layout.group_size != 0 && layout.in_features % layout.group_size == 0) return;
   std::string sizes;
-  for (auto size : possible_group_sizes(layout.in_features)) sizes += (sizes.empty() ? "" : ", ") + std::to_string(size);
-  throw InvalidArgument(where + "group_size " + std::to_string(layout.group_size) + " does not divide in_features " +
-                        std::to_string(layout.in_features) + "; sizes that do: " + sizes);
+  for (auto size : possible_group_sizes(layout.in_features))
+    sizes += (sizes.empty() ? "" : ", ") + std::to_string(size);
+  throw InvalidArgument(where + "group_size " + std::to_string(layout.group_size) +
+                        " does not divide in_features " + std::to_string(layout.in_features) +
+                        "; sizes that do: " + sizes);
 }
 
 std::vector<std::uint32_t> possible_group_sizes(std::uint32_t in_features) {
@@ -105,8 +113,8 @@ std::vector<std::uint32_t> possible_group_sizes(std::uint32_t in_features) {
   return sizes;
 }
 
-PackedMatrix pack(const PackedLayout& l, std::span<const std::uint8_t> codes, std::span<const std::uint16_t> scales,
-                  std::span<const std::uint8_t> zeros) {
+PackedMatrix pack(const PackedLayout& l, std::span<const std::uint8_t> codes,
+                  std::span<const std::uint16_t> scales, std::span<const std::uint8_t> zeros) {
   check_layout(l, "weight");
   check_count("codes", codes.size(), static_cast<std::uint64_t>(l.out_features) * l.in_features);
   check_count("scales", scales.size(), l.out_features * l.groups());
@@ -123,7 +131,8 @@ PackedMatrix pack(const PackedLayout& l, std::span<const std::uint8_t> codes, st
     for (std::uint64_t c = 0; c < l.chunks(); ++c) {
       Chunk chunk{};  // features past in_features stay code 0
       const std::uint64_t first = c * kChunk;
-      std::copy_n(&codes[row * l.in_features + first], std::min<std::uint64_t>(kChunk, l.in_features - first), chunk.begin());
+      std::copy_n(&codes[row * l.in_features + first], std::min<std::uint64_t>(kChunk, l.in_features - first),
+                  chunk.begin());
       encode_chunk(chunk, l.bits, &m.qweight[chunk_start(l, row, c)]);
     }
     for (std::uint64_t g = 0; g < l.groups(); ++g) {
@@ -149,7 +158,8 @@ std::vector<float> unpack_scales(const PackedMatrix& m) {
   check_sizes(m);
   const std::uint64_t groups = m.layout.groups();
   std::vector<float> scales(m.layout.out_features * groups);
-  for (std::uint64_t i = 0; i < scales.size(); ++i) scales[i] = half_to_float(m.scales[scale_index(m.layout, i / groups, i % groups)]);
+  for (std::uint64_t i = 0; i < scales.size(); ++i)
+    scales[i] = half_to_float(m.scales[scale_index(m.layout, i / groups, i % groups)]);
   return scales;
 }
 
@@ -176,7 +186,8 @@ std::vector<float> dequantize(const PackedMatrix& m) {
     for (std::uint64_t i = 0; i < count; ++i) {
       const std::uint64_t g = row * l.groups() + (first + i) / l.group_size;
       // Exact: the scale has 11 significant bits and code - zero at most 8, together fewer than f32's 24.
-      w[row * l.in_features + first + i] = scales[g] * static_cast<float>(static_cast<int>(chunk[i]) - static_cast<int>(zeros[g]));
+      w[row * l.in_features + first + i] =
+          scales[g] * static_cast<float>(static_cast<int>(chunk[i]) - static_cast<int>(zeros[g]));
     }
   });
   return w;

@@ -1,14 +1,17 @@
-// The packed layout of a quantized matrix, on the host. docs/packed-format.md describes it bit by bit; cl/lib/unpack.h
-// is the other reader. Rows are interleaved in blocks of 32, so that 32 neighbouring words hold the same input features of 32
-// output rows: contiguous vector loads on a CPU, coalesced ones on a GPU.
+// The packed layout of a quantized matrix, on the host. docs/packed-format.md describes it bit by bit;
+// cl/lib/unpack.h is the other reader. Rows are interleaved in blocks of 32, so that 32 neighbouring words
+// hold the same input features of 32 output rows: contiguous vector loads on a CPU, coalesced ones on a GPU.
 //
 //   qweight u32 [row_blocks][chunks][bits][32]   chunk = 32 input features of a row = `bits` words
 //       bits 2, 4, 8: word w holds features w*32/bits .. in ascending order from the lowest bit
-//       bits 3:       words 0, 1 hold the two low bits of features 0-15, 16-31; word 2 holds the high bit of feature i at bit i
+//       bits 3:       words 0, 1 hold the two low bits of features 0-15, 16-31; word 2 holds the high bit of
+//       feature i at bit i
 //   scales  f16 [row_blocks][groups][32]
-//   qzeros  u32 [row_blocks][groups][bits]       bit r of word p = bit p of the zero point of row r of the block
+//   qzeros  u32 [row_blocks][groups][bits]       bit r of word p = bit p of the zero point of row r of the
+//   block
 //
-// w = scale * (code - zero_point), exact in f32. Rows past out_features and features past in_features hold code 0, scale 0, zero 0.
+// w = scale * (code - zero_point), exact in f32. Rows past out_features and features past in_features hold
+// code 0, scale 0, zero 0.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -36,12 +39,12 @@ struct PackedLayout {
   bool operator==(const PackedLayout&) const = default;
 };
 
-/// Throws InvalidArgument for bits other than 2, 3, 4, 8 and for a group_size that does not divide in_features
-/// (the text lists group sizes that do); `name` is the tensor named in the text.
+/// Throws InvalidArgument for bits other than 2, 3, 4, 8 and for a group_size that does not divide
+/// in_features (the text lists group sizes that do); `name` is the tensor named in the text.
 void check_layout(const PackedLayout& layout, const char* name);
 
-/// Divisors of in_features that make sensible group sizes, ascending, for messages: those from 32 up (43, 86, 172 of 172), all of
-/// them when in_features is below 32.
+/// Divisors of in_features that make sensible group sizes, ascending, for messages: those from 32 up (43, 86,
+/// 172 of 172), all of them when in_features is below 32.
 std::vector<std::uint32_t> possible_group_sizes(std::uint32_t in_features);
 
 struct PackedMatrix {
@@ -51,10 +54,10 @@ struct PackedMatrix {
   std::vector<std::uint32_t> qzeros;
 };
 
-/// codes u8 [out, in], scales binary16 [out, groups], zeros u8 [out, groups], all row-major. Throws ShapeError, and
-/// InvalidArgument for a code or zero point that does not fit in `bits`.
-PackedMatrix pack(const PackedLayout& layout, std::span<const std::uint8_t> codes, std::span<const std::uint16_t> scales,
-                  std::span<const std::uint8_t> zeros);
+/// codes u8 [out, in], scales binary16 [out, groups], zeros u8 [out, groups], all row-major. Throws
+/// ShapeError, and InvalidArgument for a code or zero point that does not fit in `bits`.
+PackedMatrix pack(const PackedLayout& layout, std::span<const std::uint8_t> codes,
+                  std::span<const std::uint16_t> scales, std::span<const std::uint8_t> zeros);
 
 /// Inverse of pack: codes u8 [out, in] row-major.
 std::vector<std::uint8_t> unpack_codes(const PackedMatrix& matrix);

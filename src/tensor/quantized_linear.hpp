@@ -1,4 +1,5 @@
-// One quantized linear layer as it is stored: packed codes, scales, zero points, and the LoRA pair in binary16.
+// One quantized linear layer as it is stored: packed codes, scales, zero points, and the LoRA pair in
+// binary16.
 #pragma once
 #include <cstdint>
 #include <vector>

@@ -15,10 +15,11 @@ namespace {
 /// How many elements the bytes hold; refuses what visit_elements cannot read.
 std::size_t element_count(DType dtype, std::span<const std::byte> bytes, std::string_view name) {
   if (dtype != DType::f32 && dtype != DType::f16 && dtype != DType::bf16)
-    throw FormatError("[model] tensor '" + std::string(name) + "': expected f32, f16 or bf16, found " + std::string(name_of(dtype)));
+    throw FormatError("[model] tensor '" + std::string(name) + "': expected f32, f16 or bf16, found " +
+                      std::string(name_of(dtype)));
   if (bytes.size() % size_of(dtype) != 0)
-    throw FormatError("[model] tensor '" + std::string(name) + "': " + std::to_string(bytes.size()) + " bytes are not whole " +
-                      std::string(name_of(dtype)) + " elements");
+    throw FormatError("[model] tensor '" + std::string(name) + "': " + std::to_string(bytes.size()) +
+                      " bytes are not whole " + std::string(name_of(dtype)) + " elements");
   return bytes.size() / size_of(dtype);
 }
 
@@ -44,13 +45,15 @@ std::vector<float> to_f32(DType dtype, std::span<const std::byte> bytes, std::st
   return out;
 }
 
-void for_each_chunk(const TensorSource& source, std::string_view name, std::size_t chunk_bytes,
-                    const std::function<void(std::uint64_t offset, std::span<const std::byte> chunk)>& visit) {
+void for_each_chunk(
+    const TensorSource& source, std::string_view name, std::size_t chunk_bytes,
+    const std::function<void(std::uint64_t offset, std::span<const std::byte> chunk)>& visit) {
   const TensorInfo* info = source.find(name);
   if (info == nullptr) throw FormatError("[model] tensor '" + std::string(name) + "' is not in the model");
   const std::size_t element = size_of(info->dtype);
   const std::uint64_t total = info->shape.elements() * element;
-  std::vector<std::byte> buffer(std::min<std::uint64_t>(total, std::max(element, chunk_bytes / element * element)));
+  std::vector<std::byte> buffer(
+      std::min<std::uint64_t>(total, std::max(element, chunk_bytes / element * element)));
   for (std::uint64_t offset = 0; offset < total; offset += buffer.size()) {
     const std::span<std::byte> chunk(buffer.data(), std::min<std::uint64_t>(buffer.size(), total - offset));
     source.read(name, offset, chunk);
@@ -62,12 +65,14 @@ namespace {
 
 /// check_finite of a part that begins at element `first`.
 void check_part(const TensorInfo& info, std::uint64_t first, std::span<const std::byte> bytes) {
-  visit_elements(info.dtype, bytes, element_count(info.dtype, bytes, info.name), [&](std::size_t i, float value) {
-    if (!std::isfinite(value))
-      throw FormatError("[model] tensor '" + info.name + "': element " + std::to_string(first + i) + " is " +
-                        (std::isnan(value) ? "NaN" : "infinite") +
-                        "; the model is damaged, or its values passed the range of its storage type when it was converted");
-  });
+  visit_elements(
+      info.dtype, bytes, element_count(info.dtype, bytes, info.name), [&](std::size_t i, float value) {
+        if (!std::isfinite(value))
+          throw FormatError("[model] tensor '" + info.name + "': element " + std::to_string(first + i) +
+                            " is " + (std::isnan(value) ? "NaN" : "infinite") +
+                            "; the model is damaged, or its values passed the range of its storage type when "
+                            "it was converted");
+      });
 }
 
 }  // namespace
@@ -76,7 +81,9 @@ void check_finite(const TensorInfo& info, std::span<const std::byte> bytes) { ch
 
 void check_finite(const TensorSource& source, const TensorInfo& info) {
   for_each_chunk(source, info.name, kStreamChunkBytes,
-                 [&](std::uint64_t offset, std::span<const std::byte> chunk) { check_part(info, offset / size_of(info.dtype), chunk); });
+                 [&](std::uint64_t offset, std::span<const std::byte> chunk) {
+                   check_part(info, offset / size_of(info.dtype), chunk);
+                 });
 }
 
 }  // namespace apiq

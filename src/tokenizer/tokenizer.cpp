@@ -30,7 +30,8 @@ bool wants_bos(const std::map<std::string, std::string>& files, const std::strin
   const nlohmann::json config = parse_json(file->second, name);
   const auto key = config.is_object() ? config.find("add_bos_token") : config.end();
   if (key == config.end() || key->is_null()) return true;
-  if (!key->is_boolean()) throw FormatError(name + ": key 'add_bos_token': expected true or false, found " + key->type_name());
+  if (!key->is_boolean())
+    throw FormatError(name + ": key 'add_bos_token': expected true or false, found " + key->type_name());
   return key->get<bool>();
 }
 
@@ -40,13 +41,14 @@ enum class LeadingSpaces { keep, drop_one, drop_all };
 /// The model file says it in its normalizer settings, which the library does not hand out: ask by decoding.
 LeadingSpaces find_leading_spaces(const sentencepiece::SentencePieceProcessor& processor) {
   const int mark = processor.PieceToId(kSpaceMark);
-  if (processor.IsUnknown(mark)) return LeadingSpaces::drop_one;  // no such piece in this vocabulary: Llama's setting
+  if (processor.IsUnknown(mark))
+    return LeadingSpaces::drop_one;  // no such piece in this vocabulary: Llama's setting
   const std::size_t left = processor.DecodeIds({mark, mark}).size();
   return left == 2 ? LeadingSpaces::keep : left == 1 ? LeadingSpaces::drop_one : LeadingSpaces::drop_all;
 }
 
-/// Moves what is decided of `bytes` into the result: whole characters as they are, hopeless bytes as U+FFFD, one per byte.
-/// The beginning of a character stays in `bytes`, unless this is the end.
+/// Moves what is decided of `bytes` into the result: whole characters as they are, hopeless bytes as U+FFFD,
+/// one per byte. The beginning of a character stays in `bytes`, unless this is the end.
 std::string take_text(std::string& bytes, bool end) {
   std::string out;
   std::string_view rest = bytes;
@@ -75,7 +77,8 @@ struct Tokenizer::State {
       const std::string& piece = processor.IdToPiece(id);
       if (processor.IsControl(id)) continue;
       if (processor.IsUnknown(id)) text = processor.DecodeIds({id});
-      else if (processor.IsByte(id)) text = static_cast<char>(std::stoi(piece.substr(3, 2), nullptr, 16));  // "<0x0A>"
+      else if (processor.IsByte(id))
+        text = static_cast<char>(std::stoi(piece.substr(3, 2), nullptr, 16));  // "<0x0A>"
       else text = with_spaces(piece);
     }
   }
@@ -86,23 +89,29 @@ Tokenizer::~Tokenizer() = default;
 Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 
-Tokenizer Tokenizer::from_files(const std::map<std::string, std::string>& files, std::uint32_t vocab_size, const std::string& where) {
+Tokenizer Tokenizer::from_files(const std::map<std::string, std::string>& files, std::uint32_t vocab_size,
+                                const std::string& where) {
   const auto model = files.find("tokenizer.model");
   if (model == files.end()) {
     if (files.contains("tokenizer.json"))
       throw Unsupported(where +
-                        ": holds only tokenizer.json, which is not read; supported: a SentencePiece tokenizer.model (Llama 1 and 2, Mistral v0.1); "
+                        ": holds only tokenizer.json, which is not read; supported: a SentencePiece "
+                        "tokenizer.model (Llama 1 and 2, Mistral v0.1); "
                         "or give token ids as a .u16 or .u32 file");
-    throw FormatError(where + ": expected tokenizer.model (SentencePiece), found no tokenizer; or give token ids as a .u16 or .u32 file");
+    throw FormatError(where +
+                      ": expected tokenizer.model (SentencePiece), found no tokenizer; or give token ids as "
+                      "a .u16 or .u32 file");
   }
   auto state = std::make_unique<State>();
   const auto status = state->processor.LoadFromSerializedProto(model->second);
   if (!status.ok() || state->processor.GetPieceSize() == 0)
-    throw FormatError(
-        where + ": tokenizer.model is damaged or not a SentencePiece model (Llama 3 uses another format under this name, which is not supported)");
+    throw FormatError(where +
+                      ": tokenizer.model is damaged or not a SentencePiece model (Llama 3 uses another "
+                      "format under this name, which is not supported)");
   const auto size = static_cast<std::uint32_t>(state->processor.GetPieceSize());
   if (size > vocab_size)
-    throw FormatError(where + ": tokenizer.model has " + std::to_string(size) + " pieces, more than vocab_size " + std::to_string(vocab_size) +
+    throw FormatError(where + ": tokenizer.model has " + std::to_string(size) +
+                      " pieces, more than vocab_size " + std::to_string(vocab_size) +
                       " of config.json: it belongs to another model");
   state->add_bos = wants_bos(files, where);
   state->leading = find_leading_spaces(state->processor);
@@ -115,7 +124,8 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, bool add_spec
   if (const std::size_t at = find_invalid_utf8(text); at != std::string_view::npos)
     throw FormatError("[tokenizer] text is not UTF-8 at byte " + std::to_string(at));
   std::vector<int> pieces;
-  if (const auto status = state_->processor.Encode(text, &pieces); !status.ok()) throw Error("[tokenizer] encoding failed: " + status.ToString());
+  if (const auto status = state_->processor.Encode(text, &pieces); !status.ok())
+    throw Error("[tokenizer] encoding failed: " + status.ToString());
   if (add_special && state_->add_bos && bos_id() >= 0) pieces.insert(pieces.begin(), bos_id());
   return pieces;
 }
@@ -140,7 +150,8 @@ std::string StreamDecoder::push(std::int32_t id) {
   std::string_view text = state.texts[static_cast<std::size_t>(id)];
   // Spaces of byte tokens are literal; only those of pieces stand for the one that encoding puts in front.
   if (at_start_ && !text.empty()) {
-    const bool strip = state.leading != LeadingSpaces::keep && !byte && !state.processor.IsUnknown(id) && text.front() == ' ';
+    const bool strip = state.leading != LeadingSpaces::keep && !byte && !state.processor.IsUnknown(id) &&
+                       text.front() == ' ';
     if (strip) text.remove_prefix(1);
     at_start_ = text.empty() && state.leading == LeadingSpaces::drop_all;
   }

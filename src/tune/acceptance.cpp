@@ -26,11 +26,13 @@ double median(std::vector<double> values) {
   return quantile(values, 0.5);
 }
 
-Comparison compare_rounds(const std::vector<std::vector<double>>& preset_ms, const std::vector<std::vector<double>>& found_ms) {
+Comparison compare_rounds(const std::vector<std::vector<double>>& preset_ms,
+                          const std::vector<std::vector<double>>& found_ms) {
   std::vector<double> speedups;
   for (std::size_t round = 0; round < preset_ms.size(); ++round) {
     double log_sum = 0;
-    for (std::size_t i = 0; i < preset_ms[round].size(); ++i) log_sum += std::log(preset_ms[round][i] / found_ms[round][i]);
+    for (std::size_t i = 0; i < preset_ms[round].size(); ++i)
+      log_sum += std::log(preset_ms[round][i] / found_ms[round][i]);
     speedups.push_back(std::exp(log_sum / static_cast<double>(preset_ms[round].size())));
   }
   std::sort(speedups.begin(), speedups.end());

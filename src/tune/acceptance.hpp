@@ -11,7 +11,8 @@ struct Comparison {
 };
 
 /// [round][case], in milliseconds; both of one shape, at least one round and case, all positive.
-Comparison compare_rounds(const std::vector<std::vector<double>>& preset_ms, const std::vector<std::vector<double>>& found_ms);
+Comparison compare_rounds(const std::vector<std::vector<double>>& preset_ms,
+                          const std::vector<std::vector<double>>& found_ms);
 
 /// Middle of the sorted values, the mean of two for an even count; not empty.
 double median(std::vector<double> values);

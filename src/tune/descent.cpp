@@ -8,7 +8,8 @@ namespace {
 
 class Search {
  public:
-  Search(const DescentProblem& problem, const Point& start, double start_cost, Memo& memo) : problem_(problem), memo_(memo) {
+  Search(const DescentProblem& problem, const Point& start, double start_cost, Memo& memo)
+      : problem_(problem), memo_(memo) {
     result_.best = start;
     result_.cost = start_cost;
   }
@@ -44,7 +45,8 @@ class Search {
   }
 
   bool step(Point& point, const std::string& name, int direction) const {
-    const auto axis = std::find_if(problem_.axes.begin(), problem_.axes.end(), [&](const auto& a) { return a.name == name; });
+    const auto axis = std::find_if(problem_.axes.begin(), problem_.axes.end(),
+                                   [&](const auto& a) { return a.name == name; });
     if (axis == problem_.axes.end()) return false;
     const auto& values = axis->values;
     int& value = point[name];

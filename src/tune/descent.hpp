@@ -1,5 +1,6 @@
-// Coordinate descent over a search space: one tunable at a time, then listed pairs, until a whole round finds nothing better. Pure logic; how a
-// setting is timed is the caller's. Everything measured goes into a memo, so that a search that was cut short repeats its way at no cost.
+// Coordinate descent over a search space: one tunable at a time, then listed pairs, until a whole round finds
+// nothing better. Pure logic; how a setting is timed is the caller's. Everything measured goes into a memo,
+// so that a search that was cut short repeats its way at no cost.
 #pragma once
 #include <functional>
 #include <limits>
@@ -37,7 +38,8 @@ struct DescentProblem {
   std::function<std::string(const Point&)> conflict;
   /// Time of the candidate over that of the incumbent. Not called for points in the memo.
   std::function<Trial(const Point& candidate, const Point& incumbent)> compare;
-  /// Called before a faster candidate becomes the incumbent: why its results are wrong, empty if they are right.
+  /// Called before a faster candidate becomes the incumbent: why its results are wrong, empty if they are
+  /// right.
   std::function<std::string(const Point&)> check;
   /// Asked before every comparison; true ends the search.
   std::function<bool()> out_of_time;

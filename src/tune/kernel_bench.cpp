@@ -15,12 +15,15 @@ namespace {
 
 constexpr double kSampleMs = 15;  // long enough that clock, launch and the waking of a second core are noise
 constexpr int kSearchRounds = 3, kConfirmRounds = 11;
-// A candidate this much slower than the incumbent is not worth more rounds: in its first call (which may still be cold), in its first
-// round, over the cases so far.
+// A candidate this much slower than the incumbent is not worth more rounds: in its first call (which may
+// still be cold), in its first round, over the cases so far.
 constexpr double kHopelessCall = 4, kHopelessRound = 1.4, kHopelessSoFar = 1.15;
 constexpr std::size_t kSomeCases = 4;
 
-double now_ms() { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+double now_ms() {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
 
 /// What a device does with a setting that it cannot run; nothing if it ran.
 std::optional<std::string> refusal(const std::function<void()>& work) {
@@ -94,7 +97,8 @@ Trial KernelBench::compare(const Point& candidate, const Point& incumbent) {
       use(incumbent);
       old_ms = std::min(old_ms, sample_ms(timed, timed.calls));
       use(candidate);
-      if (const auto why = refusal([&] { new_ms = std::min(new_ms, sample_ms(timed, timed.calls)); })) return {kRefused, *why};
+      if (const auto why = refusal([&] { new_ms = std::min(new_ms, sample_ms(timed, timed.calls)); }))
+        return {kRefused, *why};
       if (new_ms > kHopelessRound * old_ms) return {new_ms / old_ms, {}};
     }
     log_sum += std::log(new_ms / old_ms);
@@ -126,7 +130,8 @@ KernelBench::Confirmation KernelBench::confirm(const Point& found) {
     for (Timed& timed : cases_)
       for (const bool preset : {round % 2 == 0, round % 2 != 0}) {
         use(preset ? preset_ : found);
-        (preset ? preset_ms : found_ms)[static_cast<std::size_t>(round)].push_back(sample_ms(timed, timed.calls));
+        (preset ? preset_ms : found_ms)[static_cast<std::size_t>(round)].push_back(
+            sample_ms(timed, timed.calls));
       }
   Confirmation out{compare_rounds(preset_ms, found_ms), {}};
   for (std::size_t i = 0; i < cases_.size(); ++i) {

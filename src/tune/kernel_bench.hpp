@@ -1,4 +1,5 @@
-// One kernel's timing cases on a device: settings timed against each other, and checked against the fp64 references of the self-test.
+// One kernel's timing cases on a device: settings timed against each other, and checked against the fp64
+// references of the self-test.
 #pragma once
 #include <atomic>
 #include <functional>
@@ -14,21 +15,23 @@
 
 namespace apiq::tuning {
 
-/// How many of the self-test's cases a check runs: some of them while searching, all before a setting is written.
+/// How many of the self-test's cases a check runs: some of them while searching, all before a setting is
+/// written.
 enum class Check { some, all };
 
 class KernelBench {
  public:
-  /// Allocates the operands and runs each case under `preset` to see how long it takes. Throws OutOfDeviceMemory and what launchers throw.
-  /// Whoever owns the bench chooses the setting that holds after it; within, calls leave any.
+  /// Allocates the operands and runs each case under `preset` to see how long it takes. Throws
+  /// OutOfDeviceMemory and what launchers throw. Whoever owns the bench chooses the setting that holds after
+  /// it; within, calls leave any.
   KernelBench(runtime::Device& device, const SearchSpace& space, Point preset, bool is_cpu);
   ~KernelBench();
 
   const Point& preset() const { return preset_; }
 
-  /// Time of the candidate over the incumbent's: geometric mean over the cases, the best of a few interleaved rounds each (what disturbs a
-  /// round only ever adds to it). Stops at the first sign that the candidate is slower. A candidate that cannot be built or run is refused; an
-  /// incumbent that fails throws.
+  /// Time of the candidate over the incumbent's: geometric mean over the cases, the best of a few interleaved
+  /// rounds each (what disturbs a round only ever adds to it). Stops at the first sign that the candidate is
+  /// slower. A candidate that cannot be built or run is refused; an incumbent that fails throws.
   Trial compare(const Point& candidate, const Point& incumbent);
 
   /// Why the results under this setting are wrong; empty if they are right.

@@ -1,5 +1,6 @@
-// What apiq-tune tries: per program, the values of each tunable that are worth timing on CPUs and on GPUs, and what makes a combination
-// impossible. The registry owns names and presets; this table owns candidates, so a preset may change without touching it.
+// What apiq-tune tries: per program, the values of each tunable that are worth timing on CPUs and on GPUs,
+// and what makes a combination impossible. The registry owns names and presets; this table owns candidates,
+// so a preset may change without touching it.
 #pragma once
 #include <functional>
 #include <string>
@@ -24,7 +25,8 @@ struct Axis {
 struct SearchSpace {
   std::string_view program;
   std::vector<Axis> axes;
-  /// Pairs that are also moved together: a width against a count, say, where each change alone would be refused or lose.
+  /// Pairs that are also moved together: a width against a count, say, where each change alone would be
+  /// refused or lose.
   std::vector<std::pair<std::string_view, std::string_view>> together{};
   /// Work-items of a group and bytes of local memory for a setting; none: 1 and 0.
   std::function<long(const Point&)> group_items{}, local_bytes{};

@@ -1,4 +1,5 @@
-// What settings are timed on: shapes of the bundled model and of a 7B model, through the same launchers that models call.
+// What settings are timed on: shapes of the bundled model and of a 7B model, through the same launchers that
+// models call.
 #pragma once
 #include <functional>
 #include <string>
@@ -26,6 +27,7 @@ std::vector<TimingCase> attention_timing_cases(std::string_view program);
 std::vector<TimingCase> streaming_timing_cases(std::string_view program);
 
 /// A tensor of values in [-scale, scale); their order does not matter for time, so a short sequence repeats.
-runtime::DeviceTensor operand(runtime::Queue& queue, const Shape& shape, DType dtype = DType::f32, float scale = 1.0f);
+runtime::DeviceTensor operand(runtime::Queue& queue, const Shape& shape, DType dtype = DType::f32,
+                              float scale = 1.0f);
 
 }  // namespace apiq::tuning

@@ -1,4 +1,5 @@
-// Products with packed weights: single tokens read weights that lie in memory, not in a cache, as in a model whose linears take turns.
+// Products with packed weights: single tokens read weights that lie in memory, not in a cache, as in a model
+// whose linears take turns.
 #include <memory>
 
 #include "ops/qmatmul.hpp"
@@ -32,7 +33,8 @@ struct Weight {
   static DeviceTensor words(Queue& queue, std::uint64_t count) {
     const CounterRandom random(2, count);
     std::vector<std::uint32_t> values(count);
-    for (std::size_t i = 0; i < count; ++i) values[i] = static_cast<std::uint32_t>(random.below(i % 4099, std::uint64_t{1} << 32));
+    for (std::size_t i = 0; i < count; ++i)
+      values[i] = static_cast<std::uint32_t>(random.below(i % 4099, std::uint64_t{1} << 32));
     DeviceTensor tensor(queue.device(), DType::u32, {count}, "weight of a timing case");
     queue.write(tensor, values.data());
     return tensor;
@@ -47,20 +49,23 @@ struct Weight {
 std::uint64_t copies(Queue& queue, const PackedShape& s, const PackedLayout& layout) {
   constexpr std::uint64_t kBeyondCaches = std::uint64_t{128} << 20;
   if (s.tokens > 1) return 1;
-  return std::max<std::uint64_t>(1, std::min(kBeyondCaches, queue.device().budget().available_bytes() / 8) / layout.bytes());
+  return std::max<std::uint64_t>(
+      1, std::min(kBeyondCaches, queue.device().budget().available_bytes() / 8) / layout.bytes());
 }
 
 /// backward: the gradient with respect to the activations, which has their shape.
 TimingCase product(const PackedShape& s, bool backward = false) {
   const PackedLayout layout{s.out_features, s.in_features, s.bits, 64};
   const double tokens = s.tokens, in = s.in_features, out = s.out_features, rank = s.rank;
-  return {std::to_string(s.bits) + " bits " + std::to_string(s.out_features) + "x" + std::to_string(s.in_features) + ", M " +
-              std::to_string(s.tokens) + (s.rank != 0 ? ", rank " + std::to_string(s.rank) : ""),
-          static_cast<double>(layout.bytes()) + 2 * rank * (in + out) + 4 * tokens * (in + out), 2 * tokens * (in * out + rank * (in + out)),
-          [=](Queue& queue) -> std::function<void()> {
+  return {std::to_string(s.bits) + " bits " + std::to_string(s.out_features) + "x" +
+              std::to_string(s.in_features) + ", M " + std::to_string(s.tokens) +
+              (s.rank != 0 ? ", rank " + std::to_string(s.rank) : ""),
+          static_cast<double>(layout.bytes()) + 2 * rank * (in + out) + 4 * tokens * (in + out),
+          2 * tokens * (in * out + rank * (in + out)), [=](Queue& queue) -> std::function<void()> {
             const auto weights = std::make_shared<std::vector<std::unique_ptr<Weight>>>();
             const std::uint64_t count = layout.bytes() < (1u << 20) ? 1 : copies(queue, s, layout);
-            for (std::uint64_t i = 0; i < count; ++i) weights->push_back(std::make_unique<Weight>(queue, s, layout));
+            for (std::uint64_t i = 0; i < count; ++i)
+              weights->push_back(std::make_unique<Weight>(queue, s, layout));
             const auto x = std::make_shared<DeviceTensor>(operand(queue, {s.tokens, s.in_features})),
                        y = std::make_shared<DeviceTensor>(operand(queue, {s.tokens, s.out_features}));
             return [=, &queue, next = std::size_t{0}]() mutable {
@@ -76,8 +81,10 @@ TimingCase product(const PackedShape& s, bool backward = false) {
 std::vector<TimingCase> packed_timing_cases(std::string_view program) {
   constexpr std::uint32_t n = 4096;
   if (program == "qgemv") return {product({1, n, n, 2}), product({1, n, n, 3}), product({1, n, n, 4})};
-  if (program == "qgemm_bwd") return {product({128, n, n, 2}, true), product({128, n, n, 3}, true), product({16, n, n, 4}, true)};
-  if (program == "qgemm") return {product({8, n, n, 2}), product({16, n, n, 4}), product({128, n, n, 2}), product({128, n, n, 3})};
+  if (program == "qgemm_bwd")
+    return {product({128, n, n, 2}, true), product({128, n, n, 3}, true), product({16, n, n, 4}, true)};
+  if (program == "qgemm")
+    return {product({8, n, n, 2}), product({16, n, n, 4}), product({128, n, n, 2}), product({128, n, n, 3})};
   // Beside a weight of a single block of rows the preparation is what takes the time.
   if (program == "gemv_input") return {product({1, kRowBlock, n, 2}), product({1, kRowBlock, n, 2, 64})};
   if (program == "lora_down") return {product({8, kRowBlock, n, 2, 64}), product({128, kRowBlock, n, 2, 64})};

@@ -80,7 +80,8 @@ class Tuner {
     if (!stopped()) return;
     state_.end();
     state_.save();
-    throw Interrupted("interrupted; the same command goes on with what " + state_path(output_path_).string() + " has kept");
+    throw Interrupted("interrupted; the same command goes on with what " + state_path(output_path_).string() +
+                      " has kept");
   }
 
   std::vector<const SearchSpace*> chosen() const {
@@ -89,8 +90,9 @@ class Tuner {
       if (const SearchSpace& space = search_space(name); !is_searched(space, is_cpu_))
         throw InvalidArgument("kernel '" + name + "' is not searched: " + why_fixed(space, is_cpu_));
     for (const SearchSpace& space : search_spaces()) {
-      const bool asked =
-          options_.kernels.empty() || std::find(options_.kernels.begin(), options_.kernels.end(), space.program) != options_.kernels.end();
+      const bool asked = options_.kernels.empty() ||
+                         std::find(options_.kernels.begin(), options_.kernels.end(), space.program) !=
+                             options_.kernels.end();
       if (asked && is_searched(space, is_cpu_)) out.push_back(&space);
     }
     return out;
@@ -148,21 +150,26 @@ class Tuner {
 
   DescentProblem problem_of(KernelBench& bench, const SearchSpace& space, double until) {
     DescentProblem problem;
-    for (const Axis& axis : space.axes) problem.axes.push_back({std::string(axis.name), candidates(axis, is_cpu_)});
+    for (const Axis& axis : space.axes)
+      problem.axes.push_back({std::string(axis.name), candidates(axis, is_cpu_)});
     for (const auto& [first, second] : space.together) problem.together.emplace_back(first, second);
     problem.text_of = [&space](const Point& p) { return text_of(space, p); };
     problem.conflict = [this, &space](const Point& p) { return conflict_of(space, p, device_.info()); };
-    problem.compare = [this, &bench, &space](const Point& candidate, const Point& incumbent) { return attempt(bench, space, candidate, incumbent); };
+    problem.compare = [this, &bench, &space](const Point& candidate, const Point& incumbent) {
+      return attempt(bench, space, candidate, incumbent);
+    };
     problem.check = [&bench](const Point& p) { return bench.check(p, Check::some); };
     problem.out_of_time = [this, until] { return stopped() || seconds() >= until; };
     return problem;
   }
 
-  Trial attempt(KernelBench& bench, const SearchSpace& space, const Point& candidate, const Point& incumbent) {
+  Trial attempt(KernelBench& bench, const SearchSpace& space, const Point& candidate,
+                const Point& incumbent) {
     const std::string text = text_of(space, candidate);
     if (callbacks_.progress) {
       const auto done = static_cast<std::uint64_t>(std::min(seconds(), options_.seconds));
-      callbacks_.progress({std::string(space.program) + " " + text, done, static_cast<std::uint64_t>(options_.seconds), seconds()});
+      callbacks_.progress({std::string(space.program) + " " + text, done,
+                           static_cast<std::uint64_t>(options_.seconds), seconds()});
     }
     if (!state_.begin(std::string(space.program), text)) return {kRefused, "ended the process"};
     const Trial trial = bench.compare(candidate, incumbent);
@@ -170,16 +177,19 @@ class Tuner {
     return trial;
   }
 
-  void search(KernelBench& bench, const SearchSpace& space, KernelState& state, double until, TunedKernel& out) {
+  void search(KernelBench& bench, const SearchSpace& space, KernelState& state, double until,
+              TunedKernel& out) {
     const Point start = start_of(space, bench.preset());
     const DescentProblem problem = problem_of(bench, space, until);
     const std::string preset_text = text_of(space, bench.preset()), start_text = text_of(space, start);
     state.memo[preset_text] = {1.0, {}};
-    if (!state.memo.contains(start_text)) state.memo[start_text] = attempt(bench, space, start, bench.preset());
+    if (!state.memo.contains(start_text))
+      state.memo[start_text] = attempt(bench, space, start, bench.preset());
     while (true) {
       const Trial& begin = state.memo[start_text];
       const bool usable = begin.cost < 1;
-      const DescentResult found = descend(problem, usable ? start : bench.preset(), usable ? begin.cost : 1.0, state.memo);
+      const DescentResult found =
+          descend(problem, usable ? start : bench.preset(), usable ? begin.cost : 1.0, state.memo);
       count(state.memo, out);
       stop_if_asked();
       out.finished = found.converged;
@@ -252,7 +262,9 @@ std::string name_of(TuneOutcome outcome) {
 fs::path default_tuning_file(const DeviceInfo& info) {
   const fs::path folder = runtime::user_tuning_folder();
   if (folder.empty())
-    throw IoError("no folder for tuning files is known: neither APIQ_TUNING_DIR nor XDG_DATA_HOME nor HOME is set; use --output FILE");
+    throw IoError(
+        "no folder for tuning files is known: neither APIQ_TUNING_DIR nor XDG_DATA_HOME nor HOME is set; use "
+        "--output FILE");
   return folder / runtime::tuning_file_name(info.name);
 }
 
@@ -263,13 +275,16 @@ std::vector<TunableKernel> tunable_kernels(Device& device) {
   std::vector<TunableKernel> out;
   for (const SearchSpace& space : search_spaces()) {
     TunableKernel kernel{std::string(space.program), plain(point_of(tuning.values(space.program))), 0, {}};
-    if (is_searched(space, tuning.is_cpu())) kernel.candidates = settings(space, preset_of(space, tuning), device.info(), tuning.is_cpu());
+    if (is_searched(space, tuning.is_cpu()))
+      kernel.candidates = settings(space, preset_of(space, tuning), device.info(), tuning.is_cpu());
     else kernel.reason = why_fixed(space, tuning.is_cpu());
     out.push_back(std::move(kernel));
   }
   return out;
 }
 
-TuneResult tune(Device& device, const TuneOptions& options, const Callbacks& callbacks) { return Tuner(device, options, callbacks).run(); }
+TuneResult tune(Device& device, const TuneOptions& options, const Callbacks& callbacks) {
+  return Tuner(device, options, callbacks).run();
+}
 
 }  // namespace apiq

@@ -17,7 +17,8 @@ constexpr int kMostAttempts = 2;
 
 Json json_of(const KernelState& state) {
   Json trials = Json::object();
-  for (const auto& [point, trial] : state.memo) trials[point] = trial.reason.empty() ? Json(trial.cost) : Json(trial.reason);
+  for (const auto& [point, trial] : state.memo)
+    trials[point] = trial.reason.empty() ? Json(trial.cost) : Json(trial.reason);
   Json out{{"fingerprint", state.fingerprint}, {"finished", state.finished}, {"trials", trials}};
   if (state.has_result) out["result"] = kernel_json(state.result);
   return out;
@@ -28,7 +29,8 @@ KernelState state_from(const Json& json) {
   out.fingerprint = json.at("fingerprint").get<std::string>();
   out.finished = json.at("finished").get<bool>();
   for (const auto& [point, value] : json.at("trials").items())
-    out.memo[point] = value.is_string() ? Trial{kRefused, value.get<std::string>()} : Trial{value.get<double>(), {}};
+    out.memo[point] =
+        value.is_string() ? Trial{kRefused, value.get<std::string>()} : Trial{value.get<double>(), {}};
   out.has_result = json.contains("result");
   if (out.has_result) out.result = kernel_from_json(json.at("result"));
   return out;
@@ -38,21 +40,25 @@ KernelState state_from(const Json& json) {
 
 fs::path state_path(const fs::path& output) { return output.string() + ".state"; }
 
-TuneState::TuneState(fs::path path, const DeviceInfo& info) : path_(std::move(path)), device_(info.name), driver_(info.driver) {}
+TuneState::TuneState(fs::path path, const DeviceInfo& info)
+    : path_(std::move(path)), device_(info.name), driver_(info.driver) {}
 
 void TuneState::load() {
   std::error_code ignored;
   if (!fs::exists(path_, ignored)) return;
   try {
     const Json json = Json::parse(read_file(path_));
-    if (json.at("version") != kVersion || json.at("device") != device_ || json.at("driver") != driver_) return;
+    if (json.at("version") != kVersion || json.at("device") != device_ || json.at("driver") != driver_)
+      return;
     for (const auto& [key, value] : json.at("kernels").items()) kernels_[key] = state_from(value);
     if (json.contains("trying")) {
       const Json& trying = json.at("trying");
-      attempt_ = {trying.at("kernel").get<std::string>(), trying.at("setting").get<std::string>(), trying.at("times").get<int>()};
+      attempt_ = {trying.at("kernel").get<std::string>(), trying.at("setting").get<std::string>(),
+                  trying.at("times").get<int>()};
     }
   } catch (const nlohmann::json::exception& error) {
-    throw FormatError(path_.string() + ": not the state of a tuning (" + error.what() + "); use --restart or remove it");
+    throw FormatError(path_.string() + ": not the state of a tuning (" + error.what() +
+                      "); use --restart or remove it");
   }
 }
 
@@ -65,7 +71,8 @@ void TuneState::save() const {
   Json kernels = Json::object();
   for (const auto& [key, state] : kernels_) kernels[key] = json_of(state);
   Json json{{"version", kVersion}, {"device", device_}, {"driver", driver_}, {"kernels", kernels}};
-  if (attempt_.times != 0) json["trying"] = {{"kernel", attempt_.kernel}, {"setting", attempt_.point}, {"times", attempt_.times}};
+  if (attempt_.times != 0)
+    json["trying"] = {{"kernel", attempt_.kernel}, {"setting", attempt_.point}, {"times", attempt_.times}};
   write_file_atomically(path_, json.dump(1) + "\n");
 }
 

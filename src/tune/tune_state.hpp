@@ -1,4 +1,5 @@
-// What an unfinished tuning has measured, as a file beside its output, so that the same command goes on where the last one stopped.
+// What an unfinished tuning has measured, as a file beside its output, so that the same command goes on where
+// the last one stopped.
 #pragma once
 #include <filesystem>
 #include <map>
@@ -10,14 +11,16 @@
 namespace apiq::tuning {
 
 struct KernelState {
-  std::string fingerprint;  // of source, presets and search space: measurements of anything else are forgotten
+  std::string
+      fingerprint;  // of source, presets and search space: measurements of anything else are forgotten
   Memo memo;
   bool finished = false;
   TunedKernel result;  // of the last turn; meaningful if it had one
   bool has_result = false;
 };
 
-/// The setting being tried, written before it runs: one that ends the process (a driver that crashes) is tried once more, then refused.
+/// The setting being tried, written before it runs: one that ends the process (a driver that crashes) is
+/// tried once more, then refused.
 struct Attempt {
   std::string kernel, point;
   int times = 0;
@@ -27,7 +30,8 @@ class TuneState {
  public:
   TuneState(std::filesystem::path path, const DeviceInfo& info);
 
-  /// What the file holds if it is of this device and driver; nothing otherwise. Throws IoError, FormatError (path, what to do).
+  /// What the file holds if it is of this device and driver; nothing otherwise. Throws IoError, FormatError
+  /// (path, what to do).
   void load();
   /// Writes the file, or removes it if there is nothing to remember.
   void save() const;

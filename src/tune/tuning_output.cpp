@@ -25,18 +25,27 @@ std::string today() {
 }
 
 /// Three digits are all that a measurement is worth.
-double rounded(double value) { return std::stod(std::to_string(static_cast<long>(value * 1000 + 0.5))) / 1000; }
+double rounded(double value) {
+  return std::stod(std::to_string(static_cast<long>(value * 1000 + 0.5))) / 1000;
+}
 
 Json gain_of(const TunedKernel& kernel) {
   Json cases = Json::object();
-  for (const TuneCase& c : kernel.cases) cases[c.name] = {{"preset_milliseconds", rounded(c.preset_ms)}, {"milliseconds", rounded(c.ms)}};
-  return {{"speedup", rounded(kernel.speedup)}, {"spread", rounded(kernel.spread)}, {"date", today()}, {"commit", commit()}, {"cases", cases}};
+  for (const TuneCase& c : kernel.cases)
+    cases[c.name] = {{"preset_milliseconds", rounded(c.preset_ms)}, {"milliseconds", rounded(c.ms)}};
+  return {{"speedup", rounded(kernel.speedup)},
+          {"spread", rounded(kernel.spread)},
+          {"date", today()},
+          {"commit", commit()},
+          {"cases", cases}};
 }
 
-/// Whether an entry still means something: its program has all its tunables, and may be built with these values.
+/// Whether an entry still means something: its program has all its tunables, and may be built with these
+/// values.
 bool is_current(const std::string& key, const Point& values, const runtime::Device& device) {
   const auto& spaces = search_spaces();
-  const auto space = std::find_if(spaces.begin(), spaces.end(), [&](const SearchSpace& s) { return s.program == key; });
+  const auto space =
+      std::find_if(spaces.begin(), spaces.end(), [&](const SearchSpace& s) { return s.program == key; });
   if (space == spaces.end()) return false;
   Point point = point_of(device.tuning().values(space->program));
   for (const auto& [name, value] : values) {
@@ -48,12 +57,14 @@ bool is_current(const std::string& key, const Point& values, const runtime::Devi
 
 }  // namespace
 
-TuningOutput::TuningOutput(fs::path path, const runtime::Device& device) : path_(std::move(path)), info_(device.info()) {
+TuningOutput::TuningOutput(fs::path path, const runtime::Device& device)
+    : path_(std::move(path)), info_(device.info()) {
   std::error_code ignored;
   const fs::path from = fs::exists(path_, ignored) ? path_ : device.tuning().file();
   if (from.empty()) return;
   data_ = runtime::read_tuning_file(from);
-  std::erase_if(data_.tunables, [&](const auto& entry) { return !is_current(entry.first, entry.second, device); });
+  std::erase_if(data_.tunables,
+                [&](const auto& entry) { return !is_current(entry.first, entry.second, device); });
   const Json json = Json::parse(read_file(from));
   if (json.contains("gains"))
     for (const auto& [key, gain] : json.at("gains").items())
@@ -71,11 +82,14 @@ void TuningOutput::record(const TunedKernel& kernel) {
 }
 
 void TuningOutput::write() const {
-  const Json json{{"device", info_.name}, {"driver", info_.driver},     {"platform", info_.platform_version}, {"date", today()},
-                  {"commit", commit()},   {"tunables", data_.tunables}, {"choices", data_.choices},           {"gains", gains_}};
+  const Json json{{"device", info_.name},     {"driver", info_.driver}, {"platform", info_.platform_version},
+                  {"date", today()},          {"commit", commit()},     {"tunables", data_.tunables},
+                  {"choices", data_.choices}, {"gains", gains_}};
   std::error_code failed;
   if (!path_.parent_path().empty()) fs::create_directories(path_.parent_path(), failed);
-  if (failed) throw IoError(path_.parent_path().string() + ": the folder cannot be made (" + failed.message() + "); choose another --output");
+  if (failed)
+    throw IoError(path_.parent_path().string() + ": the folder cannot be made (" + failed.message() +
+                  "); choose another --output");
   write_file_atomically(path_, json.dump(2) + "\n");
 }
 

@@ -1,4 +1,5 @@
-// The tuning file being written (data/tuning/README.md): starts as what holds for the device, and is replaced whole after every kernel.
+// The tuning file being written (data/tuning/README.md): starts as what holds for the device, and is replaced
+// whole after every kernel.
 #pragma once
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -10,9 +11,9 @@ namespace apiq::tuning {
 
 class TuningOutput {
  public:
-  /// Content: the file at `path` if there is one, else the file that serves the device now, so that what it says of kernels that are not
-  /// searched keeps holding. Entries of programs and tunables that are not there any more, and those their kernels forbid, are left out.
-  /// Throws FormatError, IoError.
+  /// Content: the file at `path` if there is one, else the file that serves the device now, so that what it
+  /// says of kernels that are not searched keeps holding. Entries of programs and tunables that are not there
+  /// any more, and those their kernels forbid, are left out. Throws FormatError, IoError.
   TuningOutput(std::filesystem::path path, const runtime::Device& device);
 
   const runtime::TuningData& data() const { return data_; }

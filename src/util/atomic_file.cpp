@@ -28,7 +28,8 @@ namespace {
 /// Process id in "<name>.<pid>.tmp"; 0 if `file` is not called so.
 long writer_of(const std::string& file, const std::string& name) {
   static constexpr std::string_view kEnd = ".tmp";
-  if (!file.starts_with(name + ".") || !file.ends_with(kEnd) || file.size() < name.size() + 1 + kEnd.size()) return 0;
+  if (!file.starts_with(name + ".") || !file.ends_with(kEnd) || file.size() < name.size() + 1 + kEnd.size())
+    return 0;
   const std::string_view digits(file.data() + name.size() + 1, file.size() - name.size() - 1 - kEnd.size());
   long pid = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), pid);
@@ -54,7 +55,8 @@ void commit_file(const fs::path& temporary, const fs::path& path) {
     const std::string reason = std::strerror(errno);
     std::error_code ignored;
     fs::remove(temporary, ignored);
-    throw IoError(path.string() + ": " + step + " failed: " + reason + "; nothing was written under this name");
+    throw IoError(path.string() + ": " + step + " failed: " + reason +
+                  "; nothing was written under this name");
   };
   const int fd = ::open(temporary.c_str(), O_RDONLY);
   if (fd < 0) fail("opening the temporary file");
@@ -85,7 +87,8 @@ std::string read_file(const fs::path& path, std::uint64_t limit_bytes) {
   const auto size = fs::file_size(path, error);
   if (error) throw IoError(path.string() + ": cannot be read: " + error.message());
   if (size > limit_bytes)
-    throw FormatError(path.string() + ": " + size_text(size) + " is larger than the " + size_text(limit_bytes) + " accepted for this file");
+    throw FormatError(path.string() + ": " + size_text(size) + " is larger than the " +
+                      size_text(limit_bytes) + " accepted for this file");
   std::string out(size, '\0');
   std::ifstream file(path, std::ios::binary);
   file.read(out.data(), static_cast<std::streamsize>(size));

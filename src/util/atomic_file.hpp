@@ -10,7 +10,8 @@ namespace apiq {
 /// The temporary name a writer of `path` uses: the same folder, so that the rename stays on one file system.
 std::filesystem::path temporary_name(const std::filesystem::path& path);
 
-/// Removes temporary files of `path` whose writers were killed: those named after a process that no longer runs. Never throws.
+/// Removes temporary files of `path` whose writers were killed: those named after a process that no longer
+/// runs. Never throws.
 void remove_stale_temporaries(const std::filesystem::path& path) noexcept;
 
 /// fsync(temporary), rename over path. Throws IoError and removes the temporary on failure.

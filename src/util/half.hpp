@@ -1,4 +1,5 @@
-// IEEE binary16 and bfloat16 on the host, round to nearest even: what vload_half / vstore_half_rte do on the device.
+// IEEE binary16 and bfloat16 on the host, round to nearest even: what vload_half / vstore_half_rte do on the
+// device.
 #pragma once
 #include <bit>
 #include <cstdint>
@@ -23,7 +24,8 @@ inline std::uint16_t float_to_half(float f) {
   if (magnitude > 0x7f800000u) return static_cast<std::uint16_t>(sign | 0x7e00u);   // NaN
   if (magnitude >= 0x477ff000u) return static_cast<std::uint16_t>(sign | 0x7c00u);  // rounds to infinity
   if (magnitude < 0x38800000u) {
-    // Subnormal result: adding 0.5 aligns the 2^-24 unit with f32's last bit, so the FPU rounds to even for us.
+    // Subnormal result: adding 0.5 aligns the 2^-24 unit with f32's last bit, so the FPU rounds to even for
+    // us.
     const float aligned = std::bit_cast<float>(magnitude) + 0.5f;
     return static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(aligned) - 0x3f000000u));
   }
@@ -31,6 +33,8 @@ inline std::uint16_t float_to_half(float f) {
   return static_cast<std::uint16_t>(sign | ((magnitude - 0x38000000u + 0xfffu + odd) >> 13));
 }
 
-inline float bf16_to_float(std::uint16_t b) { return std::bit_cast<float>(static_cast<std::uint32_t>(b) << 16); }
+inline float bf16_to_float(std::uint16_t b) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(b) << 16);
+}
 
 }  // namespace apiq

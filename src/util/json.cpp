@@ -11,8 +11,9 @@ namespace {
 
 using nlohmann::json;
 
-/// Builds the value from the parser's events. The library's own builder keeps the last of two equal keys without a word (a reader
-/// that keeps the first would see another file), and its callback variant takes quadratic time on objects with many members.
+/// Builds the value from the parser's events. The library's own builder keeps the last of two equal keys
+/// without a word (a reader that keeps the first would see another file), and its callback variant takes
+/// quadratic time on objects with many members.
 class StrictBuilder : public nlohmann::json_sax<json> {
  public:
   explicit StrictBuilder(const std::string& where) : where_(where) {}
@@ -37,8 +38,10 @@ class StrictBuilder : public nlohmann::json_sax<json> {
     return true;
   }
 
-  bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& error) override {
-    throw FormatError(where_ + ": not valid JSON at byte " + std::to_string(position) + ": " + excerpt(error.what(), 160));
+  bool parse_error(std::size_t position, const std::string&,
+                   const nlohmann::detail::exception& error) override {
+    throw FormatError(where_ + ": not valid JSON at byte " + std::to_string(position) + ": " +
+                      excerpt(error.what(), 160));
   }
 
  private:
@@ -55,7 +58,9 @@ class StrictBuilder : public nlohmann::json_sax<json> {
   }
   bool open(json container) {
     static constexpr std::size_t kMaxDepth = 64;
-    if (open_.size() == kMaxDepth) throw FormatError(where_ + ": expected JSON nested at most " + std::to_string(kMaxDepth) + " deep, found more");
+    if (open_.size() == kMaxDepth)
+      throw FormatError(where_ + ": expected JSON nested at most " + std::to_string(kMaxDepth) +
+                        " deep, found more");
     json& at = place();
     at = std::move(container);
     open_.push_back(&at);
@@ -68,7 +73,8 @@ class StrictBuilder : public nlohmann::json_sax<json> {
 
   const std::string& where_;
   json root_;
-  std::vector<json*> open_;  // containers around the next value; an array grows only after its last element is closed, so these stay valid
+  std::vector<json*> open_;  // containers around the next value; an array grows only after its last element
+                             // is closed, so these stay valid
   json* member_ = nullptr;
 };
 
@@ -76,7 +82,8 @@ class StrictBuilder : public nlohmann::json_sax<json> {
 
 nlohmann::json parse_json(std::string_view text, const std::string& where, std::size_t limit_bytes) {
   if (text.size() > limit_bytes)
-    throw FormatError(where + ": expected at most " + size_text(limit_bytes) + " of JSON, found " + size_text(text.size()));
+    throw FormatError(where + ": expected at most " + size_text(limit_bytes) + " of JSON, found " +
+                      size_text(text.size()));
   StrictBuilder builder(where);
   json::sax_parse(text.begin(), text.end(), &builder);  // every failure throws
   return builder.take();

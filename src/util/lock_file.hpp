@@ -1,5 +1,5 @@
-// One process at a time: an exclusive flock on a file that holds its owner's process id. The system drops the lock when the owner
-// dies, however it dies, so a lock file that was left behind locks nothing.
+// One process at a time: an exclusive flock on a file that holds its owner's process id. The system drops the
+// lock when the owner dies, however it dies, so a lock file that was left behind locks nothing.
 #pragma once
 #include <filesystem>
 
@@ -7,7 +7,8 @@ namespace apiq {
 
 class LockFile {
  public:
-  /// Creates the file if need be and tries to lock it, without waiting. Throws IoError if the file system refuses.
+  /// Creates the file if need be and tries to lock it, without waiting. Throws IoError if the file system
+  /// refuses.
   explicit LockFile(const std::filesystem::path& path);
   ~LockFile();  // unlocks; the file stays
   LockFile(const LockFile&) = delete;

@@ -16,8 +16,8 @@
 namespace apiq {
 
 namespace {
-// A page fault in a file maps its neighbours in the page cache too: 64 KiB around it, on newer kernels the whole piece the page cache
-// holds in one, up to 2 MiB. Releasing whole windows leaves none of them behind.
+// A page fault in a file maps its neighbours in the page cache too: 64 KiB around it, on newer kernels the
+// whole piece the page cache holds in one, up to 2 MiB. Releasing whole windows leaves none of them behind.
 constexpr std::uintptr_t kFaultWindow = std::uintptr_t{2} << 20;
 }  // namespace
 
@@ -64,10 +64,13 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 
 void MappedFile::release(std::span<const std::byte> part) const noexcept {
   if (part.empty()) return;
-  // The mapping begins at a page boundary; clipping to it keeps the call away from what others mapped beside it.
-  const auto base = reinterpret_cast<std::uintptr_t>(data_), first = reinterpret_cast<std::uintptr_t>(part.data());
+  // The mapping begins at a page boundary; clipping to it keeps the call away from what others mapped beside
+  // it.
+  const auto base = reinterpret_cast<std::uintptr_t>(data_),
+             first = reinterpret_cast<std::uintptr_t>(part.data());
   const std::uintptr_t begin = std::max(base, first / kFaultWindow * kFaultWindow);
-  const std::uintptr_t end = std::min(base + size_, (first + part.size() + kFaultWindow - 1) / kFaultWindow * kFaultWindow);
+  const std::uintptr_t end =
+      std::min(base + size_, (first + part.size() + kFaultWindow - 1) / kFaultWindow * kFaultWindow);
   ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
@@ -75,9 +78,12 @@ void MappedFile::read(std::uint64_t offset, std::span<std::byte> out) const {
   while (!out.empty()) {
     const ssize_t count = ::pread(fd_, out.data(), out.size(), static_cast<off_t>(offset));
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw IoError(path_.string() + ": cannot be read at byte " + std::to_string(offset) + ": " + std::strerror(errno));
+    if (count < 0)
+      throw IoError(path_.string() + ": cannot be read at byte " + std::to_string(offset) + ": " +
+                    std::strerror(errno));
     if (count == 0)
-      throw IoError(path_.string() + ": expected " + std::to_string(size_) + " bytes as when it was opened, found the end of the file at byte " +
+      throw IoError(path_.string() + ": expected " + std::to_string(size_) +
+                    " bytes as when it was opened, found the end of the file at byte " +
                     std::to_string(offset) + "; it was cut short while in use, restore it and run again");
     offset += static_cast<std::uint64_t>(count);
     out = out.subspan(static_cast<std::size_t>(count));

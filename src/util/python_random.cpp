@@ -10,11 +10,13 @@ namespace apiq {
 
 PythonRandom::PythonRandom(std::uint64_t seed) {
   // The key is the seed's 32-bit words, lowest first; zero still has one word.
-  const std::array<std::uint32_t, 2> key = {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)};
+  const std::array<std::uint32_t, 2> key = {static_cast<std::uint32_t>(seed),
+                                            static_cast<std::uint32_t>(seed >> 32)};
   const int key_size = key[1] != 0 ? 2 : 1;
 
   state_[0] = 19650218u;
-  for (int i = 1; i < kSize; ++i) state_[i] = 1812433253u * (state_[i - 1] ^ (state_[i - 1] >> 30)) + static_cast<std::uint32_t>(i);
+  for (int i = 1; i < kSize; ++i)
+    state_[i] = 1812433253u * (state_[i - 1] ^ (state_[i - 1] >> 30)) + static_cast<std::uint32_t>(i);
 
   int i = 1, j = 0;
   const auto advance = [&] {
@@ -24,12 +26,14 @@ PythonRandom::PythonRandom(std::uint64_t seed) {
     }
   };
   for (int k = std::max(kSize, key_size); k > 0; --k) {
-    state_[i] = (state_[i] ^ ((state_[i - 1] ^ (state_[i - 1] >> 30)) * 1664525u)) + key[j] + static_cast<std::uint32_t>(j);
+    state_[i] = (state_[i] ^ ((state_[i - 1] ^ (state_[i - 1] >> 30)) * 1664525u)) + key[j] +
+                static_cast<std::uint32_t>(j);
     j = (j + 1) % key_size;
     advance();
   }
   for (int k = kSize - 1; k > 0; --k) {
-    state_[i] = (state_[i] ^ ((state_[i - 1] ^ (state_[i - 1] >> 30)) * 1566083941u)) - static_cast<std::uint32_t>(i);
+    state_[i] =
+        (state_[i] ^ ((state_[i - 1] ^ (state_[i - 1] >> 30)) * 1566083941u)) - static_cast<std::uint32_t>(i);
     advance();
   }
   state_[0] = 0x80000000u;
@@ -59,7 +63,9 @@ std::uint64_t PythonRandom::bits(int bits) {
 }
 
 std::int64_t PythonRandom::randint(std::int64_t low, std::int64_t high) {
-  if (high < low) throw InvalidArgument("[randint] expected low <= high, found " + std::to_string(low) + " > " + std::to_string(high));
+  if (high < low)
+    throw InvalidArgument("[randint] expected low <= high, found " + std::to_string(low) + " > " +
+                          std::to_string(high));
   const std::uint64_t count = static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low) + 1;
   if (count == 0) throw InvalidArgument("[randint] the range of all 64-bit integers is not supported");
   std::uint64_t draw = 0;

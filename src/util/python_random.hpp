@@ -1,5 +1,6 @@
-// CPython's random.Random, as far as published calibration sets need it: seed(int) and randint. Same seed, same windows.
-// Source: M. Matsumoto and T. Nishimura, Mersenne Twister (1998), MT19937 with init_by_array; CPython Modules/_randommodule.c, Lib/random.py.
+// CPython's random.Random, as far as published calibration sets need it: seed(int) and randint. Same seed,
+// same windows. Source: M. Matsumoto and T. Nishimura, Mersenne Twister (1998), MT19937 with init_by_array;
+// CPython Modules/_randommodule.c, Lib/random.py.
 #pragma once
 #include <array>
 #include <cstdint>

@@ -1,5 +1,6 @@
-// Counter-based random numbers: the n-th value of a stream is a pure function of (seed, stream, n), so results do not depend on
-// the order of work. SplitMix64's finalizer (Steele, Lea, Flood, OOPSLA 2014) mixes the counter.
+// Counter-based random numbers: the n-th value of a stream is a pure function of (seed, stream, n), so
+// results do not depend on the order of work. SplitMix64's finalizer (Steele, Lea, Flood, OOPSLA 2014) mixes
+// the counter.
 #pragma once
 #include <cstdint>
 
@@ -7,7 +8,8 @@ namespace apiq {
 
 class CounterRandom {
  public:
-  CounterRandom(std::uint64_t seed, std::uint64_t stream) : key_(mix(mix(seed + kGolden) ^ (stream * kGolden))) {}
+  CounterRandom(std::uint64_t seed, std::uint64_t stream)
+      : key_(mix(mix(seed + kGolden) ^ (stream * kGolden))) {}
 
   std::uint64_t bits(std::uint64_t n) const { return mix(key_ + (n + 1) * kGolden); }
   /// In [0, 1), 24 random bits.

@@ -23,7 +23,8 @@ std::string size_text(std::uint64_t bytes) {
 
 std::uint64_t parse_size(const std::string& text) {
   const auto refuse = [&]() -> std::uint64_t {
-    throw InvalidArgument("[size] expected a number with KiB, MiB or GiB, such as 8GiB; found '" + text + "'");
+    throw InvalidArgument("[size] expected a number with KiB, MiB or GiB, such as 8GiB; found '" + text +
+                          "'");
   };
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -66,7 +67,8 @@ std::string command_text(int argc, const char* const* argv) {
   for (int i = 0; i < argc; ++i) {
     const std::string_view word = argv[i];
     if (i) out += ' ';
-    const bool plain = !word.empty() && word.find_first_of(" \t\n'\"\\$`*?[](){}<>|&;#~!") == std::string_view::npos;
+    const bool plain =
+        !word.empty() && word.find_first_of(" \t\n'\"\\$`*?[](){}<>|&;#~!") == std::string_view::npos;
     if (plain) {
       out += word;
       continue;

@@ -12,7 +12,8 @@
 
 namespace apiq {
 
-/// Any thread. Whoever may be traced holds a Trace*, nullptr where no trace is wanted: then nothing is done at all.
+/// Any thread. Whoever may be traced holds a Trace*, nullptr where no trace is wanted: then nothing is done
+/// at all.
 class Trace {
  public:
   using Time = std::chrono::steady_clock::time_point;
@@ -27,7 +28,8 @@ class Trace {
   /// A number for a name; the same one for the same name.
   std::uint32_t name(std::string_view text);
 
-  /// What the computation enqueued from now on belongs to: the name of its spans. Empty: none, kernels go by their own names.
+  /// What the computation enqueued from now on belongs to: the name of its spans. Empty: none, kernels go by
+  /// their own names.
   void label(std::string_view text);
   std::uint32_t current_label() const { return label_.load(std::memory_order_relaxed); }
 
@@ -52,7 +54,8 @@ class Trace {
     Time begin_;
   };
 
-  /// Chrome trace JSON, replaced atomically; times in microseconds since this object was made. Throws IoError.
+  /// Chrome trace JSON, replaced atomically; times in microseconds since this object was made. Throws
+  /// IoError.
   void write(const std::filesystem::path& path) const;
 
  private:

@@ -7,8 +7,9 @@ namespace apiq {
 namespace {
 
 struct Lead {
-  std::size_t bytes;                      // of the whole character; 0: no character begins like this
-  unsigned char second_low, second_high;  // what the second byte may be: rules out overlong forms and surrogates
+  std::size_t bytes;  // of the whole character; 0: no character begins like this
+  unsigned char second_low,
+      second_high;  // what the second byte may be: rules out overlong forms and surrogates
 };
 
 Lead lead_of(unsigned char byte) {

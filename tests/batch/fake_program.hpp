@@ -1,4 +1,5 @@
-// Stand-ins for the programs that a batch runs: shell scripts that answer --version and --help, note how they were called, and do what
+// Stand-ins for the programs that a batch runs: shell scripts that answer --version and --help, note how they
+// were called, and do what
 // --bits tells them to, so that crashes and waiting are at hand and a test takes milliseconds.
 #pragma once
 #include <filesystem>
@@ -32,7 +33,8 @@ Method
   --json FILE                   result
 )";
 
-/// bits 5: ends with a result that is none; 6: crashes; 7: fails; 8: waits for a signal; 9: waits until two of it run; others do well.
+/// bits 5: ends with a result that is none; 6: crashes; 7: fails; 8: waits for a signal; 9: waits until two
+/// of it run; others do well.
 constexpr const char* kFakeQuantize = R"sh(
 echo "$@" >> calls.txt
 while [ $# -gt 0 ]; do case "$1" in --output) out=$2;; --json) json=$2;; --bits) bits=$2;; esac; shift; done
@@ -66,13 +68,16 @@ class BatchFolder : public TemporaryFolder {
     write("tiny/model.safetensors", "weights");
     write("text.txt", "Some text.");
     program("apiq-quantize", kFakeHelp, kFakeQuantize);
-    program("apiq-eval", "  --model MODEL      m\n  --text FILE        t\n  --reference MODEL  r\n  --no-lora          n\n  --json FILE  j\n",
+    program("apiq-eval",
+            "  --model MODEL      m\n  --text FILE        t\n  --reference MODEL  r\n  --no-lora          "
+            "n\n  --json FILE  j\n",
             kFakeEval);
   }
 
-  void program(const std::string& name, const std::string& help, const std::string& body, const std::string& version = "0.1.0") const {
-    write(name, "#!/bin/sh\ncase \"$1\" in\n--version) echo '" + name + " " + version + "'; exit;;\n--help) cat <<'END'\n" + help +
-                    "END\nexit;;\nesac\n" + body);
+  void program(const std::string& name, const std::string& help, const std::string& body,
+               const std::string& version = "0.1.0") const {
+    write(name, "#!/bin/sh\ncase \"$1\" in\n--version) echo '" + name + " " + version +
+                    "'; exit;;\n--help) cat <<'END'\n" + help + "END\nexit;;\nesac\n" + body);
     std::filesystem::permissions(path() / name, std::filesystem::perms::owner_all);
   }
 

@@ -1,4 +1,5 @@
-// What a manifest means, and that one that means nothing is refused with the file and the key before anything starts.
+// What a manifest means, and that one that means nothing is refused with the file and the key before anything
+// starts.
 #include "batch/manifest.hpp"
 
 #include <gmock/gmock.h>
@@ -18,7 +19,9 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-Batch read(const BatchFolder& folder, const std::string& text) { return read_batch(folder.write("m.json", text), folder.path()); }
+Batch read(const BatchFolder& folder, const std::string& text) {
+  return read_batch(folder.write("m.json", text), folder.path());
+}
 
 std::vector<std::string> names(const Batch& batch) {
   std::vector<std::string> out;
@@ -37,13 +40,17 @@ TEST(ParseHelp, FlagsValuesAndLists) {
 
 TEST(Manifest, EveryCombinationOfTheAxesIsAJob) {
   const BatchFolder folder;
-  const Batch batch = read(folder, R"({"models": ["tiny"], "jobs": [{"method": ["rtn", "apiq-lw"], "bits": [2, 4], "rank": [0, 16]}]})");
+  const Batch batch = read(
+      folder,
+      R"({"models": ["tiny"], "jobs": [{"method": ["rtn", "apiq-lw"], "bits": [2, 4], "rank": [0, 16]}]})");
   EXPECT_THAT(names(batch),
-              ElementsAre("tiny-rtn-2bit-rank0", "tiny-rtn-2bit-rank16", "tiny-rtn-4bit-rank0", "tiny-rtn-4bit-rank16", "tiny-apiq-lw-2bit-rank0",
-                          "tiny-apiq-lw-2bit-rank16", "tiny-apiq-lw-4bit-rank0", "tiny-apiq-lw-4bit-rank16"));
+              ElementsAre("tiny-rtn-2bit-rank0", "tiny-rtn-2bit-rank16", "tiny-rtn-4bit-rank0",
+                          "tiny-rtn-4bit-rank16", "tiny-apiq-lw-2bit-rank0", "tiny-apiq-lw-2bit-rank16",
+                          "tiny-apiq-lw-4bit-rank0", "tiny-apiq-lw-4bit-rank16"));
   ASSERT_EQ(batch.jobs[1].steps.size(), 1u);
   EXPECT_THAT(batch.jobs[1].steps[0].arguments,
-              ElementsAre("--model", "tiny", "--output", "m/tiny-rtn-2bit-rank16.h5", "--bits", "2", "--method", "rtn", "--rank", "16"));
+              ElementsAre("--model", "tiny", "--output", "m/tiny-rtn-2bit-rank16.h5", "--bits", "2",
+                          "--method", "rtn", "--rank", "16"));
   EXPECT_EQ(batch.output, "m") << "the manifest's name where it names no output folder";
   EXPECT_THAT(batch.devices, ElementsAre(""));
 }
@@ -55,26 +62,38 @@ TEST(Manifest, DefaultsFillInNullTakesThemBackAndListsOfTheProgramStayLists) {
       "defaults": {"calibration": ["text.txt", "more.txt"], "rank": 16, "symmetric": true, "seed": 0.5},
       "jobs": [{"bits": 2}, {"bits": 3, "rank": null, "symmetric": false, "calibration": [["text.txt"], ["more.txt"]], "name": "{model}_{bits}_{calibration}"}]})");
   ASSERT_THAT(names(batch), ElementsAre("a-2bit", "a_3_text.txt", "a_3_more.txt"));
-  EXPECT_THAT(batch.jobs[0].steps[0].arguments, ElementsAre("--model", "tiny", "--output", "out/a-2bit.h5", "--bits", "2", "--calibration",
-                                                            "text.txt", "more.txt", "--rank", "16", "--seed", "0.5", "--symmetric"));
+  EXPECT_THAT(batch.jobs[0].steps[0].arguments,
+              ElementsAre("--model", "tiny", "--output", "out/a-2bit.h5", "--bits", "2", "--calibration",
+                          "text.txt", "more.txt", "--rank", "16", "--seed", "0.5", "--symmetric"));
   EXPECT_THAT(batch.jobs[1].steps[0].arguments,
-              ElementsAre("--model", "tiny", "--output", "out/a_3_text.txt.h5", "--bits", "3", "--calibration", "text.txt", "--seed", "0.5"));
+              ElementsAre("--model", "tiny", "--output", "out/a_3_text.txt.h5", "--bits", "3",
+                          "--calibration", "text.txt", "--seed", "0.5"));
   EXPECT_THAT(batch.jobs[0].steps[0].inputs, ElementsAre("text.txt", "more.txt", "tiny"));
 }
 
 TEST(Manifest, EvalFollowsEveryResultAndTheModelsThemselves) {
   const BatchFolder folder;
-  const Batch batch = read(folder, R"({"models": ["tiny"], "eval": {"text": "text.txt", "reference": "tiny"}, "jobs": [{"bits": 2}]})");
+  const Batch batch = read(
+      folder,
+      R"({"models": ["tiny"], "eval": {"text": "text.txt", "reference": "tiny"}, "jobs": [{"bits": 2}]})");
   ASSERT_THAT(names(batch), ElementsAre("tiny", "tiny-2bit"));
-  EXPECT_THAT(batch.jobs[0].steps[0].arguments, ElementsAre("--model", "tiny", "--reference", "tiny", "--text", "text.txt"));
+  EXPECT_THAT(batch.jobs[0].steps[0].arguments,
+              ElementsAre("--model", "tiny", "--reference", "tiny", "--text", "text.txt"));
   ASSERT_EQ(batch.jobs[1].steps.size(), 2u);
   EXPECT_EQ(batch.jobs[1].steps[1].id, "tiny-2bit.eval");
-  EXPECT_THAT(batch.jobs[1].steps[1].arguments, ElementsAre("--model", "m/tiny-2bit.h5", "--reference", "tiny", "--text", "text.txt"));
-  EXPECT_THAT(names(read(folder, R"({"models": ["tiny"], "eval": {"text": "text.txt", "unquantized": false}, "jobs": [{"bits": 2}]})")),
-              ElementsAre("tiny-2bit"));
-  const Batch single = read(folder, R"({"models": ["tiny"], "eval": {"text": "text.txt"}, "jobs": [{"program": "eval", "no-lora": true}]})");
+  EXPECT_THAT(batch.jobs[1].steps[1].arguments,
+              ElementsAre("--model", "m/tiny-2bit.h5", "--reference", "tiny", "--text", "text.txt"));
+  EXPECT_THAT(
+      names(read(
+          folder,
+          R"({"models": ["tiny"], "eval": {"text": "text.txt", "unquantized": false}, "jobs": [{"bits": 2}]})")),
+      ElementsAre("tiny-2bit"));
+  const Batch single = read(
+      folder,
+      R"({"models": ["tiny"], "eval": {"text": "text.txt"}, "jobs": [{"program": "eval", "no-lora": true}]})");
   ASSERT_THAT(names(single), ElementsAre("tiny", "tiny-eval"));
-  EXPECT_THAT(single.jobs[1].steps[0].arguments, ElementsAre("--model", "tiny", "--no-lora", "--text", "text.txt"));
+  EXPECT_THAT(single.jobs[1].steps[0].arguments,
+              ElementsAre("--model", "tiny", "--no-lora", "--text", "text.txt"));
 }
 
 TEST(Manifest, ShardsTogetherAreTheBatch) {
@@ -90,7 +109,8 @@ TEST(Manifest, ShardsTogetherAreTheBatch) {
   select_jobs(picked, "*-[34]bit");
   EXPECT_THAT(names(picked), ElementsAre("tiny-3bit", "tiny-4bit"));
   for (const char* bad : {"", "1", "0/2", "3/2", "1/0", "1/2x", "-1/2", "a/b", "1/"})
-    EXPECT_THAT(test::error_text<InvalidArgument>([&] { select_shard(first, bad); }), HasSubstr("I/N")) << bad;
+    EXPECT_THAT(test::error_text<InvalidArgument>([&] { select_shard(first, bad); }), HasSubstr("I/N"))
+        << bad;
   EXPECT_THAT(test::error_text<InvalidArgument>([&] { select_jobs(first, "x*"); }), HasSubstr("x*"));
 }
 
@@ -129,10 +149,12 @@ TEST(Manifest, WhatIsWrongIsNamedByFileAndKey) {
       {"{" + models + "'jobs': [{'name': 'x{'}]}", {"jobs[0].name:"}},
       {"{" + models + "'jobs': [{'bits': [2, 3], 'name': 'same'}]}", {"jobs[0]:", "'same'", "{option}"}},
       {"{" + models + "'jobs': [{'bits': 2}, {'bits': 2}]}", {"jobs[1]:", "'tiny-2bit'"}},
-      {"{" + models + "'jobs': [{'calibration': 'none.txt'}]}", {"jobs[0].calibration:", "none.txt", "does not exist"}},
+      {"{" + models + "'jobs': [{'calibration': 'none.txt'}]}",
+       {"jobs[0].calibration:", "none.txt", "does not exist"}},
       {"{" + models + "'jobs': [{}], 'defaults': {'model': 'tiny'}}", {"defaults.model:"}},
       {"{" + models + "'jobs': [{}], 'eval': {}}", {"eval:", "'text'"}},
-      {"{" + models + "'jobs': [{}], 'eval': {'text': ['text.txt', 'text.txt']}}", {"eval.text:", "one value"}},
+      {"{" + models + "'jobs': [{}], 'eval': {'text': ['text.txt', 'text.txt']}}",
+       {"eval.text:", "one value"}},
       {"{" + models + "'jobs': [{}], 'eval': {'text': 'none.txt'}}", {"eval.text:", "none.txt"}},
       {"{" + models + "'jobs': [{}], 'eval': {'text': 'text.txt', 'bits': 2}}", {"eval.bits:", "apiq-eval"}},
       {"{" + models + "'jobs': [{}], 'export': {'format': 'hf'}}", {"apiq-export", "does not exist"}},
@@ -159,14 +181,17 @@ TEST(Manifest, ARunawayProductIsRefused) {
   const BatchFolder folder;
   std::string many = "0";
   for (int i = 1; i < 101; ++i) many += "," + std::to_string(i);
-  const std::string text = "{\"models\": [\"tiny\"], \"jobs\": [{\"seed\": [" + many + "], \"rank\": [" + many + "]}]}";  // 10201
-  EXPECT_THAT(test::error_text<FormatError>([&] { read(folder, text); }), AllOf(HasSubstr("jobs[0]"), HasSubstr("10000")));
+  const std::string text =
+      "{\"models\": [\"tiny\"], \"jobs\": [{\"seed\": [" + many + "], \"rank\": [" + many + "]}]}";  // 10201
+  EXPECT_THAT(test::error_text<FormatError>([&] { read(folder, text); }),
+              AllOf(HasSubstr("jobs[0]"), HasSubstr("10000")));
 }
 
 TEST(Manifest, AProgramThatIsNoneIsSaidToBe) {
   const BatchFolder folder;
   folder.write("apiq-quantize", "#!/bin/sh\nexit 3\n");
-  EXPECT_THAT(test::error_text<IoError>([&] { read(folder, R"({"models": ["tiny"], "jobs": [{}]})"); }), HasSubstr("apiq-quantize"));
+  EXPECT_THAT(test::error_text<IoError>([&] { read(folder, R"({"models": ["tiny"], "jobs": [{}]})"); }),
+              HasSubstr("apiq-quantize"));
 }
 
 }  // namespace

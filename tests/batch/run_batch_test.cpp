@@ -1,4 +1,5 @@
-// Running a batch: isolation, skipping, redoing, locks and stopping, on fake programs whose every call is on record.
+// Running a batch: isolation, skipping, redoing, locks and stopping, on fake programs whose every call is on
+// record.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/file.h>
@@ -23,7 +24,9 @@ using testing::IsEmpty;
 using testing::Not;
 
 Batch read(const BatchFolder& folder, const std::string& jobs, const std::string& more = "") {
-  return read_batch(folder.write("m.json", R"({"models": ["tiny"], "output": "out", )" + more + R"("jobs": )" + jobs + "}"), folder.path());
+  return read_batch(
+      folder.write("m.json", R"({"models": ["tiny"], "output": "out", )" + more + R"("jobs": )" + jobs + "}"),
+      folder.path());
 }
 
 std::vector<std::string> statuses(const BatchResult& result) {
@@ -56,7 +59,8 @@ TEST(RunBatch, RowsTellWhatTheResultsSay) {
   EXPECT_EQ(row.peak_device_bytes, 1000u) << "the larger of the two steps";
   EXPECT_EQ(row.peak_host_bytes, 700u) << "the larger of the two steps";
   EXPECT_EQ(result.failed, 0u);
-  EXPECT_EQ(folder.calls()[1], "--model tiny --output out/tiny-2bit.h5 --bits 2 --rank 16 --json out/tiny-2bit.quantize.json")
+  EXPECT_EQ(folder.calls()[1],
+            "--model tiny --output out/tiny-2bit.h5 --bits 2 --rank 16 --json out/tiny-2bit.quantize.json")
       << "and no --device where the manifest names none";
 }
 
@@ -75,7 +79,8 @@ TEST(RunBatch, WhatChangedIsDoneAgainAndSaid) {
   std::vector<std::string> said;
   Callbacks callbacks;
   callbacks.message = [&](const std::string& line) { said.push_back(line); };
-  const std::string jobs = R"([{"bits": 2, "name": "one", "calibration": "text.txt"}, {"bits": 3, "name": "two"}])";
+  const std::string jobs =
+      R"([{"bits": 2, "name": "one", "calibration": "text.txt"}, {"bits": 3, "name": "two"}])";
   const auto rerun = [&](const std::string& which) {
     said.clear();
     const std::size_t before = folder.calls().size();
@@ -88,9 +93,12 @@ TEST(RunBatch, WhatChangedIsDoneAgainAndSaid) {
   folder.write("text.txt", "Some other text.");  // of "one", and of every evaluation
   EXPECT_EQ(rerun(jobs), 4u);
   EXPECT_THAT(said, testing::Contains(AllOf(HasSubstr("one.quantize"), HasSubstr("inputs"))));
-  EXPECT_THAT(folder.calls()[6], AllOf(HasSubstr("one.h5"), HasSubstr("--restart"))) << "state of other settings must not be continued";
+  EXPECT_THAT(folder.calls()[6], AllOf(HasSubstr("one.h5"), HasSubstr("--restart")))
+      << "state of other settings must not be continued";
 
-  EXPECT_EQ(rerun(R"([{"bits": 2, "name": "one", "calibration": "text.txt"}, {"bits": 4, "name": "two"}])"), 2u) << "two, and its evaluation";
+  EXPECT_EQ(rerun(R"([{"bits": 2, "name": "one", "calibration": "text.txt"}, {"bits": 4, "name": "two"}])"),
+            2u)
+      << "two, and its evaluation";
   EXPECT_THAT(said, testing::Contains(AllOf(HasSubstr("two.quantize"), HasSubstr("arguments"))));
 
   folder.program("apiq-quantize", test::kFakeHelp, test::kFakeQuantize, "0.2.0");
@@ -98,12 +106,15 @@ TEST(RunBatch, WhatChangedIsDoneAgainAndSaid) {
   EXPECT_THAT(said, testing::Contains(AllOf(HasSubstr("one.quantize"), HasSubstr("program version"))));
 
   fs::remove(folder.path() / "out/one.h5");
-  EXPECT_EQ(rerun(R"([{"bits": 2, "name": "one", "calibration": "text.txt"}])"), 2u) << "a product that is gone";
+  EXPECT_EQ(rerun(R"([{"bits": 2, "name": "one", "calibration": "text.txt"}])"), 2u)
+      << "a product that is gone";
   folder.write("tiny/README.md", "not read by any program");
   folder.write("out/one.eval.state", "{\"key\": ");
-  EXPECT_EQ(rerun(R"([{"bits": 2, "name": "one", "calibration": "text.txt"}])"), 1u) << "a damaged state: the step is done again";
+  EXPECT_EQ(rerun(R"([{"bits": 2, "name": "one", "calibration": "text.txt"}])"), 1u)
+      << "a damaged state: the step is done again";
   folder.write("tiny/model.safetensors", "other weights");
-  EXPECT_EQ(rerun(R"([{"bits": 2, "name": "one", "calibration": "text.txt"}])"), 3u) << "all: the model itself changed";
+  EXPECT_EQ(rerun(R"([{"bits": 2, "name": "one", "calibration": "text.txt"}])"), 3u)
+      << "all: the model itself changed";
 }
 
 TEST(RunBatch, AFailureStaysWithItsJob) {
@@ -113,13 +124,17 @@ TEST(RunBatch, AFailureStaysWithItsJob) {
   EXPECT_THAT(statuses(result), ElementsAre(done, failed, failed, failed, done));
   EXPECT_EQ(result.failed, 3u);
   EXPECT_THAT(result.rows[1].error, AllOf(HasSubstr("5bit.quantize.json"), HasSubstr("not the result")));
-  EXPECT_THAT(result.rows[2].error, AllOf(HasSubstr("signal 11"), HasSubstr("Segmentation"), HasSubstr("about to crash")));
+  EXPECT_THAT(result.rows[2].error,
+              AllOf(HasSubstr("signal 11"), HasSubstr("Segmentation"), HasSubstr("about to crash")));
   EXPECT_EQ(result.rows[3].error, "apiq-quantize: error: bits 7");
-  EXPECT_EQ(folder.calls().size(), 6u) << "five first steps, none tried twice; the good one's evaluation; no evaluation without a model";
-  EXPECT_THAT(folder.text("out/tiny-6bit.quantize.log"), AllOf(HasSubstr("working on out/tiny-6bit.h5"), HasSubstr("about to crash")));
+  EXPECT_EQ(folder.calls().size(), 6u)
+      << "five first steps, none tried twice; the good one's evaluation; no evaluation without a model";
+  EXPECT_THAT(folder.text("out/tiny-6bit.quantize.log"),
+              AllOf(HasSubstr("working on out/tiny-6bit.h5"), HasSubstr("about to crash")));
   EXPECT_THAT(statuses(run_batch(batch)), ElementsAre(kept, failed, failed, failed, kept));
   EXPECT_EQ(folder.calls().size(), 9u) << "a new run tries the failed ones once more";
-  EXPECT_THAT(folder.calls().back(), Not(HasSubstr("--restart"))) << "the same settings may go on where they were";
+  EXPECT_THAT(folder.calls().back(), Not(HasSubstr("--restart")))
+      << "the same settings may go on where they were";
 }
 
 TEST(RunBatch, AnInputThatVanishesFailsItsJobOnly) {
@@ -134,7 +149,8 @@ TEST(RunBatch, AnInputThatVanishesFailsItsJobOnly) {
 
 TEST(RunBatch, DevicesWorkAtTheSameTime) {
   const BatchFolder folder;
-  const BatchResult result = run_batch(read(folder, R"([{"bits": 9, "seed": [0, 1]}])", R"("devices": ["cpu", "gpu"], )"));
+  const BatchResult result =
+      run_batch(read(folder, R"([{"bits": 9, "seed": [0, 1]}])", R"("devices": ["cpu", "gpu"], )"));
   EXPECT_THAT(statuses(result), ElementsAre(done, done)) << "each waits for the other";
   const std::string both = folder.calls()[0] + folder.calls()[1];
   EXPECT_THAT(both, AllOf(HasSubstr("--device cpu"), HasSubstr("--device gpu")));
@@ -145,11 +161,14 @@ TEST(RunBatch, StoppingEndsTheRunningStepAndStartsNoOther) {
   std::atomic<bool> stop = false;
   Callbacks callbacks;
   callbacks.stop = &stop;
-  callbacks.message = [&](const std::string& line) { stop = stop || line.find("8bit.quantize: started") != std::string::npos; };
+  callbacks.message = [&](const std::string& line) {
+    stop = stop || line.find("8bit.quantize: started") != std::string::npos;
+  };
   const Batch batch = read(folder, R"([{"bits": [8, 2]}])");
   const auto begin = std::chrono::steady_clock::now();
   const BatchResult result = run_batch(batch, callbacks);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(30)) << "it would wait for a minute";
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(30))
+      << "it would wait for a minute";
   EXPECT_TRUE(result.interrupted);
   EXPECT_EQ(result.failed, 0u);
   EXPECT_THAT(statuses(result), ElementsAre("interrupted", "not run"));
@@ -164,7 +183,8 @@ TEST(RunBatch, TwoBatchesDoNotShareAFolderButShardsDo) {
   {
     const auto other = open_locked(folder.path() / "out/batch.lock");
     ASSERT_TRUE(other);
-    EXPECT_THAT(test::error_text<InvalidArgument>([&] { run_batch(batch); }), AllOf(HasSubstr("out"), HasSubstr("another")));
+    EXPECT_THAT(test::error_text<InvalidArgument>([&] { run_batch(batch); }),
+                AllOf(HasSubstr("out"), HasSubstr("another")));
     EXPECT_THAT(test::error_text<InvalidArgument>([&] { run_batch(shard); }), HasSubstr("another"));
   }
   const auto other = open_locked(folder.path() / "out/batch.lock", /*shared=*/true);
@@ -185,9 +205,11 @@ TEST(DescribeBatch, IsAScriptThatSaysWhatWouldRun) {
   const BatchFolder folder;
   const Batch batch = read(folder, R"([{"bits": [2, 7]}])");
   EXPECT_FALSE(fs::exists(folder.path() / "out"));
-  const std::string command = (folder.path() / "apiq-quantize").string() + " --model tiny --output out/tiny-2bit.h5 --bits 2";
+  const std::string command =
+      (folder.path() / "apiq-quantize").string() + " --model tiny --output out/tiny-2bit.h5 --bits 2";
   EXPECT_THAT(describe_batch(batch),
-              ElementsAre("cd " + folder.path().string(), "# tiny-2bit.quantize: to run", command, "# tiny-7bit.quantize: to run", testing::_));
+              ElementsAre("cd " + folder.path().string(), "# tiny-2bit.quantize: to run", command,
+                          "# tiny-7bit.quantize: to run", testing::_));
   EXPECT_FALSE(fs::exists(folder.path() / "out")) << "nothing is written";
   run_batch(batch);
   const auto lines = describe_batch(batch);
@@ -221,7 +243,10 @@ TEST(Process, ReportsStatusSignalAndProgramsThatCannotStart) {
   EXPECT_EQ(ended("/bin/sh", {"-c", "kill -9 $$"}).signal, 9);
   EXPECT_EQ(ended("/no/such/program", {}).status, 127);
   EXPECT_EQ(output_of("/bin/sh", {"-c", "echo out; echo err >&2"}), "out\n");
-  EXPECT_THAT(test::error_text<IoError>([] { output_of("/bin/sh", {"-c", "exit 3"}); }), HasSubstr("found 3"));
+  EXPECT_THAT(test::error_text<IoError>([] {
+                output_of("/bin/sh", {"-c", "exit 3"});
+              }),
+              HasSubstr("found 3"));
 }
 
 }  // namespace

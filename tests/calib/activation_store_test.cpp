@@ -34,7 +34,9 @@ using testing::shared_queue;
 
 constexpr Placement kPlacements[] = {Placement::device, Placement::host, Placement::file};
 
-std::string bytes_of(const std::vector<float>& values) { return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)}; }
+std::string bytes_of(const std::vector<float>& values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
+}
 
 /// The content of an activation file as docs/work-directory.md describes it, put together here.
 std::string file_text(const ActivationLayout& layout, const std::vector<std::vector<float>>& samples) {
@@ -54,17 +56,22 @@ std::string file_text(const ActivationLayout& layout, const std::vector<std::vec
 class Stores : public ::testing::TestWithParam<Placement> {
  protected:
   ActivationPlace place(bool saves = true) const { return {GetParam(), saves, folder_.path(), nullptr}; }
-  ActivationStore make(const ActivationLayout& layout) const { return {shared_queue(), layout, place(), "test"}; }
+  ActivationStore make(const ActivationLayout& layout) const {
+    return {shared_queue(), layout, place(), "test"};
+  }
   static std::vector<float> values(const ActivationLayout& layout, std::uint32_t seed) {
     return random_floats(layout.tokens * layout.features, seed);
   }
-  static std::vector<float> read(ActivationStore& store, std::uint32_t i) { return runtime::read_floats(shared_queue(), store.open(i)); }
+  static std::vector<float> read(ActivationStore& store, std::uint32_t i) {
+    return runtime::read_floats(shared_queue(), store.open(i));
+  }
   static void put(ActivationStore& store, std::uint32_t i, const std::vector<float>& data) {
     shared_queue().write(store.create(i), data.data());
     store.commit(i);
   }
   /// x = x + x on every sample, enqueued without ever waiting.
-  static SavedStream double_all(ActivationStore& store, const ActivationLayout& layout, const fs::path& save_to = {}) {
+  static SavedStream double_all(ActivationStore& store, const ActivationLayout& layout,
+                                const fs::path& save_to = {}) {
     store.begin_pass(save_to);
     for (std::uint32_t i = 0; i < layout.num_samples; ++i) {
       const runtime::TensorView x = store.open(i);
@@ -84,10 +91,12 @@ INSTANTIATE_TEST_SUITE_P(Placements, Stores, ::testing::ValuesIn(kPlacements), [
 
 TEST_P(Stores, KeepWhatWasCommittedInAnyOrder) {
   // Odd sizes, one sample larger than the pieces in which files are read (2 MiB).
-  for (const ActivationLayout layout : {ActivationLayout{5, 7, 13}, ActivationLayout{1, 1, 1}, ActivationLayout{3, 701, 1001}}) {
+  for (const ActivationLayout layout :
+       {ActivationLayout{5, 7, 13}, ActivationLayout{1, 1, 1}, ActivationLayout{3, 701, 1001}}) {
     ActivationStore store = make(layout);
     std::vector<std::vector<float>> expected;
-    for (std::uint32_t i = 0; i < layout.num_samples; ++i) put(store, i, expected.emplace_back(values(layout, i)));
+    for (std::uint32_t i = 0; i < layout.num_samples; ++i)
+      put(store, i, expected.emplace_back(values(layout, i)));
     std::mt19937 random(3);
     for (int step = 0; step < 60; ++step) {
       const std::uint32_t i = random() % layout.num_samples;
@@ -119,7 +128,8 @@ TEST_P(Stores, PassesRewriteEverySampleAndMayBeSaved) {
     ActivationStore store = make(layout);
     // The first pass fills, the next ones double; nothing waits between them.
     store.begin_pass(first);
-    for (std::uint32_t i = 0; i < layout.num_samples; ++i) put(store, i, expected.emplace_back(values(layout, i)));
+    for (std::uint32_t i = 0; i < layout.num_samples; ++i)
+      put(store, i, expected.emplace_back(values(layout, i)));
     saved_first = store.end_pass();
     EXPECT_FALSE(double_all(store, layout).valid());
     for (int pass = 0; pass < 3; ++pass) double_all(store, layout);
@@ -131,7 +141,8 @@ TEST_P(Stores, PassesRewriteEverySampleAndMayBeSaved) {
       EXPECT_EQ(read(store, i), doubled) << i;
     }
   }
-  // What is saved is what was there at that pass, whatever happened to the samples since; also after the store is gone.
+  // What is saved is what was there at that pass, whatever happened to the samples since; also after the
+  // store is gone.
   const auto check = [&](const SavedStream& saved, const fs::path& path, float factor) {
     auto scaled = expected;
     for (auto& sample : scaled)
@@ -154,7 +165,9 @@ TEST_P(Stores, ContinueFromASavedFile) {
   for (std::uint32_t i = 0; i < layout.num_samples; ++i) expected.push_back(values(layout, i));
   const std::string text = file_text(layout, expected);
   const fs::path path = folder_.write("saved.f32", text);
-  const auto load = [&](const std::string& sha256) { return ActivationStore::load(shared_queue(), layout, place(), "test", path, sha256); };
+  const auto load = [&](const std::string& sha256) {
+    return ActivationStore::load(shared_queue(), layout, place(), "test", path, sha256);
+  };
   {
     ActivationStore store = load(sha256_of(text));
     EXPECT_EQ(read(store, 2), expected[2]);
@@ -178,7 +191,8 @@ TEST_P(Stores, RefuseFilesThatAreNotWhatTheySay) {
   const std::string good = file_text(layout, {values(layout, 0), values(layout, 1)});
   const auto refusal = [&](const std::string& text, const std::string& sha256) {
     const fs::path path = folder_.write("x.f32", text);
-    const std::string error = test::error_text<FormatError>([&] { ActivationStore::load(shared_queue(), layout, place(), "test", path, sha256); });
+    const std::string error = test::error_text<FormatError>(
+        [&] { ActivationStore::load(shared_queue(), layout, place(), "test", path, sha256); });
     EXPECT_NE(error.find(path.string()), std::string::npos) << error;
     return error;
   };
@@ -196,21 +210,26 @@ TEST_P(Stores, RefuseFilesThatAreNotWhatTheySay) {
     changed[at] ^= 4;
     refusal(changed, "");
   }
-  EXPECT_THROW(ActivationStore::load(shared_queue(), layout, place(), "test", folder_.path() / "absent", hash), IoError);
+  EXPECT_THROW(
+      ActivationStore::load(shared_queue(), layout, place(), "test", folder_.path() / "absent", hash),
+      IoError);
   EXPECT_THROW(ActivationStore::load(shared_queue(), layout, place(), "test", folder_.path(), hash), Error);
 }
 
 TEST_P(Stores, TakeExactlyWhatThePlanSays) {
   const ActivationLayout layout{5, 11, 100};
   for (const bool saves : {false, true}) {
-    const auto device_before = shared_device().budget().in_use_bytes(), host_before = shared_device().host_budget().in_use_bytes();
+    const auto device_before = shared_device().budget().in_use_bytes(),
+               host_before = shared_device().host_budget().in_use_bytes();
     ActivationStore store(shared_queue(), layout, place(saves), "test");
     store.begin_pass(saves ? folder_.path() / "s.f32" : fs::path());
     for (std::uint32_t i = 0; i < layout.num_samples; ++i) put(store, i, values(layout, i));
     store.end_pass();
     for (std::uint32_t i = 0; i < layout.num_samples; ++i) store.open(i);
-    EXPECT_EQ(shared_device().budget().in_use_bytes() - device_before, ActivationStore::device_bytes(layout, GetParam()));
-    EXPECT_EQ(shared_device().host_budget().in_use_bytes() - host_before, ActivationStore::host_bytes(layout, GetParam(), saves));
+    EXPECT_EQ(shared_device().budget().in_use_bytes() - device_before,
+              ActivationStore::device_bytes(layout, GetParam()));
+    EXPECT_EQ(shared_device().host_budget().in_use_bytes() - host_before,
+              ActivationStore::host_bytes(layout, GetParam(), saves));
   }
 }
 
@@ -276,7 +295,8 @@ TEST_P(Stores, AFullDiskIsReportedBeforeAnyWorkIsSpent) {
   for (const std::string& part : {path.string(), std::string("156.31 KiB"), std::string("--work-dir")})
     EXPECT_NE(error.find(part), std::string::npos) << error;
   EXPECT_TRUE(fs::is_empty(folder_.path()));
-  for (std::uint32_t i = 0; i < 4; ++i) EXPECT_EQ(read(store, i), values(layout, i)) << "nothing else is lost";
+  for (std::uint32_t i = 0; i < 4; ++i)
+    EXPECT_EQ(read(store, i), values(layout, i)) << "nothing else is lost";
   // With room again, the same pass runs.
   const SavedFile saved = double_all(store, layout, path).get();
   EXPECT_EQ(saved.bytes, fs::file_size(path));
@@ -326,7 +346,8 @@ TEST_P(Stores, ADiskThatFillsUpDuringAPassIsReportedAtTheNextCommitAndWhenAwaite
 }
 
 TEST(ActivationStores, GiveTheSameBytesEverywhere) {
-  // Two streams that feed each other, as calibration does, on all placements; the saved files must be equal byte by byte.
+  // Two streams that feed each other, as calibration does, on all placements; the saved files must be equal
+  // byte by byte.
   const test::TemporaryFolder folder;
   const ActivationLayout layout{7, 33, 65};
   auto& queue = shared_queue();

@@ -60,14 +60,16 @@ TEST_F(QuantizeTest, WritesEveryTensorAndReportsWhatItStored) {
     EXPECT_GT(block.relative_error, 0.0);
     EXPECT_LT(block.relative_error, 1.0);
   }
-  // 2 bits, and per group of 64 a binary16 scale and a 2-bit zero point; every matrix of this model fills its row blocks.
+  // 2 bits, and per group of 64 a binary16 scale and a 2-bit zero point; every matrix of this model fills its
+  // row blocks.
   EXPECT_DOUBLE_EQ(result.bits_per_weight, 2 + 18.0 / 64);
   EXPECT_GT(result.adapter_bits_per_weight, 0.0);
   EXPECT_EQ(result.output_bytes, fs::file_size(folder_.path() / "out.h5"));
 }
 
 TEST_F(QuantizeTest, LayersThatReadQuantizedInputsKnowIt) {
-  // Layer-wise training from the streams must beat rounding at the end of the network: the relative error of the last block's output.
+  // Layer-wise training from the streams must beat rounding at the end of the network: the relative error of
+  // the last block's output.
   auto rtn = options();
   rtn.method = "rtn";
   auto lw = options();

@@ -1,5 +1,5 @@
-// The decoder block as a function of its linears: forward against inference's own block, forward and backward against a block put together from
-// the fp64 references and differentiated by central differences.
+// The decoder block as a function of its linears: forward against inference's own block, forward and backward
+// against a block put together from the fp64 references and differentiated by central differences.
 #include "calib/decoder_block.hpp"
 
 #include <gtest/gtest.h>
@@ -47,7 +47,8 @@ ModelConfig small_config() {
 
 std::array<Shape, kLinearCount> shapes_of(const ModelConfig& c) {
   const Shape kv{c.kv_features(), c.hidden_size}, wide{c.intermediate_size, c.hidden_size};
-  return {Shape{c.q_features(), c.hidden_size}, kv, kv, Shape{c.hidden_size, c.q_features()}, wide, wide, Shape{c.hidden_size, c.intermediate_size}};
+  return {Shape{c.q_features(), c.hidden_size},     kv, kv, Shape{c.hidden_size, c.q_features()}, wide, wide,
+          Shape{c.hidden_size, c.intermediate_size}};
 }
 
 Doubles doubles(const std::vector<float>& values) { return {values.begin(), values.end()}; }
@@ -77,7 +78,8 @@ struct Exact {
 
   Doubles attention(const Doubles& q, const Doubles& k, const Doubles& v) const {
     Doubles out;
-    const std::size_t heads = config.num_attention_heads, kv_heads = config.num_key_value_heads, dim = config.head_dim;
+    const std::size_t heads = config.num_attention_heads, kv_heads = config.num_key_value_heads,
+                      dim = config.head_dim;
     for (std::size_t s = 0; s < kSequences; ++s) {
       const auto part = [&](const Doubles& all, std::size_t features) {
         const auto begin = all.begin() + static_cast<std::ptrdiff_t>(s * kTokens * features);
@@ -94,17 +96,21 @@ struct Exact {
 
   Doubles output() const {
     const auto shapes = shapes_of(config);
-    const auto linear = [&](std::uint32_t l, const Doubles& in) { return product(in, w[l], kRows, shapes[l][0]); };
+    const auto linear = [&](std::uint32_t l, const Doubles& in) {
+      return product(in, w[l], kRows, shapes[l][0]);
+    };
     const auto input = [&](std::uint32_t stage, Doubles in) {
       if (!moved[stage].empty()) add_to(in, moved[stage]);
       return in;
     };
     const Doubles h1 = input(0, ops::reference::rmsnorm_fwd(x, input_norm, config.rms_norm_eps));
-    const Doubles a = input(1, attention(linear(model::kQ, h1), linear(model::kK, h1), linear(model::kV, h1)));
+    const Doubles a =
+        input(1, attention(linear(model::kQ, h1), linear(model::kK, h1), linear(model::kV, h1)));
     Doubles x2 = linear(model::kO, a);
     add_to(x2, x);
     const Doubles h2 = input(2, ops::reference::rmsnorm_fwd(x2, post_norm, config.rms_norm_eps));
-    Doubles y = linear(model::kDown, input(3, ops::reference::swiglu_fwd(linear(model::kGate, h2), linear(model::kUp, h2))));
+    Doubles y = linear(
+        model::kDown, input(3, ops::reference::swiglu_fwd(linear(model::kGate, h2), linear(model::kUp, h2))));
     add_to(y, x2);
     return y;
   }
@@ -116,7 +122,8 @@ struct Exact {
     return sum;
   }
 
-  /// Of the objective by one of this object's own vectors. Steps of 1e-5: truncation and fp64 rounding are both about 1e-9.
+  /// Of the objective by one of this object's own vectors. Steps of 1e-5: truncation and fp64 rounding are
+  /// both about 1e-9.
   Doubles gradient(Doubles& values) {
     Doubles out(values.size());
     for (std::size_t i = 0; i < values.size(); ++i) {
@@ -131,13 +138,15 @@ struct Exact {
   }
 };
 
-/// Up to eight f32 operations in a row, each a sum of at most 40 terms: some hundred roundings of 2^-24 relative to the largest value.
+/// Up to eight f32 operations in a row, each a sum of at most 40 terms: some hundred roundings of 2^-24
+/// relative to the largest value.
 void expect_close(const Doubles& device, const Doubles& exact, const std::string& name) {
   double largest = 0;
   for (const double value : exact) largest = std::max(largest, std::abs(value));
   ASSERT_GT(largest, 0) << name;
   ASSERT_EQ(device.size(), exact.size()) << name;
-  for (std::size_t i = 0; i < exact.size(); ++i) ASSERT_NEAR(device[i], exact[i], 3e-5 * largest) << name << " " << i;
+  for (std::size_t i = 0; i < exact.size(); ++i)
+    ASSERT_NEAR(device[i], exact[i], 3e-5 * largest) << name << " " << i;
 }
 
 class DecoderBlockTest : public ::testing::Test {
@@ -173,7 +182,8 @@ class DecoderBlockTest : public ::testing::Test {
     Step out;
     DecoderBlock block = make(keep);
     runtime::Workspace::Scope scope(shared_queue().workspace());
-    const DeviceTensor y = testing::device_tensor({kRows, config_.hidden_size}), dy = upload(dy_, {kRows, config_.hidden_size});
+    const DeviceTensor y = testing::device_tensor({kRows, config_.hidden_size}),
+                       dy = upload(dy_, {kRows, config_.hidden_size});
     block.forward(
         x_view_,
         [&](std::uint32_t l, const TensorView& x, const TensorView& result) {
@@ -182,7 +192,8 @@ class DecoderBlockTest : public ::testing::Test {
         },
         y);
     out.y = download(y);
-    block.backward(dy, [&](std::uint32_t l, const TensorView& x, const TensorView& d_out, const TensorView& dx, bool accumulate) {
+    block.backward(dy, [&](std::uint32_t l, const TensorView& x, const TensorView& d_out,
+                           const TensorView& dx, bool accumulate) {
       if (dx.memory != nullptr) {
         ops::matmul_nn(shared_queue(), d_out, weights_[l], dx, 1.0f, accumulate ? 1.0f : 0.0f);
         out.d_input[l == model::kO ? 1 : l == model::kDown ? 3 : 2] = download(dx);
@@ -195,10 +206,13 @@ class DecoderBlockTest : public ::testing::Test {
   }
 
   ModelConfig config_ = small_config();
-  std::vector<float> x_ = random_floats(kRows * config_.hidden_size, 1), dy_ = random_floats(kRows * config_.hidden_size, 2);
-  std::array<std::vector<float>, 2> norms_{random_floats(config_.hidden_size, 3, 0.5f, 1.5f), random_floats(config_.hidden_size, 4, 0.5f, 1.5f)};
+  std::vector<float> x_ = random_floats(kRows * config_.hidden_size, 1),
+                     dy_ = random_floats(kRows * config_.hidden_size, 2);
+  std::array<std::vector<float>, 2> norms_{random_floats(config_.hidden_size, 3, 0.5f, 1.5f),
+                                           random_floats(config_.hidden_size, 4, 0.5f, 1.5f)};
   DeviceTensor x_view_ = upload(x_, {kRows, config_.hidden_size});
-  DeviceTensor input_norm_ = upload(norms_[0], {config_.hidden_size}), post_norm_ = upload(norms_[1], {config_.hidden_size});
+  DeviceTensor input_norm_ = upload(norms_[0], {config_.hidden_size}),
+               post_norm_ = upload(norms_[1], {config_.hidden_size});
   model::RopeTables rope_{shared_queue(), config_, kTokens};
   std::vector<std::vector<float>> w_;
   std::vector<DeviceTensor> weights_;
@@ -210,22 +224,27 @@ TEST_F(DecoderBlockTest, ForwardIsThatOfInference) {
   block.input_norm = upload(norms_[0], {config_.hidden_size});
   block.post_attention_norm = upload(norms_[1], {config_.hidden_size});
   for (std::uint32_t l = 0; l < kLinearCount; ++l)
-    block.linears[l] =
-        model::Linear::dense(shared_queue(), {"weight", DType::f32, weights_[l].shape()}, std::as_bytes(std::span<const float>(w_[l])));
+    block.linears[l] = model::Linear::dense(shared_queue(), {"weight", DType::f32, weights_[l].shape()},
+                                            std::as_bytes(std::span<const float>(w_[l])));
   const DeviceTensor x = upload(x_, {kRows, config_.hidden_size});
   for (std::uint64_t s = 0; s < kSequences; ++s) {
-    const DeviceTensor k = testing::device_tensor({kTokens, config_.kv_features()}), v = testing::device_tensor({kTokens, config_.kv_features()});
-    model::block_forward(shared_queue(), config_, rope_, block, x.view().rows(s * kTokens, kTokens), {k, v}, 0);
+    const DeviceTensor k = testing::device_tensor({kTokens, config_.kv_features()}),
+                       v = testing::device_tensor({kTokens, config_.kv_features()});
+    model::block_forward(shared_queue(), config_, rope_, block, x.view().rows(s * kTokens, kTokens), {k, v},
+                         0);
   }
   expect_close(doubles(step(Keep::all).y), doubles(download(x)), "y");
 }
 
-TEST_F(DecoderBlockTest, ForwardMatchesTheReference) { expect_close(doubles(step(Keep::all).y), exact_.output(), "y"); }
+TEST_F(DecoderBlockTest, ForwardMatchesTheReference) {
+  expect_close(doubles(step(Keep::all).y), exact_.output(), "y");
+}
 
 TEST_F(DecoderBlockTest, GradientsOfEveryLinearMatchCentralDifferences) {
   const Step found = step(Keep::all);
   const char* names[] = {"q", "k", "v", "o", "gate", "up", "down"};
-  for (std::uint32_t l = 0; l < kLinearCount; ++l) expect_close(doubles(found.G[l]), exact_.gradient(exact_.w[l]), names[l]);
+  for (std::uint32_t l = 0; l < kLinearCount; ++l)
+    expect_close(doubles(found.G[l]), exact_.gradient(exact_.w[l]), names[l]);
 }
 
 TEST_F(DecoderBlockTest, GradientsOfEveryStageInputMatchCentralDifferences) {
@@ -233,7 +252,8 @@ TEST_F(DecoderBlockTest, GradientsOfEveryStageInputMatchCentralDifferences) {
   EXPECT_TRUE(found.d_input[0].empty());  // nobody needs the gradient of the block's input
   for (std::uint32_t stage = 1; stage < 4; ++stage) {
     exact_.moved[stage].assign(found.d_input[stage].size(), 0.0);
-    expect_close(doubles(found.d_input[stage]), exact_.gradient(exact_.moved[stage]), "stage " + std::to_string(stage));
+    expect_close(doubles(found.d_input[stage]), exact_.gradient(exact_.moved[stage]),
+                 "stage " + std::to_string(stage));
     exact_.moved[stage].clear();
   }
 }
@@ -256,7 +276,8 @@ TEST_F(DecoderBlockTest, SequencesOfABatchDoNotMix) {
   const auto after = step(Keep::all).y;
   const std::size_t half = before.size() / 2;
   EXPECT_TRUE(std::equal(before.begin(), before.begin() + static_cast<std::ptrdiff_t>(half), after.begin()));
-  EXPECT_FALSE(std::equal(before.begin() + static_cast<std::ptrdiff_t>(half), before.end(), after.begin() + static_cast<std::ptrdiff_t>(half)));
+  EXPECT_FALSE(std::equal(before.begin() + static_cast<std::ptrdiff_t>(half), before.end(),
+                          after.begin() + static_cast<std::ptrdiff_t>(half)));
 }
 
 TEST_F(DecoderBlockTest, StageInputsAreThoseOfForward) {
@@ -275,10 +296,11 @@ TEST_F(DecoderBlockTest, StageInputsAreThoseOfForward) {
   for (std::uint32_t stage = 0; stage < 4; ++stage) {
     runtime::Workspace::Scope scope(shared_queue().workspace());
     std::uint32_t calls = 0;
-    const TensorView input = block.stage_input(x_view_, stage, [&](std::uint32_t l, const TensorView& x, const TensorView& y) {
-      ++calls;
-      watch(l, x, y);
-    });
+    const TensorView input =
+        block.stage_input(x_view_, stage, [&](std::uint32_t l, const TensorView& x, const TensorView& y) {
+          ++calls;
+          watch(l, x, y);
+        });
     EXPECT_EQ(download(input), wanted[stage]) << stage;
     EXPECT_EQ(calls, model::kStages[stage][0]) << stage;  // all linears before the stage, none of it
   }

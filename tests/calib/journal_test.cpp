@@ -34,7 +34,9 @@ const json kIdentity = {{"options", {{"bits", 2}, {"method", "apiq-bw"}}}, {"com
 
 class JournalTest : public testing::Test {
  protected:
-  Journal open(const json& identity = kIdentity, bool restart = false) const { return Journal::open(work, identity, restart); }
+  Journal open(const json& identity = kIdentity, bool restart = false) const {
+    return Journal::open(work, identity, restart);
+  }
 
   FileRecord put(const fs::path& path, const std::string& bytes) const {
     std::ofstream(path, std::ios::binary) << bytes;
@@ -47,7 +49,8 @@ class JournalTest : public testing::Test {
     entry.part = put(journal.part_path(block), "part " + std::to_string(block));
     if (activations)
       for (const char* stream : {"full", "quantized"})
-        entry.activations.push_back(put(journal.activation_path(block, stream), stream + std::to_string(block)));
+        entry.activations.push_back(
+            put(journal.activation_path(block, stream), stream + std::to_string(block)));
     entry.report = {{"loss_last", 0.1 * block}};
     journal.add(entry);
   }
@@ -72,8 +75,9 @@ class JournalTest : public testing::Test {
 
 TEST_F(JournalTest, GoesOnWhereTheLastRunStopped) {
   run_blocks(3);
-  EXPECT_THAT(files(), UnorderedElementsAre("apiq.lock", "journal.json", "block-00000.h5", "block-00001.h5", "block-00002.h5",
-                                            "activations-00002-full.f32", "activations-00002-quantized.f32"));
+  EXPECT_THAT(files(), UnorderedElementsAre("apiq.lock", "journal.json", "block-00000.h5", "block-00001.h5",
+                                            "block-00002.h5", "activations-00002-full.f32",
+                                            "activations-00002-quantized.f32"));
   Journal journal = open();
   EXPECT_THAT(blocks_of(journal), ElementsAre(0, 1, 2));
   EXPECT_EQ(journal.saved_activations(), 2u);
@@ -94,12 +98,13 @@ TEST_F(JournalTest, MethodsWithoutInputsSaveNoActivations) {
 
 TEST_F(JournalTest, WhatAKilledRunWasWritingIsRemoved) {
   run_blocks(2);
-  for (const char* stray : {"block-00002.h5", "block-00002.h5.99.tmp", "activations-00002-full.f32.99.tmp", "activations-00002-quantized.f32",
-                            "journal.json.99.tmp", "notes.txt"})
+  for (const char* stray : {"block-00002.h5", "block-00002.h5.99.tmp", "activations-00002-full.f32.99.tmp",
+                            "activations-00002-quantized.f32", "journal.json.99.tmp", "notes.txt"})
     put(work / stray, "x");
   const Journal journal = open();
-  EXPECT_THAT(files(), UnorderedElementsAre("apiq.lock", "journal.json", "block-00000.h5", "block-00001.h5", "activations-00001-full.f32",
-                                            "activations-00001-quantized.f32", "notes.txt"));
+  EXPECT_THAT(files(), UnorderedElementsAre("apiq.lock", "journal.json", "block-00000.h5", "block-00001.h5",
+                                            "activations-00001-full.f32", "activations-00001-quantized.f32",
+                                            "notes.txt"));
 }
 
 TEST_F(JournalTest, FilesInTheMakingSurviveTheEntryOfAnEarlierBlock) {
@@ -121,8 +126,9 @@ TEST_F(JournalTest, DamagedAndMissingPartsAreDoneAgain) {
   {
     Journal journal = open();
     EXPECT_THAT(blocks_of(journal), ElementsAre(0, 2, 4));
-    EXPECT_THAT(journal.messages(), ElementsAre(HasSubstr("block-00001.h5 is damaged; block 1 is done again"),
-                                                HasSubstr("block-00003.h5 is missing; block 3 is done again")));
+    EXPECT_THAT(journal.messages(),
+                ElementsAre(HasSubstr("block-00001.h5 is damaged; block 1 is done again"),
+                            HasSubstr("block-00003.h5 is missing; block 3 is done again")));
     EXPECT_EQ(journal.saved_activations(), 4u);
     finish(journal, 1);  // does not disturb what the later block saved
     EXPECT_FALSE(fs::exists(work / "activations-00001-full.f32"));
@@ -135,7 +141,8 @@ TEST_F(JournalTest, DamagedAndMissingPartsAreDoneAgain) {
 
 TEST_F(JournalTest, EveryFlippedBitOfAPartIsFound) {
   run_blocks(1);
-  const std::string good = read_file(work / "block-00000.h5"), journal_bytes = read_file(work / "journal.json");
+  const std::string good = read_file(work / "block-00000.h5"),
+                    journal_bytes = read_file(work / "journal.json");
   for (std::size_t bit = 0; bit < 8 * good.size(); ++bit) {
     std::string bad = good;
     bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << bit % 8));
@@ -151,18 +158,22 @@ TEST_F(JournalTest, DamagedActivationsAreForgottenTheirBlockIsNot) {
   const Journal journal = open();
   EXPECT_THAT(blocks_of(journal), ElementsAre(0, 1));
   EXPECT_EQ(journal.saved_activations(), std::nullopt);
-  EXPECT_THAT(journal.messages(), ElementsAre(AllOf(HasSubstr("activations-00001-quantized.f32 is damaged"), HasSubstr("computed again"))));
+  EXPECT_THAT(journal.messages(), ElementsAre(AllOf(HasSubstr("activations-00001-quantized.f32 is damaged"),
+                                                    HasSubstr("computed again"))));
   EXPECT_FALSE(fs::exists(work / "activations-00001-full.f32"));
 }
 
 TEST_F(JournalTest, AJournalCutAnywhereIsAFreshStart) {
   run_blocks(2);
   const std::string good = read_file(work / "journal.json");
-  for (std::size_t size = 0; size + 1 < good.size(); ++size) {  // without its last byte, a line's end, it is still whole
+  for (std::size_t size = 0; size + 1 < good.size();
+       ++size) {  // without its last byte, a line's end, it is still whole
     put(work / "journal.json", good.substr(0, size));
     const Journal journal = open();
     ASSERT_THAT(blocks_of(journal), testing::IsEmpty()) << size;
-    ASSERT_THAT(journal.messages(), ElementsAre(AllOf(StartsWith((work / "journal.json").string() + ": "), HasSubstr("starting over")))) << size;
+    ASSERT_THAT(journal.messages(), ElementsAre(AllOf(StartsWith((work / "journal.json").string() + ": "),
+                                                      HasSubstr("starting over"))))
+        << size;
     ASSERT_THAT(files(), UnorderedElementsAre("apiq.lock", "journal.json")) << size;
   }
 }
@@ -189,7 +200,8 @@ TEST_F(JournalTest, NoFlippedBitOfAJournalChangesWhatItSays) {
 TEST_F(JournalTest, NamesThatLeadElsewhereAreDamage) {
   calib::JournalContent content{kIdentity, {}};
   content.blocks[0] = {0, {"../secret", std::string(64, 'a')}, {}, nullptr};
-  EXPECT_THAT(error_text<FormatError>([&] { calib::parse_journal(calib::journal_text(content), "j"); }), HasSubstr("'../secret' is not a file name"));
+  EXPECT_THAT(error_text<FormatError>([&] { calib::parse_journal(calib::journal_text(content), "j"); }),
+              HasSubstr("'../secret' is not a file name"));
 }
 
 TEST_F(JournalTest, AnotherRunsFolderIsRefusedWithTheDifference) {
@@ -197,9 +209,10 @@ TEST_F(JournalTest, AnotherRunsFolderIsRefusedWithTheDifference) {
   const std::string before = read_file(work / "journal.json");
   json other = kIdentity;
   other["options"]["bits"] = 3;
-  EXPECT_EQ(
-      error_text<InvalidArgument>([&] { open(other); }),
-      (work / "journal.json").string() + " belongs to another run: options.bits 2 there, 3 here; use --restart to discard it, or another --work-dir");
+  EXPECT_EQ(error_text<InvalidArgument>([&] { open(other); }),
+            (work / "journal.json").string() +
+                " belongs to another run: options.bits 2 there, 3 here; use --restart to discard it, or "
+                "another --work-dir");
   EXPECT_EQ(read_file(work / "journal.json"), before);
   EXPECT_TRUE(fs::exists(work / "block-00000.h5"));
 
@@ -234,20 +247,24 @@ TEST(IdentityDifference, NamesAHandfulOfKeys) {
   using calib::identity_difference;
   EXPECT_EQ(identity_difference(kIdentity, kIdentity), "");
   EXPECT_EQ(identity_difference({{"a", 0.1f}}, {{"a", 0.1f}}), "");
-  EXPECT_EQ(identity_difference({{"a", "x"}, {"b", json::array({1, 2})}}, {{"b", json::array({1})}, {"c", ""}}),
-            "a x there, absent here; b [1,2] there, [1] here; c absent there, empty here");
-  EXPECT_EQ(identity_difference({{"a", std::string(60, 'x') + "1"}}, {{"a", std::string(60, 'x') + "2"}}), "a differs");
+  EXPECT_EQ(
+      identity_difference({{"a", "x"}, {"b", json::array({1, 2})}}, {{"b", json::array({1})}, {"c", ""}}),
+      "a x there, absent here; b [1,2] there, [1] here; c absent there, empty here");
+  EXPECT_EQ(identity_difference({{"a", std::string(60, 'x') + "1"}}, {{"a", std::string(60, 'x') + "2"}}),
+            "a differs");
   json many, none = json::object();
   for (int i = 0; i < 8; ++i) many["k" + std::to_string(i)] = i;
-  EXPECT_THAT(identity_difference(many, none), AllOf(HasSubstr("k4 4 there, absent here; and 3 more"), Not(HasSubstr("k5"))));
+  EXPECT_THAT(identity_difference(many, none),
+              AllOf(HasSubstr("k4 4 there, absent here; and 3 more"), Not(HasSubstr("k5"))));
   EXPECT_NO_THROW(identity_difference({{"path", "\xff"}}, {{"path", "\xfe"}}));
 }
 
 TEST_F(JournalTest, OneProcessAtATime) {
   {
     const Journal journal = open();
-    EXPECT_EQ(error_text<IoError>([&] { open(); }), work.string() + ": process " + std::to_string(::getpid()) +
-                                                        " is working in this folder; wait for it to end, or choose another --work-dir");
+    EXPECT_EQ(error_text<IoError>([&] { open(); }),
+              work.string() + ": process " + std::to_string(::getpid()) +
+                  " is working in this folder; wait for it to end, or choose another --work-dir");
   }
   EXPECT_NO_THROW(open());
 }
@@ -261,13 +278,15 @@ TEST_F(JournalTest, ALockOfADeadProcessLocksNothing) {
 TEST_F(JournalTest, ForeignFoldersAreNeverTouched) {
   fs::create_directories(work);
   put(work / "block-letters.txt", "mine");
-  EXPECT_THAT(error_text<InvalidArgument>([&] { open(); }),
-              AllOf(StartsWith(work.string() + ": holds files, 'block-letters.txt' say"), HasSubstr("--work-dir")));
+  EXPECT_THAT(
+      error_text<InvalidArgument>([&] { open(); }),
+      AllOf(StartsWith(work.string() + ": holds files, 'block-letters.txt' say"), HasSubstr("--work-dir")));
   put(work / "journal.json", R"({"name": "of another program"})");
   for (const bool restart : {false, true}) EXPECT_THROW(open(kIdentity, restart), InvalidArgument);
   EXPECT_THAT(files(), UnorderedElementsAre("block-letters.txt", "journal.json"));
   put(folder.path() / "file", "");
-  EXPECT_THAT(error_text<InvalidArgument>([&] { Journal::open(folder.path() / "file", kIdentity, false); }), HasSubstr("is not a folder"));
+  EXPECT_THAT(error_text<InvalidArgument>([&] { Journal::open(folder.path() / "file", kIdentity, false); }),
+              HasSubstr("is not a folder"));
   EXPECT_THROW(Journal::open(folder.path() / "file" / "below", kIdentity, false), IoError);
 }
 
@@ -285,7 +304,8 @@ TEST_F(JournalTest, FullDiskKeepsWhatWasRecorded) {
   run_blocks(2);
   const std::string before = read_file(work / "journal.json");
   Journal journal = open();
-  const int status = test::status_on_full_disk(work / "journal.json", before.size() / 2, [&] { finish(journal, 2, false); });
+  const int status =
+      test::status_on_full_disk(work / "journal.json", before.size() / 2, [&] { finish(journal, 2, false); });
   EXPECT_EQ(status, 0);
   EXPECT_EQ(read_file(work / "journal.json"), before);
 }

@@ -37,16 +37,18 @@ class StreamedModel : public ::testing::Test {
     std::mt19937 random(5);
     std::string data;
     for (const TensorInfo& info : expected_tensors(parse_model_config(kConfig, "test"))) {
-      const bool wide = info.name.find("layers.2.") != std::string::npos || info.name.ends_with("layernorm.weight");
+      const bool wide =
+          info.name.find("layers.2.") != std::string::npos || info.name.ends_with("layernorm.weight");
       const bool brain = info.name.find("layers.1.mlp") != std::string::npos;
       std::string& bytes = bytes_[info.name];
-      for (std::uint64_t i = 0; i < info.shape.elements() * (wide ? 4 : 2); ++i) bytes += static_cast<char>(random());
+      for (std::uint64_t i = 0; i < info.shape.elements() * (wide ? 4 : 2); ++i)
+        bytes += static_cast<char>(random());
       header += (header.size() > 1 ? ",\"" : "\"") + info.name + R"(":{"dtype":")" +
                 (wide    ? "F32"
                  : brain ? "BF16"
                          : "F16") +
-                R"(","shape":)" + info.shape.text() + R"(,"data_offsets":[)" + std::to_string(data.size()) + "," +
-                std::to_string(data.size() + bytes.size()) + "]}";
+                R"(","shape":)" + info.shape.text() + R"(,"data_offsets":[)" + std::to_string(data.size()) +
+                "," + std::to_string(data.size() + bytes.size()) + "]}";
       data += bytes;
     }
     header += "}";
@@ -63,9 +65,11 @@ class StreamedModel : public ::testing::Test {
       testing::shared_queue().read(view, found.data());
       EXPECT_TRUE(found == expected) << name;
     };
-    for (std::size_t i = 0; i < std::size(kBlockLinears); ++i) expect(weights.linears[i], linear_tensor_name(block, kBlockLinears[i]));
+    for (std::size_t i = 0; i < std::size(kBlockLinears); ++i)
+      expect(weights.linears[i], linear_tensor_name(block, kBlockLinears[i]));
     expect(weights.input_norm, "model.layers." + std::to_string(block) + ".input_layernorm.weight");
-    expect(weights.post_attention_norm, "model.layers." + std::to_string(block) + ".post_attention_layernorm.weight");
+    expect(weights.post_attention_norm,
+           "model.layers." + std::to_string(block) + ".post_attention_layernorm.weight");
   }
 
   test::TemporaryFolder folder_;
@@ -79,7 +83,8 @@ TEST_F(StreamedModel, EveryBlockArrivesInAnyOrderWithAndWithoutPrefetch) {
   for (const bool prefetch : {false, true}) {
     Trace trace;
     LayerStream stream(device, model, {prefetch, kRing, &trace});
-    for (const std::uint32_t block : {0u, 1u, 2u, 3u, 3u, 0u, 2u, 1u, 2u}) expect_block(stream.open(block), block);
+    for (const std::uint32_t block : {0u, 1u, 2u, 3u, 3u, 0u, 2u, 1u, 2u})
+      expect_block(stream.open(block), block);
     EXPECT_GT(stream.wait_seconds(), 0.0);
     EXPECT_THROW(stream.open(kBlocks), InvalidArgument);
   }
@@ -100,7 +105,8 @@ TEST_F(StreamedModel, TakesExactlyWhatThePlanSaysAndNothingLater) {
   // Block 2 is f32 and therefore the largest: q, o 96 x 96; k, v 48 x 96; gate, up, down 160 x 96; two norms.
   const std::uint64_t block = 4 * (2 * 96 * 96 + 2 * 48 * 96 + 3 * 160 * 96 + 2 * 96);
   for (const bool prefetch : {false, true}) {
-    EXPECT_EQ(LayerStream::device_bytes(model.config(), model.tensors(), prefetch), block * (prefetch ? 2 : 1));
+    EXPECT_EQ(LayerStream::device_bytes(model.config(), model.tensors(), prefetch),
+              block * (prefetch ? 2 : 1));
     const auto before = device.budget().in_use_bytes(), host_before = device.host_budget().in_use_bytes();
     LayerStream stream(device, model, {prefetch, kRing, nullptr});
     for (std::uint32_t i = 0; i < kBlocks; ++i) stream.open(i);
@@ -111,7 +117,8 @@ TEST_F(StreamedModel, TakesExactlyWhatThePlanSaysAndNothingLater) {
 }
 
 TEST_F(StreamedModel, AnUploadWaitsForTheComputationThatReadsTheBuffers) {
-  // Copies of block b's weights are enqueued, never waited for, while b + 1 and b + 2 are loaded over the same buffers.
+  // Copies of block b's weights are enqueued, never waited for, while b + 1 and b + 2 are loaded over the
+  // same buffers.
   const ModelDirectory model = ModelDirectory::open(folder_.path());
   auto& queue = testing::shared_queue();
   for (const bool prefetch : {false, true}) {
@@ -148,7 +155,8 @@ TEST_F(StreamedModel, AFileCutShortMeanwhileIsAnErrorOfThatBlock) {
   EXPECT_NE(text.find(file_.string()), std::string::npos) << text;
   EXPECT_NE(text.find("cut short"), std::string::npos) << text;
   // Restored in place, it can be used again.
-  std::ofstream(file_, std::ios::binary | std::ios::in).write(whole.data(), static_cast<std::streamsize>(whole.size()));
+  std::ofstream(file_, std::ios::binary | std::ios::in)
+      .write(whole.data(), static_cast<std::streamsize>(whole.size()));
   expect_block(stream.open(3), 3);
 }
 

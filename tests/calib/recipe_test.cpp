@@ -1,4 +1,5 @@
-// Recipes end to end on the bundled model: what they must not change (stored bytes), and what each start value must do.
+// Recipes end to end on the bundled model: what they must not change (stored bytes), and what each start
+// value must do.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -28,7 +29,9 @@ class RecipeTest : public ::testing::Test {
     change(o);
     return quantize(testing::public_device(), o);
   }
-  double last_error(const std::function<void(QuantizeOptions&)>& change) { return run("out.h5", change).blocks.back().relative_error; }
+  double last_error(const std::function<void(QuantizeOptions&)>& change) {
+    return run("out.h5", change).blocks.back().relative_error;
+  }
 
   /// Bytes of each linear: codes with scales and zero points, and LoRA.
   std::vector<std::pair<std::uint64_t, std::uint64_t>> stored_bytes(const std::string& name) const {
@@ -81,7 +84,8 @@ TEST_F(RecipeTest, RangeOfLeastErrorLowersTheErrorOfEveryWeight) {
   const auto plain = range(RangeInit::minmax), searched = range(RangeInit::mse);
   for (std::size_t block = 0; block < plain.blocks.size(); ++block)
     for (std::size_t l = 0; l < plain.blocks[block].linears.size(); ++l)
-      EXPECT_LT(searched.blocks[block].linears[l].weight_error, plain.blocks[block].linears[l].weight_error) << block << " " << l;
+      EXPECT_LT(searched.blocks[block].linears[l].weight_error, plain.blocks[block].linears[l].weight_error)
+          << block << " " << l;
 }
 
 TEST_F(RecipeTest, BestWorksWithoutLoraAndTrainingHelps) {

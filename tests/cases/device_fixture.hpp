@@ -1,5 +1,5 @@
-// One opened device for all kernel tests of a program, and the helpers that move random tensors to it and back.
-// The device is chosen as the programs choose it: $APIQ_DEVICE, else auto.
+// One opened device for all kernel tests of a program, and the helpers that move random tensors to it and
+// back. The device is chosen as the programs choose it: $APIQ_DEVICE, else auto.
 #pragma once
 #include <gtest/gtest.h>
 
@@ -25,7 +25,8 @@ inline runtime::Device& shared_device() {
 inline runtime::Queue& shared_queue() { return shared_device().queue(); }
 
 /// Uniform in [low, high), the same for the same seed everywhere.
-inline std::vector<float> random_floats(std::size_t count, std::uint32_t seed, float low = -1.0f, float high = 1.0f) {
+inline std::vector<float> random_floats(std::size_t count, std::uint32_t seed, float low = -1.0f,
+                                        float high = 1.0f) {
   std::mt19937 generator(seed);
   std::vector<float> out(count);
   for (float& value : out) value = low + (high - low) * static_cast<float>(generator() >> 8) * 0x1p-24f;
@@ -39,7 +40,8 @@ inline std::vector<float> rounded_to_half(std::vector<float> values) {
 }
 
 /// A device tensor holding these values; dtype f32 or f16 (rounded to nearest even).
-inline runtime::DeviceTensor upload(const std::vector<float>& values, const Shape& shape, DType dtype = DType::f32) {
+inline runtime::DeviceTensor upload(const std::vector<float>& values, const Shape& shape,
+                                    DType dtype = DType::f32) {
   runtime::DeviceTensor tensor(shared_device(), dtype, shape, "test tensor");
   if (dtype == DType::f32) {
     shared_queue().write(tensor, values.data());
@@ -57,11 +59,14 @@ inline runtime::DeviceTensor device_tensor(const Shape& shape, DType dtype = DTy
 
 template <class T>
 runtime::DeviceTensor upload_integers(const std::vector<T>& values, const Shape& shape) {
-  runtime::DeviceTensor tensor(shared_device(), sizeof(T) == 1 ? DType::u8 : DType::u32, shape, "test tensor");
+  runtime::DeviceTensor tensor(shared_device(), sizeof(T) == 1 ? DType::u8 : DType::u32, shape,
+                               "test tensor");
   shared_queue().write(tensor, values.data());
   return tensor;
 }
 
-inline std::vector<float> download(const runtime::TensorView& view) { return runtime::read_floats(shared_queue(), view); }
+inline std::vector<float> download(const runtime::TensorView& view) {
+  return runtime::read_floats(shared_queue(), view);
+}
 
 }  // namespace apiq::testing

@@ -1,5 +1,5 @@
-// A tensor in the middle of a larger buffer, with sentinels around it: what kernels get when they work on views, and how a test sees
-// that they wrote nowhere else.
+// A tensor in the middle of a larger buffer, with sentinels around it: what kernels get when they work on
+// views, and how a test sees that they wrote nowhere else.
 #pragma once
 #include "cases/device_fixture.hpp"
 
@@ -11,12 +11,14 @@ class PlacedTensor {
   static constexpr std::uint8_t kSentinel = 0x5a;
 
   PlacedTensor(const Shape& shape, DType dtype = DType::f32)
-      : tensor_(shared_device(), dtype, {kBefore + shape.elements() + kAfter}, "test tensor"), view_{tensor_.view().memory, kBefore, dtype, shape} {
+      : tensor_(shared_device(), dtype, {kBefore + shape.elements() + kAfter}, "test tensor"),
+        view_{tensor_.view().memory, kBefore, dtype, shape} {
     const std::vector<std::uint8_t> sentinels(tensor_.view().bytes(), kSentinel);
     shared_queue().write(tensor_, sentinels.data());
   }
 
-  PlacedTensor(const std::vector<float>& values, const Shape& shape, DType dtype = DType::f32) : PlacedTensor(shape, dtype) {
+  PlacedTensor(const std::vector<float>& values, const Shape& shape, DType dtype = DType::f32)
+      : PlacedTensor(shape, dtype) {
     if (dtype == DType::f32) {
       shared_queue().write(view_, values.data());
       return;

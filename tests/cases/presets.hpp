@@ -1,4 +1,5 @@
-// The device under both presets: every kernel must be right with the CPU's tunables and with the GPU's, whatever it runs on here.
+// The device under both presets: every kernel must be right with the CPU's tunables and with the GPU's,
+// whatever it runs on here.
 #pragma once
 #include <array>
 #include <cstdlib>
@@ -21,7 +22,8 @@ class PresetDevice {
   }
 
   /// f16: rounded to nearest even.
-  runtime::DeviceTensor upload(const std::vector<float>& values, const Shape& shape, DType dtype = DType::f32) const {
+  runtime::DeviceTensor upload(const std::vector<float>& values, const Shape& shape,
+                               DType dtype = DType::f32) const {
     auto out = tensor(shape, dtype);
     if (dtype == DType::f32) {
       queue().write(out, values.data());
@@ -39,7 +41,9 @@ class PresetDevice {
     return out;
   }
 
-  std::vector<float> download(const runtime::TensorView& view) const { return runtime::read_floats(queue(), view); }
+  std::vector<float> download(const runtime::TensorView& view) const {
+    return runtime::read_floats(queue(), view);
+  }
 
  private:
   static std::unique_ptr<runtime::Device> open(const char* preset) {
@@ -66,24 +70,30 @@ struct Variant {
   const char* preset;
   DType dtype;
 };
-inline void PrintTo(const Variant& variant, std::ostream* out) { *out << variant.preset << ' ' << name_of(variant.dtype); }
+inline void PrintTo(const Variant& variant, std::ostream* out) {
+  *out << variant.preset << ' ' << name_of(variant.dtype);
+}
 
 class VariantTest : public ::testing::TestWithParam<Variant> {
  protected:
   PresetDevice& on() const { return preset_device(GetParam().preset); }
   DType dtype() const { return GetParam().dtype; }
   /// Random values as the device will hold them.
-  std::vector<float> values(std::size_t count, std::uint32_t seed, float low = -1.0f, float high = 1.0f) const {
+  std::vector<float> values(std::size_t count, std::uint32_t seed, float low = -1.0f,
+                            float high = 1.0f) const {
     auto out = random_floats(count, seed, low, high);
     return dtype() == DType::f16 ? rounded_to_half(std::move(out)) : out;
   }
 };
 
 /// For the fp64 references.
-inline std::vector<double> as_doubles(const std::vector<float>& values) { return {values.begin(), values.end()}; }
+inline std::vector<double> as_doubles(const std::vector<float>& values) {
+  return {values.begin(), values.end()};
+}
 
 inline auto all_variants() {
-  return ::testing::Values(Variant{"cpu", DType::f32}, Variant{"cpu", DType::f16}, Variant{"gpu", DType::f32}, Variant{"gpu", DType::f16});
+  return ::testing::Values(Variant{"cpu", DType::f32}, Variant{"cpu", DType::f16}, Variant{"gpu", DType::f32},
+                           Variant{"gpu", DType::f16});
 }
 
 inline std::string variant_name(const ::testing::TestParamInfo<Variant>& info) {

@@ -15,7 +15,8 @@ inline Device& public_device() {
 }
 
 /// f32 tensor on the device of this queue.
-inline runtime::DeviceTensor upload_to(runtime::Queue& queue, const std::vector<float>& values, const Shape& shape) {
+inline runtime::DeviceTensor upload_to(runtime::Queue& queue, const std::vector<float>& values,
+                                       const Shape& shape) {
   runtime::DeviceTensor tensor(queue.device(), DType::f32, shape, "test tensor");
   queue.write(tensor, values.data());
   return tensor;

@@ -10,7 +10,8 @@ struct QmatmulCase {
   std::uint32_t out_features, in_features, bits, group_size, num_tokens, rank = 0;
 };
 
-/// Everything of one problem on the host. Scales, LoRA factors and (if x_type is f16) activations are already rounded to binary16.
+/// Everything of one problem on the host. Scales, LoRA factors and (if x_type is f16) activations are already
+/// rounded to binary16.
 struct QmatmulData {
   QmatmulCase shape;
   std::vector<std::uint8_t> codes, zeros;
@@ -30,10 +31,23 @@ struct QmatmulData {
     if (x_type == DType::f16) x = rounded_to_half(x);
   }
 
-  PackedLayout layout() const { return {shape.out_features, shape.in_features, shape.bits, shape.group_size}; }
+  PackedLayout layout() const {
+    return {shape.out_features, shape.in_features, shape.bits, shape.group_size};
+  }
 
   ops::reference::QmatmulProblem problem() const {
-    return {shape.num_tokens, shape.out_features, shape.in_features, shape.group_size, shape.rank, scaling, x, codes, scales, zeros, lora_A, lora_B};
+    return {shape.num_tokens,
+            shape.out_features,
+            shape.in_features,
+            shape.group_size,
+            shape.rank,
+            scaling,
+            x,
+            codes,
+            scales,
+            zeros,
+            lora_A,
+            lora_B};
   }
 
   PackedMatrix packed() const {
@@ -43,11 +57,12 @@ struct QmatmulData {
   }
 };
 
-/// A packed matrix with its LoRA on the device; owns what the views point to. `lead` elements of another tensor come first in every
-/// buffer, so that offsets are tested too.
+/// A packed matrix with its LoRA on the device; owns what the views point to. `lead` elements of another
+/// tensor come first in every buffer, so that offsets are tested too.
 class DeviceQmatmul {
  public:
-  DeviceQmatmul(runtime::Device& device, const QmatmulData& d, std::uint64_t lead = 0) : device_(device), lead_(lead) {
+  DeviceQmatmul(runtime::Device& device, const QmatmulData& d, std::uint64_t lead = 0)
+      : device_(device), lead_(lead) {
     const PackedMatrix m = d.packed();
     weight.layout = m.layout;
     weight.qweight = place(DType::u32, {m.qweight.size()}, m.qweight.data());
@@ -60,7 +75,8 @@ class DeviceQmatmul {
     std::vector<std::uint16_t> a(d.lora_A.size()), b_t(d.shape.rank * padded, 0);
     for (std::size_t i = 0; i < a.size(); ++i) a[i] = float_to_half(d.lora_A[i]);
     for (std::size_t r = 0; r < d.shape.rank; ++r)
-      for (std::size_t row = 0; row < d.shape.out_features; ++row) b_t[r * padded + row] = float_to_half(d.lora_B[row * d.shape.rank + r]);
+      for (std::size_t row = 0; row < d.shape.out_features; ++row)
+        b_t[r * padded + row] = float_to_half(d.lora_B[row * d.shape.rank + r]);
     lora.A = place(DType::f16, {d.shape.rank, d.shape.in_features}, a.data());
     lora.B_t = place(DType::f16, {d.shape.rank, padded}, b_t.data());
   }

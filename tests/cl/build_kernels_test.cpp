@@ -1,6 +1,7 @@
-// Every kernel of the registry builds on the present device in every meaning that launchers use, and its functions look as launchers
-// expect: listed in the registry, one argument struct by value first, then only buffers and local memory.
-// Needs APIQ_BUILD_OPTIONS=-cl-kernel-arg-info (set by CMake), without which compilers keep no argument names.
+// Every kernel of the registry builds on the present device in every meaning that launchers use, and its
+// functions look as launchers expect: listed in the registry, one argument struct by value first, then only
+// buffers and local memory. Needs APIQ_BUILD_OPTIONS=-cl-kernel-arg-info (set by CMake), without which
+// compilers keep no argument names.
 #include <gmock/gmock.h>
 
 #include <regex>
@@ -30,18 +31,23 @@ struct Argument {
 
 std::vector<Argument> arguments_of(cl_kernel kernel) {
   cl_uint count = 0;
-  runtime::check(clGetKernelInfo(kernel, CL_KERNEL_NUM_ARGS, sizeof count, &count, nullptr), "clGetKernelInfo");
+  runtime::check(clGetKernelInfo(kernel, CL_KERNEL_NUM_ARGS, sizeof count, &count, nullptr),
+                 "clGetKernelInfo");
   std::vector<Argument> out(count);
   for (cl_uint i = 0; i < count; ++i) {
-    runtime::check(clGetKernelArgInfo(kernel, i, CL_KERNEL_ARG_ADDRESS_QUALIFIER, sizeof out[i].place, &out[i].place, nullptr), "clGetKernelArgInfo");
-    out[i].text = argument_text(kernel, i, CL_KERNEL_ARG_TYPE_NAME) + " " + argument_text(kernel, i, CL_KERNEL_ARG_NAME);
+    runtime::check(clGetKernelArgInfo(kernel, i, CL_KERNEL_ARG_ADDRESS_QUALIFIER, sizeof out[i].place,
+                                      &out[i].place, nullptr),
+                   "clGetKernelArgInfo");
+    out[i].text = argument_text(kernel, i, CL_KERNEL_ARG_TYPE_NAME) + " " +
+                  argument_text(kernel, i, CL_KERNEL_ARG_NAME);
   }
   return out;
 }
 
 std::string signature(std::string_view entry, const std::vector<Argument>& arguments) {
   std::string text(entry);
-  for (const Argument& argument : arguments) text += (&argument == arguments.data() ? "(" : ", ") + argument.text;
+  for (const Argument& argument : arguments)
+    text += (&argument == arguments.data() ? "(" : ", ") + argument.text;
   return text + ")";
 }
 
@@ -52,8 +58,10 @@ TEST_P(EveryKernel, ListsItsKernelFunctions) {
   const std::string source = runtime::joined_source(spec);
   const std::regex definition(R"((?:^|\n)(?:__)?kernel\s+(?:[^;{]*?\s)?void\s+(\w+)\s*\()");
   std::set<std::string> defined;
-  for (std::sregex_iterator at(source.begin(), source.end(), definition), end; at != end; ++at) defined.insert((*at)[1]);
-  EXPECT_THAT(defined, ::testing::UnorderedElementsAreArray(std::set<std::string>(spec.entries.begin(), spec.entries.end())));
+  for (std::sregex_iterator at(source.begin(), source.end(), definition), end; at != end; ++at)
+    defined.insert((*at)[1]);
+  EXPECT_THAT(defined, ::testing::UnorderedElementsAreArray(
+                           std::set<std::string>(spec.entries.begin(), spec.entries.end())));
 }
 
 TEST_P(EveryKernel, BuildsInEveryMeaning) {
@@ -70,9 +78,11 @@ TEST_P(EveryKernel, BuildsInEveryMeaning) {
       signatures.insert(signature(entry, arguments));
       ASSERT_GE(arguments.size(), 2u);
       EXPECT_EQ(arguments[0].place, static_cast<cl_uint>(CL_KERNEL_ARG_ADDRESS_PRIVATE));
-      EXPECT_THAT(arguments[0].text, ::testing::ContainsRegex("Args ")) << "scalars travel in one struct of cl/shared";
+      EXPECT_THAT(arguments[0].text, ::testing::ContainsRegex("Args "))
+          << "scalars travel in one struct of cl/shared";
       for (std::size_t i = 1; i < arguments.size(); ++i)
-        EXPECT_NE(arguments[i].place, static_cast<cl_uint>(CL_KERNEL_ARG_ADDRESS_PRIVATE)) << arguments[i].text << " belongs into the struct";
+        EXPECT_NE(arguments[i].place, static_cast<cl_uint>(CL_KERNEL_ARG_ADDRESS_PRIVATE))
+            << arguments[i].text << " belongs into the struct";
     }
   }
   for (const auto& text : signatures) std::printf("  %s\n", text.c_str());
@@ -83,14 +93,16 @@ INSTANTIATE_TEST_SUITE_P(Registry, EveryKernel, ::testing::ValuesIn(runtime::ker
 
 TEST(Registry, IsNotEmptyAndNamesAreUnique) {
   std::set<std::string_view> names;
-  for (const auto& spec : runtime::kernel_specs()) EXPECT_TRUE(names.insert(spec.name).second) << spec.name << " is listed twice";
+  for (const auto& spec : runtime::kernel_specs())
+    EXPECT_TRUE(names.insert(spec.name).second) << spec.name << " is listed twice";
   EXPECT_FALSE(names.empty());
 }
 
 TEST(Registry, UsesEveryFileUnderCl) {
   std::set<std::string_view> used;
   for (const auto& spec : runtime::kernel_specs()) used.insert(spec.sources.begin(), spec.sources.end());
-  for (const auto& file : runtime::embedded_files()) EXPECT_TRUE(used.count(file.path)) << file.path << " is embedded but no program lists it";
+  for (const auto& file : runtime::embedded_files())
+    EXPECT_TRUE(used.count(file.path)) << file.path << " is embedded but no program lists it";
 }
 
 }  // namespace

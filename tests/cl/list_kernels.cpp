@@ -1,6 +1,7 @@
-// Writes what the device compilers are given, so that other compilers can check it without a device: the joined source of every
-// program as <folder>/<name>.cl, and on standard output one line per program, meaning and preset: "name<TAB>preset<TAB>targets<TAB>options", targets
-// being the compilers that take the program, joined by commas, or "all".
+// Writes what the device compilers are given, so that other compilers can check it without a device: the
+// joined source of every program as <folder>/<name>.cl, and on standard output one line per program, meaning
+// and preset: "name<TAB>preset<TAB>targets<TAB>options", targets being the compilers that take the program,
+// joined by commas, or "all".
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -14,7 +15,8 @@ namespace {
 using namespace apiq::runtime;
 
 Macros with_preset(Macros meaning, const KernelSpec& spec, bool cpu) {
-  for (const auto& tunable : spec.tunables) meaning.emplace_back(tunable.name, cpu ? tunable.cpu : tunable.gpu);
+  for (const auto& tunable : spec.tunables)
+    meaning.emplace_back(tunable.name, cpu ? tunable.cpu : tunable.gpu);
   return meaning;
 }
 
@@ -37,7 +39,8 @@ void list_program(const KernelSpec& spec) {
     for (const bool cpu : {true, false}) {
       const std::string options = option_text(with_preset(meaning, spec, cpu));
       if (seen.insert(options).second)
-        std::printf("%s\t%s\t%s\t%s\n", std::string(spec.name).c_str(), cpu ? "cpu" : "gpu", targets_text(spec).c_str(), options.c_str());
+        std::printf("%s\t%s\t%s\t%s\n", std::string(spec.name).c_str(), cpu ? "cpu" : "gpu",
+                    targets_text(spec).c_str(), options.c_str());
     }
 }
 

@@ -1,4 +1,5 @@
-// apiq-batch with the real programs: what a user sees of skipping, failures, crashes, Ctrl-C and manifests that are wrong.
+// apiq-batch with the real programs: what a user sees of skipping, failures, crashes, Ctrl-C and manifests
+// that are wrong.
 #include "e2e/fixture.hpp"
 
 namespace apiq::testing {
@@ -15,15 +16,22 @@ fs::path manifest(const Folder& folder, const Json& jobs, const Json& more = Jso
   Json out = {
       {"models", {{"novels", kModel.string()}}},
       {"output", "out"},
-      {"defaults", {{"calibration", (kModel / "calibration.txt").string()}, {"samples", 2}, {"sequence-length", 32}, {"rank", 4}, {"quiet", true}}},
-      {"eval", {{"text", (kModel / "validation.txt").string()}, {"sequence-length", 32}, {"max-tokens", 320}}},
+      {"defaults",
+       {{"calibration", (kModel / "calibration.txt").string()},
+        {"samples", 2},
+        {"sequence-length", 32},
+        {"rank", 4},
+        {"quiet", true}}},
+      {"eval",
+       {{"text", (kModel / "validation.txt").string()}, {"sequence-length", 32}, {"max-tokens", 320}}},
       {"jobs", jobs}};
   out.update(more);
   write_bytes(folder / "batch.json", out.dump());
   return folder / "batch.json";
 }
 
-const Json kJobs = {{{"method", "rtn"}, {"bits", 2}, {"rank", 0}}, {{"method", "apiq-lw"}, {"bits", 3}, {"epochs", 1}}};
+const Json kJobs = {{{"method", "rtn"}, {"bits", 2}, {"rank", 0}},
+                    {{"method", "apiq-lw"}, {"bits", 3}, {"epochs", 1}}};
 
 std::vector<std::string> statuses(const Json& result) {
   std::vector<std::string> out;
@@ -51,8 +59,10 @@ TEST(Batch, RunsOnTwoDevicesAndKeepsWhatIsFinished) {
   EXPECT_EQ(first["program"], "apiq-batch");
 
   // The rows agree with what the programs say when asked without a batch.
-  const Json eval = json_of(run("apiq-eval", {"--model", (folder / "out/novels-rtn-2bit.h5").string(), "--text", (kModel / "validation.txt").string(),
-                                              "--sequence-length", "32", "--max-tokens", "320", "--json", "-"}));
+  const Json eval =
+      json_of(run("apiq-eval", {"--model", (folder / "out/novels-rtn-2bit.h5").string(), "--text",
+                                (kModel / "validation.txt").string(), "--sequence-length", "32",
+                                "--max-tokens", "320", "--json", "-"}));
   EXPECT_EQ(rtn["perplexity"], eval["perplexity"]);
   const Json own = Json::parse(read_bytes(folder / "out/novels-apiq-lw-3bit.quantize.json"));
   EXPECT_EQ(first["jobs"][2]["relative_error"], own["blocks"].back()["relative_error"]);
@@ -77,19 +87,24 @@ TEST(Batch, FailuresAndCrashesStayWithTheirJobs) {
   const Folder folder;
   // A program that dies where the real one would go on.
   const std::string real = fs::absolute(APIQ_BINARY_DIR "/bin/apiq-quantize").string();
-  write_bytes(folder / "dies",
-              "#!/bin/sh\ncase \"$*\" in *'--alpha 99'*) echo 'before the end' >&2; kill -ABRT $$;; esac\nexec '" + real + "' \"$@\"\n");
+  write_bytes(
+      folder / "dies",
+      "#!/bin/sh\ncase \"$*\" in *'--alpha 99'*) echo 'before the end' >&2; kill -ABRT $$;; esac\nexec '" +
+          real + "' \"$@\"\n");
   fs::permissions(folder / "dies", fs::perms::owner_all);
-  const Json jobs = {{{"method", "rtn"}, {"bits", {7, 2}}, {"rank", 0}}, {{"method", "rtn"}, {"bits", 4}, {"alpha", 99}}};
+  const Json jobs = {{{"method", "rtn"}, {"bits", {7, 2}}, {"rank", 0}},
+                     {{"method", "rtn"}, {"bits", 4}, {"alpha", 99}}};
   const fs::path file = manifest(folder, jobs, {{"programs", {{"quantize", "dies"}}}});
   const Outcome outcome = batch(file, {"--json", "-"});
   EXPECT_EQ(outcome.status, 1);
   const Json result = rows_of(outcome);
   EXPECT_THAT(statuses(result), ElementsAre("done", "failed", "done", "failed"));
   EXPECT_THAT(std::string(result["jobs"][1]["error"]), AllOf(HasSubstr("--bits"), HasSubstr("7")));
-  EXPECT_THAT(std::string(result["jobs"][3]["error"]), AllOf(HasSubstr("signal 6"), HasSubstr("before the end")));
+  EXPECT_THAT(std::string(result["jobs"][3]["error"]),
+              AllOf(HasSubstr("signal 6"), HasSubstr("before the end")));
   EXPECT_EQ(result["failed"], 2);
-  EXPECT_THAT(lines(outcome.err).back(), AllOf(HasSubstr("apiq-batch: error: 2 of 4 jobs failed"), HasSubstr("out")));
+  EXPECT_THAT(lines(outcome.err).back(),
+              AllOf(HasSubstr("apiq-batch: error: 2 of 4 jobs failed"), HasSubstr("out")));
   EXPECT_THAT(batch(file).out, HasSubstr("signal 6")) << "the table names it too";
 }
 
@@ -103,7 +118,8 @@ TEST(Batch, CtrlCStopsTheRunningJobAndTheSameCommandGoesOn) {
   const Outcome outcome = batch(file, {"--json", (folder / "table.json").string()}, options);
   EXPECT_EQ(outcome.status, 130) << outcome.err;
   EXPECT_THAT(lines(outcome.err).back(), HasSubstr("interrupted"));
-  EXPECT_THAT(statuses(Json::parse(read_bytes(folder / "table.json"))), ElementsAre("done", "done", "interrupted"));
+  EXPECT_THAT(statuses(Json::parse(read_bytes(folder / "table.json"))),
+              ElementsAre("done", "done", "interrupted"));
   manifest(folder, kJobs);
   EXPECT_THAT(statuses(json_of(batch(file, {"--json", "-"}))), ElementsAre("kept", "kept", "done"));
 }
@@ -119,13 +135,15 @@ TEST(Batch, ShardsMakeTheBatchAndALaterRunGathersIt) {
 
 TEST(Batch, WhatIsWrongIsSaidBeforeAnythingStarts) {
   const Folder folder;
-  const auto refused = [&](const fs::path& file, int status, const std::vector<std::string>& texts, const std::vector<std::string>& more = {}) {
+  const auto refused = [&](const fs::path& file, int status, const std::vector<std::string>& texts,
+                           const std::vector<std::string>& more = {}) {
     expect_failure(batch(file, more), status, texts);
     EXPECT_FALSE(fs::exists(folder / "out"));
   };
   refused(manifest(folder, {{{"bitz", 2}}}), 1, {"batch.json: jobs[0].bitz:", "apiq-quantize --help"});
   refused(manifest(folder, kJobs, {{"job", 1}}), 1, {"batch.json: job:", "unknown key"});
-  refused(manifest(folder, kJobs, {{"models", {"missing"}}}), 1, {"batch.json: models[0]:", "missing", "does not exist"});
+  refused(manifest(folder, kJobs, {{"models", {"missing"}}}), 1,
+          {"batch.json: models[0]:", "missing", "does not exist"});
   refused(manifest(folder, {{{"symmetric", "yes"}}}), 1, {"batch.json: jobs[0].symmetric:", "true or false"});
   if (!fs::exists(APIQ_BINARY_DIR "/bin/apiq-export"))
     refused(manifest(folder, kJobs, {{"export", {{"format", "hf"}}}}), 1, {"batch.json:", "no apiq-export"});
@@ -138,11 +156,13 @@ TEST(Batch, WhatIsWrongIsSaidBeforeAnythingStarts) {
 }
 
 TEST(Batch, TheResultsTableOfTheProjectIsAManifestThatHolds) {
-  const Outcome outcome = batch(fs::absolute(APIQ_SOURCE_DIR "/scripts/results-table.json").string(), {"--dry-run"});
+  const Outcome outcome =
+      batch(fs::absolute(APIQ_SOURCE_DIR "/scripts/results-table.json").string(), {"--dry-run"});
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   for (const char* method : {"rtn", "apiq-lw", "apiq-bw"}) {
     for (const char* bits : {"2", "3", "4"})
-      EXPECT_THAT(outcome.out, HasSubstr("# novels-6m-" + std::string(method) + "-" + bits + "bit.quantize")) << method;
+      EXPECT_THAT(outcome.out, HasSubstr("# novels-6m-" + std::string(method) + "-" + bits + "bit.quantize"))
+          << method;
   }
 }
 

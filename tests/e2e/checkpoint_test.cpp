@@ -7,24 +7,29 @@ namespace {
 using ::testing::HasSubstr;
 
 std::vector<std::string> tiny_eval(const fs::path& model, const std::vector<std::string>& more = {}) {
-  std::vector<std::string> out = {"--quiet",           "--model", model.string(), "--text", (kModel / "validation.txt").string(),
-                                  "--sequence-length", "64",      "--max-tokens", "256"};
+  std::vector<std::string> out = {
+      "--quiet",           "--model", model.string(), "--text", (kModel / "validation.txt").string(),
+      "--sequence-length", "64",      "--max-tokens", "256"};
   out.insert(out.end(), more.begin(), more.end());
   return out;
 }
 
 TEST(Checkpoint, EvaluatesAgainstTheModelItCameFrom) {
-  const auto json = json_of(run("apiq-eval", tiny_eval(tiny_checkpoint(), {"--reference", kModel.string(), "--json", "-"})));
-  for (const char* key : {"perplexity", "mean_nll", "windows", "predictions", "sequence_length", "kl_divergence", "top1_agreement"})
+  const auto json = json_of(
+      run("apiq-eval", tiny_eval(tiny_checkpoint(), {"--reference", kModel.string(), "--json", "-"})));
+  for (const char* key : {"perplexity", "mean_nll", "windows", "predictions", "sequence_length",
+                          "kl_divergence", "top1_agreement"})
     EXPECT_TRUE(json.contains(key)) << key;
   EXPECT_EQ(json["windows"], 4);
   EXPECT_EQ(json["predictions"], 4 * 63);
-  EXPECT_NEAR(json["perplexity"].get<double>(), std::exp(json["mean_nll"].get<double>()), 1e-9 * json["perplexity"].get<double>());
+  EXPECT_NEAR(json["perplexity"].get<double>(), std::exp(json["mean_nll"].get<double>()),
+              1e-9 * json["perplexity"].get<double>());
   EXPECT_GT(json["kl_divergence"].get<double>(), 0.0);
 }
 
 TEST(Checkpoint, AModelAgreesWithItself) {
-  const auto json = json_of(run("apiq-eval", tiny_eval(kModel, {"--reference", kModel.string(), "--json", "-"})));
+  const auto json =
+      json_of(run("apiq-eval", tiny_eval(kModel, {"--reference", kModel.string(), "--json", "-"})));
   EXPECT_EQ(json["top1_agreement"].get<double>(), 1.0);
   // p log p - p log p in fp32: nothing but rounding, of the order of the logits' epsilon.
   EXPECT_NEAR(json["kl_divergence"].get<double>(), 0.0, 1e-5);
@@ -37,7 +42,8 @@ TEST(Checkpoint, LoraCanBeLeftOut) {
 }
 
 TEST(Checkpoint, GeneratesTheSameTextTwiceAndStreamsIt) {
-  const std::vector<std::string> arguments = {"--model", tiny_checkpoint().string(), "--prompt", "It was", "--max-tokens", "8", "--quiet"};
+  const std::vector<std::string> arguments = {
+      "--model", tiny_checkpoint().string(), "--prompt", "It was", "--max-tokens", "8", "--quiet"};
   const Outcome text = run("apiq-generate", arguments);
   ASSERT_EQ(text.status, 0) << text.err;
   auto with_json = arguments;
@@ -45,7 +51,8 @@ TEST(Checkpoint, GeneratesTheSameTextTwiceAndStreamsIt) {
   const auto json = json_of(run("apiq-generate", with_json));
   EXPECT_EQ(text.out, json["text"].get<std::string>() + "\n");
   EXPECT_LE(json["tokens"], 8);
-  for (const char* key : {"prefill_tokens_per_second", "decode_tokens_per_second"}) EXPECT_TRUE(json.contains(key)) << key;
+  for (const char* key : {"prefill_tokens_per_second", "decode_tokens_per_second"})
+    EXPECT_TRUE(json.contains(key)) << key;
 }
 
 TEST(Checkpoint, InspectShowsAndVerifies) {
@@ -72,13 +79,15 @@ void expect_every_reader_refuses(const fs::path& path) {
   const std::string name = path.string();
   expect_failure(run("apiq-inspect", {"--quiet", name, "--verify"}), 1, {name});
   expect_failure(run("apiq-eval", tiny_eval(path)), 1, {name});
-  expect_failure(run("apiq-generate", {"--quiet", "--model", name, "--prompt", "x", "--max-tokens", "1"}), 1, {name});
+  expect_failure(run("apiq-generate", {"--quiet", "--model", name, "--prompt", "x", "--max-tokens", "1"}), 1,
+                 {name});
 }
 
 TEST(DamagedCheckpoint, CutAnywhere) {
   const std::string bytes = read_bytes(tiny_checkpoint());
   const Folder folder;
-  for (const std::size_t size : {std::size_t{0}, std::size_t{7}, std::size_t{100}, bytes.size() / 2, bytes.size() - 1}) {
+  for (const std::size_t size :
+       {std::size_t{0}, std::size_t{7}, std::size_t{100}, bytes.size() / 2, bytes.size() - 1}) {
     write_bytes(folder / "cut.h5", bytes.substr(0, size));
     expect_every_reader_refuses(folder / "cut.h5");
   }
@@ -90,7 +99,8 @@ TEST(DamagedCheckpoint, AFlippedByteOfData) {
   bytes[place] = static_cast<char>(bytes[place] ^ 0x10);
   const Folder folder;
   write_bytes(folder / "flipped.h5", bytes);
-  expect_failure(run("apiq-inspect", {"--quiet", (folder / "flipped.h5").string(), "--verify"}), 1, {"flipped.h5"});
+  expect_failure(run("apiq-inspect", {"--quiet", (folder / "flipped.h5").string(), "--verify"}), 1,
+                 {"flipped.h5"});
   expect_failure(run("apiq-eval", tiny_eval(folder / "flipped.h5")), 1, {"flipped.h5"});
 }
 
@@ -103,13 +113,15 @@ TEST(DamagedCheckpoint, AFlippedByteAnywhereIsFoundOrHarmless) {
   for (int i = 0; i < kPlaces; ++i) {
     std::string damaged = bytes;
     // The first half looks closely at the start, where HDF5 keeps its structure; the rest covers the file.
-    const std::size_t place = i < kPlaces / 2 ? static_cast<std::size_t>(i) * 97 : bytes.size() / kPlaces * static_cast<std::size_t>(i) + 13;
+    const std::size_t place = i < kPlaces / 2 ? static_cast<std::size_t>(i) * 97
+                                              : bytes.size() / kPlaces * static_cast<std::size_t>(i) + 13;
     damaged[place] = static_cast<char>(damaged[place] ^ 0x01);
     write_bytes(path, damaged);
     const Outcome verified = run("apiq-inspect", {"--quiet", path, "--verify"});
     if (verified.status == 0) {
       // HDF5 leaves gaps that hold nothing: then the payload must be what it was.
-      EXPECT_EQ(run("apiq-inspect", {path, "--compare", tiny_checkpoint().string()}).out, "no difference\n") << "byte " << place;
+      EXPECT_EQ(run("apiq-inspect", {path, "--compare", tiny_checkpoint().string()}).out, "no difference\n")
+          << "byte " << place;
       continue;
     }
     ++found;

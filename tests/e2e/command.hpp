@@ -1,4 +1,5 @@
-// Runs one of the programs as a user would: its own process, its own files, a time limit, and what it printed.
+// Runs one of the programs as a user would: its own process, its own files, a time limit, and what it
+// printed.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -11,10 +12,11 @@ namespace apiq::testing {
 struct RunOptions {
   std::map<std::string, std::string> environment;  // set in the child only
   std::filesystem::path folder;                    // working directory; empty: the test's
-  std::uint64_t file_size_limit = 0;               // RLIMIT_FSIZE with SIGXFSZ ignored: writing past it fails like a full disk
-  std::string interrupt_at;                        // Ctrl-C as soon as this appears on standard error
-  std::string standard_output;                     // a file to write to instead of capturing
-  int seconds = 120;                               // killed after that
+  std::uint64_t file_size_limit =
+      0;                        // RLIMIT_FSIZE with SIGXFSZ ignored: writing past it fails like a full disk
+  std::string interrupt_at;     // Ctrl-C as soon as this appears on standard error
+  std::string standard_output;  // a file to write to instead of capturing
+  int seconds = 120;            // killed after that
 };
 
 struct Outcome {
@@ -24,7 +26,8 @@ struct Outcome {
 };
 
 /// program: "apiq-eval", from the build's bin folder.
-Outcome run(const std::string& program, const std::vector<std::string>& arguments, const RunOptions& options = {});
+Outcome run(const std::string& program, const std::vector<std::string>& arguments,
+            const RunOptions& options = {});
 
 std::vector<std::string> lines(const std::string& text);
 

@@ -1,4 +1,5 @@
-// The runner itself (its functions are in command.hpp) and what tells a test that it works: programs whose outcome is known.
+// The runner itself (its functions are in command.hpp) and what tells a test that it works: programs whose
+// outcome is known.
 #include "e2e/command.hpp"
 
 #include <fcntl.h>
@@ -36,10 +37,11 @@ struct Pipe {
 };
 
 /// In the child: never returns.
-[[noreturn]] void become(const std::string& path, const std::vector<std::string>& arguments, const RunOptions& options, const Pipe& out,
-                         const Pipe& err) {
+[[noreturn]] void become(const std::string& path, const std::vector<std::string>& arguments,
+                         const RunOptions& options, const Pipe& out, const Pipe& err) {
   int output = out.ends[1];
-  if (!options.standard_output.empty()) output = ::open(options.standard_output.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666);
+  if (!options.standard_output.empty())
+    output = ::open(options.standard_output.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666);
   ::dup2(output, STDOUT_FILENO);
   ::dup2(err.ends[1], STDERR_FILENO);
   for (const auto& [name, value] : options.environment) ::setenv(name.c_str(), value.c_str(), 1);
@@ -89,7 +91,8 @@ void watch(pid_t child, Pipe& out, Pipe& err, const RunOptions& options, Outcome
 
 }  // namespace
 
-Outcome run(const std::string& program, const std::vector<std::string>& arguments, const RunOptions& options) {
+Outcome run(const std::string& program, const std::vector<std::string>& arguments,
+            const RunOptions& options) {
   const std::string path = fs::absolute(std::string(APIQ_BINARY_DIR "/bin/") + program).string();
   Pipe out, err;
   const pid_t child = ::fork();

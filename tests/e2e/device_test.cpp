@@ -1,4 +1,5 @@
-// What the programs do about devices: none there, one that is not there, one whose compiler refuses, a budget too small.
+// What the programs do about devices: none there, one that is not there, one whose compiler refuses, a budget
+// too small.
 #include "e2e/fixture.hpp"
 
 namespace apiq::testing {
@@ -17,7 +18,8 @@ TEST(Devices, ListsWhatIsThere) {
   EXPECT_THAT(run("apiq-devices", {}).out, HasSubstr(device["name"].get<std::string>()));
   ASSERT_FALSE(device["fast_paths"].empty());
   for (const auto& path : device["fast_paths"])
-    EXPECT_TRUE(path["used"].get<bool>() || !path["reason"].get<std::string>().empty()) << "a path that is not used says why: " << path;
+    EXPECT_TRUE(path["used"].get<bool>() || !path["reason"].get<std::string>().empty())
+        << "a path that is not used says why: " << path;
 }
 
 TEST(Devices, WithoutOpenClEveryUserOfADeviceFailsAndInspectWorks) {
@@ -27,18 +29,24 @@ TEST(Devices, WithoutOpenClEveryUserOfADeviceFailsAndInspectWorks) {
   expect_failure(run("apiq-devices", {}, options), 1, {"no OpenCL", "install"});
   expect_failure(run("apiq-quantize", tiny_quantize(kModel, folder / "out.h5"), options), 1, {"no OpenCL"});
   const std::string model = kModel.string();
-  expect_failure(run("apiq-eval", {"--quiet", "--model", model, "--text", model + "/validation.txt"}, options), 1, {"no OpenCL"});
-  expect_failure(run("apiq-generate", {"--quiet", "--model", model, "--prompt", "x"}, options), 1, {"no OpenCL"});
+  expect_failure(
+      run("apiq-eval", {"--quiet", "--model", model, "--text", model + "/validation.txt"}, options), 1,
+      {"no OpenCL"});
+  expect_failure(run("apiq-generate", {"--quiet", "--model", model, "--prompt", "x"}, options), 1,
+                 {"no OpenCL"});
   EXPECT_THAT(folder.names(), IsEmpty());
   EXPECT_EQ(run("apiq-inspect", {model}, options).status, 0);
 }
 
 TEST(Devices, SelectorThatMatchesNothingNamesWhatIsThere) {
   const Folder folder;
-  expect_failure(run("apiq-quantize", tiny_quantize(kModel, folder / "out.h5", {"--device", "no such device"})), 1, {"no such device", "0:0"});
+  expect_failure(
+      run("apiq-quantize", tiny_quantize(kModel, folder / "out.h5", {"--device", "no such device"})), 1,
+      {"no such device", "0:0"});
   RunOptions options;
   options.environment["APIQ_DEVICE"] = "from the environment";
-  expect_failure(run("apiq-quantize", tiny_quantize(kModel, folder / "out.h5"), options), 1, {"from the environment"});
+  expect_failure(run("apiq-quantize", tiny_quantize(kModel, folder / "out.h5"), options), 1,
+                 {"from the environment"});
   EXPECT_THAT(folder.names(), IsEmpty());
 }
 
@@ -108,7 +116,8 @@ TEST(Devices, BudgetTooSmallIsRefusedBeforeTheStartAndTheOneItNamesWorks) {
 
 TEST(Devices, HostBudgetTooSmallIsRefusedBeforeTheStart) {
   const Folder folder;
-  expect_failure(run("apiq-quantize", tiny_quantize(kModel, folder / "out.h5", {"--host-memory", "1MiB"})), 1, {"found 1.00 MiB", "--host-memory "});
+  expect_failure(run("apiq-quantize", tiny_quantize(kModel, folder / "out.h5", {"--host-memory", "1MiB"})), 1,
+                 {"found 1.00 MiB", "--host-memory "});
   EXPECT_THAT(folder.names(), IsEmpty());
 }
 

@@ -1,4 +1,5 @@
-// The bundled model, settings small enough for a run of a second or two, and folders that show what a run left behind.
+// The bundled model, settings small enough for a run of a second or two, and folders that show what a run
+// left behind.
 #pragma once
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -19,7 +20,8 @@ namespace apiq::testing {
 
 namespace fs = std::filesystem;
 
-inline const fs::path kModel = fs::absolute(APIQ_SOURCE_DIR "/data/novels-6m");  // programs run in other folders
+inline const fs::path kModel =
+    fs::absolute(APIQ_SOURCE_DIR "/data/novels-6m");  // programs run in other folders
 
 inline std::string read_bytes(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -57,7 +59,8 @@ class Folder {
 };
 
 /// Quantizes with 2 samples of 32 tokens and 1 epoch; `more` is appended.
-inline std::vector<std::string> tiny_quantize(const fs::path& model, const fs::path& output, const std::vector<std::string>& more = {}) {
+inline std::vector<std::string> tiny_quantize(const fs::path& model, const fs::path& output,
+                                              const std::vector<std::string>& more = {}) {
   std::vector<std::string> out = {"--model",
                                   model.string(),
                                   "--output",
@@ -78,7 +81,8 @@ inline std::vector<std::string> tiny_quantize(const fs::path& model, const fs::p
 }
 
 /// The arguments with another value after `name`.
-inline std::vector<std::string> with(std::vector<std::string> arguments, const std::string& name, const std::string& value) {
+inline std::vector<std::string> with(std::vector<std::string> arguments, const std::string& name,
+                                     const std::string& value) {
   const auto it = std::find(arguments.begin(), arguments.end(), name);
   if (it == arguments.end()) throw std::logic_error(name + " is not among the arguments");
   *(it + 1) = value;
@@ -89,7 +93,8 @@ inline std::vector<std::string> with(std::vector<std::string> arguments, const s
 inline fs::path copy_model(const Folder& folder) {
   const fs::path copy = folder / "model";
   fs::create_directory(copy);
-  for (const char* name : {"config.json", "generation_config.json", "model.safetensors", "tokenizer.model", "tokenizer_config.json"}) {
+  for (const char* name : {"config.json", "generation_config.json", "model.safetensors", "tokenizer.model",
+                           "tokenizer_config.json"}) {
     fs::copy_file(kModel / name, copy / name);
   }
   return copy;
@@ -101,7 +106,8 @@ inline const fs::path& tiny_checkpoint() {
   static const fs::path path = [] {
     const fs::path out = folder / "tiny.h5";
     const Outcome outcome = run("apiq-quantize", tiny_quantize(kModel, out));
-    if (outcome.status != 0) throw std::runtime_error("the tiny checkpoint could not be made: " + outcome.err);
+    if (outcome.status != 0)
+      throw std::runtime_error("the tiny checkpoint could not be made: " + outcome.err);
     return out;
   }();
   return path;

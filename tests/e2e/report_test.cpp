@@ -42,30 +42,37 @@ TEST(Report, PlotAndPageShowEveryBlockAndAreTheSameTwice) {
   for (int block = 0; block < 6; ++block) {
     const std::string name = "block " + std::to_string(block);
     for (const std::string& text : {svg, html})
-      EXPECT_THAT(text, AllOf(HasSubstr(name + ": 0."), HasSubstr(name + " down_proj: 0."), HasSubstr(name + " train: "), HasSubstr(name + " host: "),
-                              HasSubstr("in 2 epochs")));
+      EXPECT_THAT(text,
+                  AllOf(HasSubstr(name + ": 0."), HasSubstr(name + " down_proj: 0."),
+                        HasSubstr(name + " train: "), HasSubstr(name + " host: "), HasSubstr("in 2 epochs")));
   }
-  EXPECT_THAT(html, AllOf(HasSubstr("<pre>"), HasSubstr("--epochs 2"), HasSubstr("<td>model.layers.5.mlp.down_proj</td>"), HasSubstr("OpenCL")));
+  EXPECT_THAT(html, AllOf(HasSubstr("<pre>"), HasSubstr("--epochs 2"),
+                          HasSubstr("<td>model.layers.5.mlp.down_proj</td>"), HasSubstr("OpenCL")));
 }
 
 TEST(Report, WithoutCalibrationOrRunFileThePanelsSaySo) {
   const Folder folder;
   const fs::path file = folder / "rtn.h5";
-  ASSERT_EQ(run("apiq-quantize", {"--model", kModel.string(), "--output", file.string(), "--method", "rtn", "--quiet", "--no-run-file"}).status, 0);
+  ASSERT_EQ(run("apiq-quantize", {"--model", kModel.string(), "--output", file.string(), "--method", "rtn",
+                                  "--quiet", "--no-run-file"})
+                .status,
+            0);
   EXPECT_THAT(folder.names(), ElementsAre("rtn.h5"));
   const Outcome outcome = plot(file, folder / "rtn.svg");
   ASSERT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("rtn.h5.run.json"), HasSubstr("--run")));
   const std::string svg = read_bytes(folder / "rtn.svg");
   expect_well_formed(svg, "svg");
-  EXPECT_THAT(svg,
-              AllOf(HasSubstr("nothing was trained"), HasSubstr("no calibration text"), HasSubstr("not recorded"), HasSubstr("block 5 up_proj: ")));
+  EXPECT_THAT(svg, AllOf(HasSubstr("nothing was trained"), HasSubstr("no calibration text"),
+                         HasSubstr("not recorded"), HasSubstr("block 5 up_proj: ")));
 }
 
 TEST(Report, ARunFileOfAnotherCheckpointIsNotUsed) {
   const Folder folder;
   const auto quantize = [&](const char* name, const char* seed) {
-    return run("apiq-quantize", tiny_quantize(kModel, folder / name, {"--seed", seed, "--json", (folder / (std::string(name) + ".json")).string()}));
+    return run("apiq-quantize",
+               tiny_quantize(kModel, folder / name,
+                             {"--seed", seed, "--json", (folder / (std::string(name) + ".json")).string()}));
   };
   ASSERT_EQ(quantize("a.h5", "1").status, 0);
   ASSERT_EQ(quantize("b.h5", "2").status, 0);
@@ -82,7 +89,8 @@ TEST(Report, ARunFileOfAnotherCheckpointIsNotUsed) {
   write_bytes(folder / "a.h5.run.json", "{");
   EXPECT_THAT(plot(folder / "a.h5", folder / "a.svg").err, HasSubstr("time and memory are left out"));
   EXPECT_THAT(read_bytes(folder / "a.svg"), HasSubstr(">not recorded<"));
-  expect_failure(plot(folder / "a.h5", folder / "c.svg", {"--run", (folder / "a.h5.run.json").string()}), 1, {"a.h5.run.json"});
+  expect_failure(plot(folder / "a.h5", folder / "c.svg", {"--run", (folder / "a.h5.run.json").string()}), 1,
+                 {"a.h5.run.json"});
   EXPECT_THAT(folder.names(), Not(Contains("c.svg")));
 }
 
@@ -91,7 +99,8 @@ TEST(Report, ARunFileThatCannotBeWrittenIsAWarning) {
   fs::create_directory(folder / "out.h5.run.json");  // a folder is in its place
   const Outcome outcome = run("apiq-quantize", tiny_quantize(kModel, folder / "out.h5"));
   EXPECT_EQ(outcome.status, 0);
-  EXPECT_THAT(outcome.err, AllOf(HasSubstr("warning"), HasSubstr("out.h5.run.json"), HasSubstr("the checkpoint is complete")));
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("warning"), HasSubstr("out.h5.run.json"),
+                                 HasSubstr("the checkpoint is complete")));
   EXPECT_EQ(run("apiq-inspect", {(folder / "out.h5").string(), "--verify", "--quiet"}).status, 0);
   EXPECT_EQ(folder.names().size(), 2u);
   EXPECT_THAT(plot(folder / "out.h5", folder / "out.svg").err, HasSubstr("time and memory are left out"));
@@ -99,22 +108,27 @@ TEST(Report, ARunFileThatCannotBeWrittenIsAWarning) {
 
 TEST(Report, WhatCannotBePlottedOrWritten) {
   const Folder folder;
-  expect_failure(plot(kModel, folder / "x.svg", {"--quiet"}), 1, {kModel.string(), "model directory", "apiq-quantize"});
-  expect_failure(plot(tiny_checkpoint(), folder / "no-such-folder/x.svg", {"--quiet"}), 1, {"no-such-folder/x.svg"});
+  expect_failure(plot(kModel, folder / "x.svg", {"--quiet"}), 1,
+                 {kModel.string(), "model directory", "apiq-quantize"});
+  expect_failure(plot(tiny_checkpoint(), folder / "no-such-folder/x.svg", {"--quiet"}), 1,
+                 {"no-such-folder/x.svg"});
   expect_failure(plot(tiny_checkpoint(), "-"), 2, {"--plot"});
-  expect_failure(plot(tiny_checkpoint(), folder / "x.svg", {"--compare", tiny_checkpoint().string()}), 2, {"--compare"});
+  expect_failure(plot(tiny_checkpoint(), folder / "x.svg", {"--compare", tiny_checkpoint().string()}), 2,
+                 {"--compare"});
   expect_failure(run("apiq-inspect", {tiny_checkpoint().string(), "--run", "x.json"}), 2, {"--run"});
-  expect_failure(plot(tiny_checkpoint(), folder / "x.svg", {"--quiet", "--run", "/no/such.json"}), 1, {"/no/such.json"});
+  expect_failure(plot(tiny_checkpoint(), folder / "x.svg", {"--quiet", "--run", "/no/such.json"}), 1,
+                 {"/no/such.json"});
   EXPECT_THAT(folder.names(), ::testing::IsEmpty());
 }
 
 TEST(Report, InspectShowsMixedSettingsLinearsLeftAloneAndErrors) {
   const Folder folder;
   const fs::path file = folder / "mixed.h5";
-  ASSERT_EQ(run("apiq-quantize", {"--model", kModel.string(), "--output", file.string(), "--method", "rtn", "--quiet", "--modules", "mlp.*",
-                                  "--override", "down_proj=bits:4,group-size:row"})
-                .status,
-            0);
+  ASSERT_EQ(
+      run("apiq-quantize", {"--model", kModel.string(), "--output", file.string(), "--method", "rtn",
+                            "--quiet", "--modules", "mlp.*", "--override", "down_proj=bits:4,group-size:row"})
+          .status,
+      0);
   const std::string text = run("apiq-inspect", {file.string()}).out;
   const auto table = lines(text);
   const auto line = [&](const std::string& name) {
@@ -122,13 +136,17 @@ TEST(Report, InspectShowsMixedSettingsLinearsLeftAloneAndErrors) {
       if (row.starts_with(name + " ")) return row;
     return std::string();
   };
-  EXPECT_THAT(line("model.layers.3.self_attn.k_proj"), AllOf(HasSubstr("128 x 256"), HasSubstr("f16"), HasSubstr("as it is")));
-  EXPECT_THAT(line("model.layers.3.mlp.down_proj"), AllOf(HasSubstr("256 x 768"), HasSubstr(" 4 "), HasSubstr("row"), HasSubstr("0.0")));
+  EXPECT_THAT(line("model.layers.3.self_attn.k_proj"),
+              AllOf(HasSubstr("128 x 256"), HasSubstr("f16"), HasSubstr("as it is")));
+  EXPECT_THAT(line("model.layers.3.mlp.down_proj"),
+              AllOf(HasSubstr("256 x 768"), HasSubstr(" 4 "), HasSubstr("row"), HasSubstr("0.0")));
   EXPECT_THAT(line("bits"), Not(HasSubstr("linears")));  // the option, which comes first
-  EXPECT_THAT(text, AllOf(HasSubstr("2 (12 linears), 4 (6)"), HasSubstr("down_proj=bits:4,group-size:row"), HasSubstr("64 (12 linears), row (6)")));
+  EXPECT_THAT(text, AllOf(HasSubstr("2 (12 linears), 4 (6)"), HasSubstr("down_proj=bits:4,group-size:row"),
+                          HasSubstr("64 (12 linears), row (6)")));
   const std::string svg_path = (folder / "m.svg").string();
   ASSERT_EQ(plot(file, svg_path).status, 0);
-  EXPECT_THAT(read_bytes(svg_path), AllOf(HasSubstr("block 3 k_proj: left as it is"), HasSubstr("24 linears left as they are")));
+  EXPECT_THAT(read_bytes(svg_path),
+              AllOf(HasSubstr("block 3 k_proj: left as it is"), HasSubstr("24 linears left as they are")));
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Going on after an interruption when the work directory is not as it was left, and refusing to when it belongs to something else. Every run
-// that goes on must end with the bytes of a run that nobody disturbed.
+// Going on after an interruption when the work directory is not as it was left, and refusing to when it
+// belongs to something else. Every run that goes on must end with the bytes of a run that nobody disturbed.
 #include <csignal>
 #include <thread>
 
@@ -11,7 +11,8 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-/// Names relative to the folder the run works in: the command is recorded in the checkpoint, so it has to be the same text everywhere.
+/// Names relative to the folder the run works in: the command is recorded in the checkpoint, so it has to be
+/// the same text everywhere.
 std::vector<std::string> command(const std::vector<std::string>& more = {}) {
   auto out = with(with(tiny_quantize(kModel, "out.h5", more), "--samples", "4"), "--epochs", "2");
   std::erase(out, "--quiet");
@@ -24,16 +25,19 @@ RunOptions in(const fs::path& folder) {
   return options;
 }
 
-/// What an undisturbed run writes, and the work directory of a run that finished all blocks but could not write the checkpoint.
+/// What an undisturbed run writes, and the work directory of a run that finished all blocks but could not
+/// write the checkpoint.
 struct Reference {
   Folder whole, stopped;
   std::string bytes;
   Reference() {
-    if (run("apiq-quantize", command(), in(whole.path())).status != 0) throw std::runtime_error("the undisturbed run failed");
+    if (run("apiq-quantize", command(), in(whole.path())).status != 0)
+      throw std::runtime_error("the undisturbed run failed");
     bytes = read_bytes(whole / "out.h5");
     RunOptions full = in(stopped.path());
     full.file_size_limit = std::uint64_t{1} << 20;  // the embedding alone is 2 MiB
-    if (run("apiq-quantize", command(), full).status != 1) throw std::runtime_error("the full disk was not noticed");
+    if (run("apiq-quantize", command(), full).status != 1)
+      throw std::runtime_error("the full disk was not noticed");
   }
 };
 
@@ -42,7 +46,8 @@ class Resume : public ::testing::Test {
   Resume() {
     const fs::path work = reference().stopped / "out.h5.work";
     fs::copy(work, work_, fs::copy_options::recursive);
-    fs::remove(part(5));  // as if it had been killed while the last block was solved: its part is gone, the activations before it are there
+    fs::remove(part(5));  // as if it had been killed while the last block was solved: its part is gone, the
+                          // activations before it are there
   }
 
   static const Reference& reference() {
@@ -64,7 +69,9 @@ class Resume : public ::testing::Test {
     write_bytes(path, bytes);
   }
 
-  Outcome go_on(const std::vector<std::string>& more = {}) const { return run("apiq-quantize", command(more), in(folder_.path())); }
+  Outcome go_on(const std::vector<std::string>& more = {}) const {
+    return run("apiq-quantize", command(more), in(folder_.path()));
+  }
   void expect_the_same_end(const std::vector<std::string>& messages) const {
     const Outcome outcome = go_on();
     ASSERT_EQ(outcome.status, 0) << outcome.err;
@@ -77,11 +84,14 @@ class Resume : public ::testing::Test {
   fs::path work_ = folder_ / "out.h5.work";
 };
 
-TEST_F(Resume, GoesOnAfterTheLastFinishedBlock) { expect_the_same_end({"continuing: 5 of 6 blocks are in out.h5.work"}); }
+TEST_F(Resume, GoesOnAfterTheLastFinishedBlock) {
+  expect_the_same_end({"continuing: 5 of 6 blocks are in out.h5.work"});
+}
 
 TEST_F(Resume, TheNewestPartMissing) {
   fs::remove(part(4));
-  expect_the_same_end({"block-00004.h5 is missing; block 4 is done again", "block-00005.h5 is missing; block 5 is done again"});
+  expect_the_same_end({"block-00004.h5 is missing; block 4 is done again",
+                       "block-00005.h5 is missing; block 5 is done again"});
 }
 
 TEST_F(Resume, TheNewestPartDamaged) {
@@ -134,7 +144,8 @@ TEST_F(Resume, FilesOfAKilledWriterAreRemoved) {
 TEST_F(Resume, ChangedOptionsAreRefusedWithTheDifferenceUnlessRestarted) {
   const Outcome outcome = go_on({"--bits", "3"});
   EXPECT_EQ(outcome.status, 2) << outcome.err;
-  for (const char* text : {"out.h5.work", "options.bits 2 there, 3 here", "--restart"}) EXPECT_THAT(lines(outcome.err).back(), HasSubstr(text));
+  for (const char* text : {"out.h5.work", "options.bits 2 there, 3 here", "--restart"})
+    EXPECT_THAT(lines(outcome.err).back(), HasSubstr(text));
   EXPECT_TRUE(fs::exists(part(4)));  // and nothing of it was touched
   const Outcome restarted = go_on({"--bits", "3", "--restart"});
   EXPECT_EQ(restarted.status, 0) << restarted.err;
@@ -144,7 +155,8 @@ TEST_F(Resume, ChangedOptionsAreRefusedWithTheDifferenceUnlessRestarted) {
 
 TEST_F(Resume, ChangedCalibrationTextIsRefused) {
   write_bytes(folder_ / "text.txt", read_bytes(kModel / "calibration.txt") + "More.");
-  const Outcome outcome = run("apiq-quantize", with(command(), "--calibration", "text.txt"), in(folder_.path()));
+  const Outcome outcome =
+      run("apiq-quantize", with(command(), "--calibration", "text.txt"), in(folder_.path()));
   EXPECT_EQ(outcome.status, 2) << outcome.err;
   EXPECT_THAT(lines(outcome.err).back(), HasSubstr("inputs.calibration/0/"));
 }
@@ -166,7 +178,8 @@ TEST_F(Resume, AFolderOfSomebodyElseIsLeftAlone) {
 
 TEST(TwoRuns, InOneWorkDirectoryTheSecondIsRefused) {
   const Folder folder;
-  auto slow = with(with(tiny_quantize(kModel, "first.h5", {"--work-dir", "work"}), "--samples", "16"), "--epochs", "20");
+  auto slow = with(with(tiny_quantize(kModel, "first.h5", {"--work-dir", "work"}), "--samples", "16"),
+                   "--epochs", "20");
   std::erase(slow, "--quiet");
   Outcome first;
   std::thread running([&] {
@@ -175,7 +188,8 @@ TEST(TwoRuns, InOneWorkDirectoryTheSecondIsRefused) {
     first = run("apiq-quantize", slow, options);
   });
   while (!fs::exists(folder / "work/journal.json")) std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  const Outcome second = run("apiq-quantize", tiny_quantize(kModel, "second.h5", {"--work-dir", "work"}), in(folder.path()));
+  const Outcome second =
+      run("apiq-quantize", tiny_quantize(kModel, "second.h5", {"--work-dir", "work"}), in(folder.path()));
   running.join();
   expect_failure(second, 1, {"work: process ", " is working in this folder", "--work-dir"});
   EXPECT_EQ(first.status, 130) << first.err;

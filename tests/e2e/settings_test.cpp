@@ -20,16 +20,19 @@ std::map<std::string, nlohmann::json> linears_of(const fs::path& checkpoint) {
 }
 
 double perplexity_of(const fs::path& model) {
-  const auto json = json_of(run("apiq-eval", {"--quiet", "--model", model.string(), "--text", (kModel / "validation.txt").string(),
-                                              "--sequence-length", "64", "--max-tokens", "1024", "--json", "-"}));
+  const auto json = json_of(
+      run("apiq-eval", {"--quiet", "--model", model.string(), "--text", (kModel / "validation.txt").string(),
+                        "--sequence-length", "64", "--max-tokens", "1024", "--json", "-"}));
   return json["perplexity"];
 }
 
 TEST(Settings, OverridesAndModulesReachTheCheckpointAndItsReaders) {
   const Folder folder;
-  const Outcome outcome = run("apiq-quantize", tiny_quantize(kModel, folder / "mixed.h5",
-                                                             {"--modules", "q_proj,k_proj,v_proj,o_proj,up_proj,down_proj", "--override",
-                                                              "down_proj=bits:4,group-size:128,rank:8", "--override", "model.layers.0.*=bits:3"}));
+  const Outcome outcome =
+      run("apiq-quantize",
+          tiny_quantize(kModel, folder / "mixed.h5",
+                        {"--modules", "q_proj,k_proj,v_proj,o_proj,up_proj,down_proj", "--override",
+                         "down_proj=bits:4,group-size:128,rank:8", "--override", "model.layers.0.*=bits:3"}));
   ASSERT_EQ(outcome.status, 0) << outcome.err;
   const auto linears = linears_of(folder / "mixed.h5");
   EXPECT_EQ(linears.size(), 6u * 6u);
@@ -41,17 +44,21 @@ TEST(Settings, OverridesAndModulesReachTheCheckpointAndItsReaders) {
     EXPECT_EQ(linear["rank"], rank) << name;
   };
   expect("model.layers.0.self_attn.q_proj", 3, 64, 4);
-  expect("model.layers.0.mlp.down_proj", 3, 128, 8);  // the last override that matches wins, setting by setting
+  expect("model.layers.0.mlp.down_proj", 3, 128,
+         8);  // the last override that matches wins, setting by setting
   expect("model.layers.4.mlp.down_proj", 4, 128, 8);
   expect("model.layers.4.mlp.up_proj", 2, 64, 4);
   // The linear that was left alone is there as the model has it.
-  const auto tensors = json_of(run("apiq-inspect", {(folder / "mixed.h5").string(), "--json", "-"}))["tensors"];
+  const auto tensors =
+      json_of(run("apiq-inspect", {(folder / "mixed.h5").string(), "--json", "-"}))["tensors"];
   EXPECT_THAT(tensors.dump(), HasSubstr("model.layers.3.mlp.gate_proj.weight"));
   EXPECT_EQ(run("apiq-inspect", {(folder / "mixed.h5").string(), "--verify"}).status, 0);
   // More bits and fewer quantized linears: closer to the model than two bits everywhere.
-  const double full = perplexity_of(kModel), mixed = perplexity_of(folder / "mixed.h5"), two_bits = perplexity_of(tiny_checkpoint());
+  const double full = perplexity_of(kModel), mixed = perplexity_of(folder / "mixed.h5"),
+               two_bits = perplexity_of(tiny_checkpoint());
   EXPECT_LT(std::abs(std::log(mixed / full)), std::abs(std::log(two_bits / full)));
-  const Outcome text = run("apiq-generate", {"--quiet", "--model", (folder / "mixed.h5").string(), "--prompt", "It was", "--max-tokens", "4"});
+  const Outcome text = run("apiq-generate", {"--quiet", "--model", (folder / "mixed.h5").string(), "--prompt",
+                                             "It was", "--max-tokens", "4"});
   EXPECT_EQ(text.status, 0) << text.err;
 }
 
@@ -70,11 +77,13 @@ TEST(Settings, PatternsThatMatchNothingAndValuesThatDoNotFitAreRefused) {
 
 TEST(DryRun, PrintsWhatARunNeedsAndLeavesNothing) {
   const Folder folder;
-  const auto json = json_of(run("apiq-quantize", tiny_quantize(kModel, folder / "out.h5", {"--dry-run", "--json", "-"})));
+  const auto json =
+      json_of(run("apiq-quantize", tiny_quantize(kModel, folder / "out.h5", {"--dry-run", "--json", "-"})));
   EXPECT_THAT(folder.names(), IsEmpty());
   const Outcome text = run("apiq-quantize", tiny_quantize(kModel, folder / "out.h5", {"--dry-run"}));
   EXPECT_EQ(text.status, 0) << text.err;
-  for (const char* word : {"stage", "peak device memory", "train", "advance", "time", "disk", "output"}) EXPECT_THAT(text.out, HasSubstr(word));
+  for (const char* word : {"stage", "peak device memory", "train", "advance", "time", "disk", "output"})
+    EXPECT_THAT(text.out, HasSubstr(word));
   EXPECT_THAT(folder.names(), IsEmpty());
   ASSERT_FALSE(json["stages"].empty());
   double seconds = 0;
@@ -84,7 +93,8 @@ TEST(DryRun, PrintsWhatARunNeedsAndLeavesNothing) {
 
 TEST(DryRun, PredictsMemoryAndOutputOfTheRealRun) {
   const Folder folder;
-  auto arguments = with(with(tiny_quantize(kModel, folder / "out.h5", {"--json", "-"}), "--samples", "16"), "--sequence-length", "128");
+  auto arguments = with(with(tiny_quantize(kModel, folder / "out.h5", {"--json", "-"}), "--samples", "16"),
+                        "--sequence-length", "128");
   const auto real = json_of(run("apiq-quantize", arguments));
   arguments.push_back("--dry-run");
   const auto dry = json_of(run("apiq-quantize", arguments));
@@ -95,12 +105,14 @@ TEST(DryRun, PredictsMemoryAndOutputOfTheRealRun) {
   EXPECT_NEAR(foreseen, output, 0.05 * output);  // what is not tensors: configuration, tokenizer, reports
 }
 
-/// A Chrome trace that a viewer can load: every lane is named, and every lane that a streaming run uses has spans of some length.
+/// A Chrome trace that a viewer can load: every lane is named, and every lane that a streaming run uses has
+/// spans of some length.
 TEST(Trace, IsValidJsonWithAllLanes) {
   const Folder folder;
-  const auto arguments =
-      with(tiny_quantize(kModel, folder / "out.h5", {"--recipe", "paper", "--trace", (folder / "trace.json").string(), "--device-memory", "12MiB"}),
-           "--samples", "8");
+  const auto arguments = with(tiny_quantize(kModel, folder / "out.h5",
+                                            {"--recipe", "paper", "--trace", (folder / "trace.json").string(),
+                                             "--device-memory", "12MiB"}),
+                              "--samples", "8");
   const Outcome outcome = run("apiq-quantize", arguments);
   ASSERT_EQ(outcome.status, 0) << outcome.err;
   const auto trace = nlohmann::json::parse(read_bytes(folder / "trace.json"));

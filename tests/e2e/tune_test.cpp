@@ -1,4 +1,5 @@
-// apiq-tune as a user runs it: a file that other programs read at once, an interruption that keeps its state, and refusals.
+// apiq-tune as a user runs it: a file that other programs read at once, an interruption that keeps its state,
+// and refusals.
 #include "e2e/fixture.hpp"
 
 namespace apiq::testing {
@@ -11,7 +12,8 @@ TEST(Tune, WritesAFileForTheDeviceThatTheNextProgramReads) {
   const Folder folder;
   RunOptions options;
   options.environment["APIQ_TUNING_DIR"] = folder.path().string();
-  const auto json = json_of(run("apiq-tune", {"--time", "5s", "--kernels", "loss", "--quiet", "--json", "-"}, options));
+  const auto json =
+      json_of(run("apiq-tune", {"--time", "5s", "--kernels", "loss", "--quiet", "--json", "-"}, options));
   EXPECT_EQ(json["program"], "apiq-tune");
   ASSERT_EQ(json["kernels"].size(), 1u);
   EXPECT_EQ(json["kernels"][0]["kernel"], "loss");
@@ -38,7 +40,8 @@ TEST(Tune, InterruptedItKeepsItsStateAndSaysSo) {
   const Folder folder;
   RunOptions options;
   options.interrupt_at = "device: ";
-  const Outcome outcome = run("apiq-tune", {"--kernels", "loss", "--output", (folder / "out.json").string()}, options);
+  const Outcome outcome =
+      run("apiq-tune", {"--kernels", "loss", "--output", (folder / "out.json").string()}, options);
   EXPECT_EQ(outcome.status, 130) << outcome.err;
   EXPECT_THAT(outcome.err, HasSubstr("the same command goes on"));
   EXPECT_TRUE(fs::exists(folder / "out.json.state"));
@@ -47,11 +50,15 @@ TEST(Tune, InterruptedItKeepsItsStateAndSaysSo) {
 TEST(Tune, RefusesWhatItCannotDo) {
   const Folder folder;
   const std::string output = (folder / "out.json").string();
-  expect_failure(run("apiq-tune", {"--quiet", "--time", "10 parsecs", "--output", output}), 2, {"--time", "10 parsecs"});
+  expect_failure(run("apiq-tune", {"--quiet", "--time", "10 parsecs", "--output", output}), 2,
+                 {"--time", "10 parsecs"});
   expect_failure(run("apiq-tune", {"--quiet", "--time", "0", "--output", output}), 2, {"--time", "above 0"});
-  expect_failure(run("apiq-tune", {"--quiet", "--kernels", "rmsnorm,", "--output", output}), 2, {"--kernels"});
-  expect_failure(run("apiq-tune", {"--quiet", "--kernels", "magic", "--output", output}), 2, {"magic", "rmsnorm"});
-  expect_failure(run("apiq-tune", {"--quiet", "--kernels", "pack", "--output", output}), 2, {"pack", "once per linear"});
+  expect_failure(run("apiq-tune", {"--quiet", "--kernels", "rmsnorm,", "--output", output}), 2,
+                 {"--kernels"});
+  expect_failure(run("apiq-tune", {"--quiet", "--kernels", "magic", "--output", output}), 2,
+                 {"magic", "rmsnorm"});
+  expect_failure(run("apiq-tune", {"--quiet", "--kernels", "pack", "--output", output}), 2,
+                 {"pack", "once per linear"});
   EXPECT_THAT(folder.names(), IsEmpty());
 }
 

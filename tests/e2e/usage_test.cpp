@@ -1,4 +1,5 @@
-// Help, version, configuration files, and command lines that cannot be carried out: status 2, one line, nothing written.
+// Help, version, configuration files, and command lines that cannot be carried out: status 2, one line,
+// nothing written.
 #include "e2e/fixture.hpp"
 
 namespace apiq::testing {
@@ -8,7 +9,8 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::MatchesRegex;
 
-const char* const kPrograms[] = {"apiq-devices", "apiq-quantize", "apiq-eval", "apiq-generate", "apiq-inspect", "apiq-batch", "apiq-tune"};
+const char* const kPrograms[] = {"apiq-devices", "apiq-quantize", "apiq-eval", "apiq-generate",
+                                 "apiq-inspect", "apiq-batch",    "apiq-tune"};
 
 class EveryProgram : public ::testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Usage, EveryProgram, ::testing::ValuesIn(kPrograms), [](const auto& test) {
@@ -22,8 +24,9 @@ TEST_P(EveryProgram, HelpListsTheCommonOptionsWithDefaultsOneScreenAGroup) {
     const Outcome outcome = run(GetParam(), {word});
     EXPECT_EQ(outcome.status, 0);
     EXPECT_THAT(outcome.err, IsEmpty());
-    for (const char* option : {"--device SEL", "--device-memory SIZE", "--host-memory SIZE", "--seed N", "--json FILE", "--config FILE", "--quiet",
-                               "--verbose", "--version", "[auto]", "[0]"}) {
+    for (const char* option :
+         {"--device SEL", "--device-memory SIZE", "--host-memory SIZE", "--seed N", "--json FILE",
+          "--config FILE", "--quiet", "--verbose", "--version", "[auto]", "[0]"}) {
       EXPECT_THAT(outcome.out, HasSubstr(option));
     }
     std::size_t in_group = 0;
@@ -38,8 +41,10 @@ TEST_P(EveryProgram, HelpListsTheCommonOptionsWithDefaultsOneScreenAGroup) {
 TEST_P(EveryProgram, VersionNamesCommitOpenClAndHdf5) {
   const Outcome outcome = run(GetParam(), {"--version"});
   EXPECT_EQ(outcome.status, 0);
-  EXPECT_THAT(outcome.out,
-              MatchesRegex(std::string(GetParam()) + " [0-9]+\\.[0-9]+\\.[0-9]+ \\(commit [0-9a-z+]+\\)\nOpenCL.* [0-9.]+, HDF5 [0-9.]+\n"));
+  EXPECT_THAT(
+      outcome.out,
+      MatchesRegex(std::string(GetParam()) +
+                   " [0-9]+\\.[0-9]+\\.[0-9]+ \\(commit [0-9a-z+]+\\)\nOpenCL.* [0-9.]+, HDF5 [0-9.]+\n"));
 }
 
 TEST_P(EveryProgram, RefusesWrongUsage) {
@@ -83,7 +88,8 @@ TEST(Usage, QuantizeRefusesOptionValuesItDoesNotTake) {
 TEST(Usage, NamesWhatIsMissing) {
   expect_failure(run("apiq-quantize", {}), 2, {"--model"});
   expect_failure(run("apiq-quantize", {"--model", kModel.string()}), 2, {"--output"});
-  expect_failure(run("apiq-quantize", {"--model", kModel.string(), "--output", "/nowhere/x.h5"}), 2, {"--calibration"});
+  expect_failure(run("apiq-quantize", {"--model", kModel.string(), "--output", "/nowhere/x.h5"}), 2,
+                 {"--calibration"});
   expect_failure(run("apiq-eval", {"--model", kModel.string()}), 2, {"--text"});
   expect_failure(run("apiq-generate", {"--model", kModel.string()}), 2, {"--prompt"});
   expect_failure(run("apiq-inspect", {}), 2, {"FILE"});
@@ -95,11 +101,15 @@ TEST(Usage, ConfigurationFileFillsInAndTheCommandLineWins) {
   write_bytes(folder / "good.cfg", "# a comment\nseed = 7\nverify = true\n");
   const std::string config = (folder / "good.cfg").string();
   EXPECT_EQ(json_of(run("apiq-inspect", {kModel.string(), "--config", config, "--json", "-"}))["seed"], 7);
-  EXPECT_EQ(json_of(run("apiq-inspect", {kModel.string(), "--config", config, "--seed", "8", "--json", "-"}))["seed"], 8);
+  EXPECT_EQ(json_of(run("apiq-inspect",
+                        {kModel.string(), "--config", config, "--seed", "8", "--json", "-"}))["seed"],
+            8);
   write_bytes(folder / "bad.cfg", "sead = 7\n");
-  expect_failure(run("apiq-inspect", {kModel.string(), "--config", (folder / "bad.cfg").string()}), 2, {"bad.cfg", "sead"});
+  expect_failure(run("apiq-inspect", {kModel.string(), "--config", (folder / "bad.cfg").string()}), 2,
+                 {"bad.cfg", "sead"});
   write_bytes(folder / "bad.cfg", "verify = maybe\n");
-  expect_failure(run("apiq-inspect", {kModel.string(), "--config", (folder / "bad.cfg").string()}), 2, {"bad.cfg", "verify", "maybe"});
+  expect_failure(run("apiq-inspect", {kModel.string(), "--config", (folder / "bad.cfg").string()}), 2,
+                 {"bad.cfg", "verify", "maybe"});
 }
 
 }  // namespace

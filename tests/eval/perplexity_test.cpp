@@ -37,10 +37,11 @@ TEST_P(KnownPerplexity, EqualsTheOracleTo1e4) {
   EXPECT_EQ(result.predictions, known.max_tokens / 256 * 255);
 }
 
-INSTANTIATE_TEST_SUITE_P(Eval, KnownPerplexity,
-                         ::testing::Values(Known{"novels-6m", "novels_val.u16", 40000, 45.508066296382964},
-                                           Known{"stories260k/hf", "stories260k_val.u16", 20000, 4.180007694551637},
-                                           Known{"stories3m_q80/hf", "stories3m_val.u16", 20000, 4.766358149102297}));
+INSTANTIATE_TEST_SUITE_P(
+    Eval, KnownPerplexity,
+    ::testing::Values(Known{"novels-6m", "novels_val.u16", 40000, 45.508066296382964},
+                      Known{"stories260k/hf", "stories260k_val.u16", 20000, 4.180007694551637},
+                      Known{"stories3m_q80/hf", "stories3m_val.u16", 20000, 4.766358149102297}));
 
 class PerplexityTest : public ::testing::Test {
  protected:

@@ -1,5 +1,5 @@
-// Checkpoints that are valid HDF5 but not what the document says: each is edited with HDF5's own calls and must be refused with a
-// text that names file and object.
+// Checkpoints that are valid HDF5 but not what the document says: each is edited with HDF5's own calls and
+// must be refused with a text that names file and object.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <hdf5.h>
@@ -53,12 +53,16 @@ class HostileCheckpoint : public testing::Test {
   std::filesystem::path path = folder / "m.h5";
 };
 
-void remove_link(hid_t file, const std::string& name) { ASSERT_GE(H5Ldelete(file, name.c_str(), H5P_DEFAULT), 0); }
+void remove_link(hid_t file, const std::string& name) {
+  ASSERT_GE(H5Ldelete(file, name.c_str(), H5P_DEFAULT), 0);
+}
 
 enum class Storage { checked, unchecked, external, absent_chunks };
 
-void create_dataset(hid_t file, const std::string& name, hid_t type, const std::vector<hsize_t>& dims, Storage storage = Storage::checked) {
-  const hid_t space = H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr), list = H5Pcreate(H5P_DATASET_CREATE);
+void create_dataset(hid_t file, const std::string& name, hid_t type, const std::vector<hsize_t>& dims,
+                    Storage storage = Storage::checked) {
+  const hid_t space = H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr),
+              list = H5Pcreate(H5P_DATASET_CREATE);
   hsize_t elements = 1;
   for (auto d : dims) elements *= d;
   if (storage == Storage::checked || storage == Storage::absent_chunks) {
@@ -78,12 +82,14 @@ void create_dataset(hid_t file, const std::string& name, hid_t type, const std::
 }
 
 // qweight of kLinear: 1 block, 1 chunk, 2 words, 32 rows.
-void replace_qweight(hid_t file, hid_t type, const std::vector<hsize_t>& dims, Storage storage = Storage::checked) {
+void replace_qweight(hid_t file, hid_t type, const std::vector<hsize_t>& dims,
+                     Storage storage = Storage::checked) {
   remove_link(file, kLinear + "/qweight");
   create_dataset(file, kLinear + "/qweight", type, dims, storage);
 }
 
-void replace_number(hid_t file, const std::string& object, const char* name, std::uint32_t value, hid_t type = H5T_STD_U32LE) {
+void replace_number(hid_t file, const std::string& object, const char* name, std::uint32_t value,
+                    hid_t type = H5T_STD_U32LE) {
   const hid_t node = H5Oopen(file, object.c_str(), H5P_DEFAULT), space = H5Screate(H5S_SCALAR);
   H5Adelete(node, name);
   const hid_t attribute = H5Acreate2(node, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
@@ -98,7 +104,8 @@ TEST_F(HostileCheckpoint, TheUneditedFileIsAccepted) {
   EXPECT_EQ(refusal(), "accepted");
 }
 
-TEST_F(HostileCheckpoint, ReplacedByTheRightDatasetIsAccepted) {  // so that the refusals below are for the reason they name
+TEST_F(HostileCheckpoint,
+       ReplacedByTheRightDatasetIsAccepted) {  // so that the refusals below are for the reason they name
   edit([](hid_t file) { replace_qweight(file, H5T_STD_U32LE, {1, 1, 2, 32}); });
   EXPECT_EQ(refusal(), "accepted");
 }
@@ -107,7 +114,9 @@ TEST_F(HostileCheckpoint, MissingDatasetsAndGroups) {
   edit([](hid_t file) { remove_link(file, kLinear + "/scales"); });
   EXPECT_THAT(refusal(), HasSubstr(kLinear + "/scales: missing; expected a dataset"));
   edit([](hid_t file) { remove_link(file, kLinear); });
-  EXPECT_THAT(refusal(), HasSubstr(kLinear + ": missing; expected a group, or /tensors/model.layers.0.self_attn.q_proj.weight"));
+  EXPECT_THAT(
+      refusal(),
+      HasSubstr(kLinear + ": missing; expected a group, or /tensors/model.layers.0.self_attn.q_proj.weight"));
 }
 
 TEST_F(HostileCheckpoint, LinearsThatAreQuantizedAndNot) {
@@ -133,14 +142,17 @@ TEST_F(HostileCheckpoint, MissingTensorOrConfig) {
 TEST_F(HostileCheckpoint, WhatTheConfigurationDoesNotExplain) {
   edit([](hid_t file) { create_dataset(file, "/tensors/model.extra.weight", H5T_STD_U8LE, {4}); });
   EXPECT_THAT(refusal(), HasSubstr("/tensors/model.extra.weight: not part of the model"));
-  edit([](hid_t file) { H5Gclose(H5Gcreate2(file, "/linears/model.layers.1.mlp.up_proj", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT)); });
+  edit([](hid_t file) {
+    H5Gclose(H5Gcreate2(file, "/linears/model.layers.1.mlp.up_proj", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+  });
   EXPECT_THAT(refusal(), HasSubstr("/linears/model.layers.1.mlp.up_proj: not part of the model"));
 }
 
 TEST_F(HostileCheckpoint, SoftLink) {
   edit([](hid_t file) {
     remove_link(file, kLinear + "/qweight");
-    H5Lcreate_soft("/linears/model.layers.0.self_attn.o_proj/qweight", file, (kLinear + "/qweight").c_str(), H5P_DEFAULT, H5P_DEFAULT);
+    H5Lcreate_soft("/linears/model.layers.0.self_attn.o_proj/qweight", file, (kLinear + "/qweight").c_str(),
+                   H5P_DEFAULT, H5P_DEFAULT);
   });
   EXPECT_THAT(refusal(), HasSubstr(kLinear + "/qweight: expected a dataset, found a soft link"));
 }
@@ -149,7 +161,8 @@ TEST_F(HostileCheckpoint, ExternalLinks) {
   std::filesystem::copy_file(path, folder / "other.h5");  // a target that exists and would fit
   edit([](hid_t file) {
     remove_link(file, kLinear + "/qweight");
-    H5Lcreate_external("other.h5", (kLinear + "/qweight").c_str(), file, (kLinear + "/qweight").c_str(), H5P_DEFAULT, H5P_DEFAULT);
+    H5Lcreate_external("other.h5", (kLinear + "/qweight").c_str(), file, (kLinear + "/qweight").c_str(),
+                       H5P_DEFAULT, H5P_DEFAULT);
   });
   EXPECT_THAT(refusal(), HasSubstr(kLinear + "/qweight: expected a dataset, found a link to another file"));
   edit([](hid_t file) {
@@ -167,7 +180,8 @@ TEST_F(HostileCheckpoint, StorageOutsideTheFile) {
     const hsize_t dims[] = {1, 1, 2, 32};
     const hid_t space = H5Screate_simple(4, dims, nullptr), list = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_virtual(list, space, "other.h5", "/x", space);
-    H5Dclose(H5Dcreate2(file, (kLinear + "/qweight").c_str(), H5T_STD_U32LE, space, H5P_DEFAULT, list, H5P_DEFAULT));
+    H5Dclose(H5Dcreate2(file, (kLinear + "/qweight").c_str(), H5T_STD_U32LE, space, H5P_DEFAULT, list,
+                        H5P_DEFAULT));
     H5Pclose(list);
     H5Sclose(space);
   });
@@ -176,7 +190,8 @@ TEST_F(HostileCheckpoint, StorageOutsideTheFile) {
 
 TEST_F(HostileCheckpoint, StorageWithoutChecksumsOrWithHoles) {
   edit([](hid_t file) { replace_qweight(file, H5T_STD_U32LE, {1, 1, 2, 32}, Storage::unchecked); });
-  EXPECT_THAT(refusal(), HasSubstr(kLinear + "/qweight: expected chunked storage with the Fletcher32 filter"));
+  EXPECT_THAT(refusal(),
+              HasSubstr(kLinear + "/qweight: expected chunked storage with the Fletcher32 filter"));
   edit([](hid_t file) { replace_qweight(file, H5T_STD_U32LE, {1, 1, 2, 32}, Storage::absent_chunks); });
   EXPECT_THAT(refusal(), HasSubstr(kLinear + "/qweight: incomplete: 0 bytes stored, expected 260"));
 }
@@ -202,7 +217,8 @@ TEST_F(HostileCheckpoint, Tensors) {
     remove_link(file, "/tensors/model.norm.weight");
     create_dataset(file, "/tensors/model.norm.weight", H5T_STD_U16LE, {32});
   });
-  EXPECT_THAT(refusal(), HasSubstr("/tensors/model.norm.weight: expected f32, f16, or u16 with the attribute dtype='bf16'; found u16"));
+  EXPECT_THAT(refusal(), HasSubstr("/tensors/model.norm.weight: expected f32, f16, or u16 with the attribute "
+                                   "dtype='bf16'; found u16"));
   edit([](hid_t file) {
     remove_link(file, "/tensors/model.norm.weight");
     create_dataset(file, "/tensors/model.norm.weight", H5T_IEEE_F32LE, {31});
@@ -218,7 +234,8 @@ TEST_F(HostileCheckpoint, Attributes) {
     EXPECT_THAT(refusal(), HasSubstr(kLinear + expected));
   };
   number("in_features", 64, ": attribute 'in_features': expected 32 as config.json says, found 64");
-  number("out_features", 0xffffffff, ": attribute 'out_features': expected 32 as config.json says, found 4294967295");
+  number("out_features", 0xffffffff,
+         ": attribute 'out_features': expected 32 as config.json says, found 4294967295");
   number("bits", 5, ": [packed] model.layers.0.self_attn.q_proj: bits 5 is not one of");
   number("group_size", 0, ": [packed] model.layers.0.self_attn.q_proj: group_size 0 does not divide");
   number("symmetric", 2, ": attribute 'symmetric': expected 0 or 1, found 2");

@@ -27,7 +27,8 @@ namespace fs = std::filesystem;
 std::string content_of(const fs::path& path) {
   const CheckpointReader reader = CheckpointReader::open(path);
   reader.verify();
-  std::string all = reader.meta().method + '|' + reader.meta().options_json + '|' + reader.meta().provenance_json + '|' + reader.report_json();
+  std::string all = reader.meta().method + '|' + reader.meta().options_json + '|' +
+                    reader.meta().provenance_json + '|' + reader.report_json();
   const auto append = [&](const auto& values) {
     all.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(values[0]));
     all += '|';
@@ -37,7 +38,9 @@ std::string content_of(const fs::path& path) {
     const QuantizedLinear linear = reader.read_linear(entry.name);
     const PackedLayout& l = linear.weight.layout;
     all += entry.name;
-    for (auto n : {l.out_features, l.in_features, l.bits, l.group_size, linear.rank, std::uint32_t{linear.symmetric}}) all += std::to_string(n) + '|';
+    for (auto n :
+         {l.out_features, l.in_features, l.bits, l.group_size, linear.rank, std::uint32_t{linear.symmetric}})
+      all += std::to_string(n) + '|';
     all += std::to_string(linear.alpha);
     append(linear.weight.qweight);
     append(linear.weight.scales);
@@ -84,7 +87,8 @@ TEST(Checkpoint, ReadsBackWhatWasWritten) {
     const QuantizedLinear& written = tiny.linears.at(entry.name);
     const QuantizedLinear read = reader.read_linear(entry.name);
     EXPECT_EQ(entry.layout, written.weight.layout);
-    EXPECT_EQ(entry.bytes, 4 * written.weight.qweight.size() + 2 * written.weight.scales.size() + 4 * written.weight.qzeros.size());
+    EXPECT_EQ(entry.bytes, 4 * written.weight.qweight.size() + 2 * written.weight.scales.size() +
+                               4 * written.weight.qzeros.size());
     EXPECT_EQ(entry.adapter_bytes, 2 * (written.lora_A.size() + written.lora_B.size()));
     EXPECT_EQ(read.weight.layout, written.weight.layout);
     EXPECT_EQ(read.weight.qweight, written.weight.qweight);
@@ -100,7 +104,8 @@ TEST(Checkpoint, ReadsBackWhatWasWritten) {
   ASSERT_EQ(reader.tensors().size(), tiny.infos.size());
   for (std::size_t i = 0; i < tiny.infos.size(); ++i) {
     const auto& infos = reader.tensors();
-    const auto info = std::find_if(infos.begin(), infos.end(), [&](const TensorInfo& t) { return t.name == tiny.infos[i].name; });
+    const auto info = std::find_if(infos.begin(), infos.end(),
+                                   [&](const TensorInfo& t) { return t.name == tiny.infos[i].name; });
     ASSERT_NE(info, infos.end());
     EXPECT_EQ(info->dtype, tiny.infos[i].dtype);
     EXPECT_EQ(info->shape, tiny.infos[i].shape);
@@ -119,11 +124,15 @@ TEST(Checkpoint, LinearsLeftAsTheyAreAreTensors) {
   const CheckpointReader reader = CheckpointReader::open(folder / "m.h5");
   reader.verify();
   std::vector<std::string> names;
-  for (const auto& entry : reader.linears()) names.push_back(entry.name.substr(std::string("model.layers.0.").size()));
-  EXPECT_THAT(names, testing::ElementsAre("self_attn.q_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj"));
+  for (const auto& entry : reader.linears())
+    names.push_back(entry.name.substr(std::string("model.layers.0.").size()));
+  EXPECT_THAT(names, testing::ElementsAre("self_attn.q_proj", "self_attn.v_proj", "self_attn.o_proj",
+                                          "mlp.gate_proj", "mlp.up_proj"));
   EXPECT_EQ(reader.read_tensor("model.layers.0.mlp.down_proj.weight"), tiny.tensors.back());
   const auto& infos = reader.tensors();
-  const auto k = std::find_if(infos.begin(), infos.end(), [](const TensorInfo& t) { return t.name == "model.layers.0.self_attn.k_proj.weight"; });
+  const auto k = std::find_if(infos.begin(), infos.end(), [](const TensorInfo& t) {
+    return t.name == "model.layers.0.self_attn.k_proj.weight";
+  });
   ASSERT_NE(k, infos.end());
   EXPECT_EQ(k->dtype, DType::bf16);
   EXPECT_EQ(k->shape, (Shape{16, 32}));
@@ -191,10 +200,14 @@ TEST(CheckpointWriter, TensorsOfASourceAreCopiedInPieces) {
   std::string data;
   for (std::size_t i = 0; i < (std::size_t{19} << 20); ++i) data += static_cast<char>(i * 2654435761u >> 13);
   const std::uint64_t first = 1537 * 6144, second = 5000 * 2000, end = data.size();
-  const auto offsets = [](std::uint64_t a, std::uint64_t b) { return "\"data_offsets\":[" + std::to_string(a) + "," + std::to_string(b) + "]}"; };
-  const std::string header = R"({"rows":{"dtype":"F16","shape":[1537,3072],)" + offsets(0, first) + R"(,"long":{"dtype":"F32","shape":[2,1250000],)" +
-                             offsets(first, first + second) + R"(,"vector":{"dtype":"BF16","shape":[)" + std::to_string((end - first - second) / 2) +
-                             "]," + offsets(first + second, end) + "}";
+  const auto offsets = [](std::uint64_t a, std::uint64_t b) {
+    return "\"data_offsets\":[" + std::to_string(a) + "," + std::to_string(b) + "]}";
+  };
+  const std::string header = R"({"rows":{"dtype":"F16","shape":[1537,3072],)" + offsets(0, first) +
+                             R"(,"long":{"dtype":"F32","shape":[2,1250000],)" +
+                             offsets(first, first + second) + R"(,"vector":{"dtype":"BF16","shape":[)" +
+                             std::to_string((end - first - second) / 2) + "]," +
+                             offsets(first + second, end) + "}";
   std::string file(8, '\0');
   for (int i = 0; i < 8; ++i) file[static_cast<std::size_t>(i)] = static_cast<char>(header.size() >> (8 * i));
   write_file_atomically(folder / "m.safetensors", file + header + data);
@@ -248,7 +261,10 @@ TEST(CheckpointWriter, FullDiskIsAnIoErrorAndLeavesNothing) {
   const auto size = fs::file_size(folder / "whole.h5");
   fs::remove(folder / "whole.h5");
   for (rlim_t limit : {size / 50, size / 4, size / 2, size - 1000, size - 1}) {
-    EXPECT_EQ(test::status_on_full_disk(folder / "m.h5", limit, [&] { write_tiny(folder / "m.h5", make_tiny()); }), 0) << limit << " of " << size;
+    EXPECT_EQ(
+        test::status_on_full_disk(folder / "m.h5", limit, [&] { write_tiny(folder / "m.h5", make_tiny()); }),
+        0)
+        << limit << " of " << size;
     EXPECT_TRUE(is_empty(folder)) << limit;
     for (const auto& left : fs::directory_iterator(folder.path)) fs::remove(left);
   }
@@ -265,7 +281,8 @@ TEST(CheckpointDamage, AnyFlippedByteIsFoundOrHarmless) {
     bad[at] = static_cast<char>(bad[at] ^ (1 << at % 8));
     std::ofstream(folder / "bad.h5", std::ios::binary) << bad;
     try {
-      ASSERT_TRUE(content_of(folder / "bad.h5") == content) << "byte " << at << " changed the content unnoticed";
+      ASSERT_TRUE(content_of(folder / "bad.h5") == content)
+          << "byte " << at << " changed the content unnoticed";
     } catch (const FormatError& error) {
       ++found;
       EXPECT_THAT(error.what(), HasSubstr("bad.h5")) << at;
@@ -296,14 +313,16 @@ TEST(CheckpointDamage, NamesTheDatasetWhoseChecksumFails) {
   std::string bytes = read_file(path);
   bytes[address + 10] = static_cast<char>(bytes[address + 10] ^ 4);
   write_file_atomically(path, bytes);
-  EXPECT_EQ(error_of(path), path.string() + ": " + name + ": cannot be read: data error detected by Fletcher32 checksum");
+  EXPECT_EQ(error_of(path),
+            path.string() + ": " + name + ": cannot be read: data error detected by Fletcher32 checksum");
 }
 
 TEST(CheckpointDamage, CutFilesAndOtherFilesAreFormatErrors) {
   const TemporaryFolder folder;
   write_tiny(folder / "m.h5", make_tiny());
   const std::string good = read_file(folder / "m.h5");
-  for (std::size_t size : {std::size_t{0}, std::size_t{7}, std::size_t{8}, std::size_t{47}, good.size() / 3, good.size() / 2, good.size() - 1}) {
+  for (std::size_t size : {std::size_t{0}, std::size_t{7}, std::size_t{8}, std::size_t{47}, good.size() / 3,
+                           good.size() / 2, good.size() - 1}) {
     std::ofstream(folder / "cut.h5", std::ios::binary) << good.substr(0, size);
     EXPECT_THROW(CheckpointReader::open(folder / "cut.h5"), FormatError) << size;
   }

@@ -17,8 +17,9 @@ TEST(Hdf5Types, HalfIsAFloatTypeThatHdf5ConvertsItself) {
   const Handle half = type_of(Element::f16);
   ASSERT_EQ(H5Tget_class(half.get()), H5T_FLOAT);
   ASSERT_EQ(H5Tget_size(half.get()), 2u);
-  const std::pair<std::uint16_t, float> known[] = {{0x3c00, 1.0f},     {0xc000, -2.0f},    {0x3555, 0.333251953125f}, {0x7bff, 65504.0f},
-                                                   {0x0400, 0x1p-14f}, {0x0001, 0x1p-24f}, {0x8000, -0.0f},           {0x7c00, INFINITY}};
+  const std::pair<std::uint16_t, float> known[] = {
+      {0x3c00, 1.0f},     {0xc000, -2.0f},    {0x3555, 0.333251953125f}, {0x7bff, 65504.0f},
+      {0x0400, 0x1p-14f}, {0x0001, 0x1p-24f}, {0x8000, -0.0f},           {0x7c00, INFINITY}};
   for (const auto& [bits, value] : known) {
     float converted = 0;  // room for both: H5Tconvert works in place
     std::memcpy(&converted, &bits, 2);
@@ -29,8 +30,8 @@ TEST(Hdf5Types, HalfIsAFloatTypeThatHdf5ConvertsItself) {
 }
 
 TEST(Hdf5Chunks, StayWithinLimitAndCoverEverySize) {
-  for (const Dims& dims : {Dims{1}, Dims{1 << 20}, Dims{(1 << 20) + 1}, Dims{128256, 4096}, Dims{344, 128, 2, 32}, Dims{1, 5000, 8, 32},
-                           Dims{3, 7, 11}, Dims{2, 1 << 24}}) {
+  for (const Dims& dims : {Dims{1}, Dims{1 << 20}, Dims{(1 << 20) + 1}, Dims{128256, 4096},
+                           Dims{344, 128, 2, 32}, Dims{1, 5000, 8, 32}, Dims{3, 7, 11}, Dims{2, 1 << 24}}) {
     for (std::size_t bytes : {1u, 2u, 4u}) {
       const Dims chunk = chunk_dims(dims, bytes);
       ASSERT_EQ(chunk.size(), dims.size());
@@ -69,7 +70,8 @@ TEST(Hdf5Files, WrittenAndReadBackByName) {
     write_dataset(file, "d", Element::u32, {2, 3}, std::as_bytes(std::span(values)));
     write_attribute(file, "text", std::string("größer"));
     write_attribute(file, "empty", std::string());
-    EXPECT_THROW(write_dataset(file, "e", Element::u32, {2, 2}, std::as_bytes(std::span(values))), ShapeError);
+    EXPECT_THROW(write_dataset(file, "e", Element::u32, {2, 2}, std::as_bytes(std::span(values))),
+                 ShapeError);
     try {
       create_group(file, "a");
       FAIL();
@@ -83,7 +85,8 @@ TEST(Hdf5Files, WrittenAndReadBackByName) {
   EXPECT_EQ(read_string_attribute(file, "text"), "größer");
   EXPECT_EQ(read_string_attribute(file, "empty"), "");
   std::vector<std::uint32_t> back(6);
-  read_all(open_dataset(file, "d", Element::u32, {2, 3}), Element::u32, std::as_writable_bytes(std::span(back)));
+  read_all(open_dataset(file, "d", Element::u32, {2, 3}), Element::u32,
+           std::as_writable_bytes(std::span(back)));
   EXPECT_EQ(back, values);
   EXPECT_THROW(open_dataset(file, "a", Element::u32, {2, 3}), FormatError);
   EXPECT_THROW(open_group(file, "d"), FormatError);

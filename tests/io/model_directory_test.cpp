@@ -21,7 +21,8 @@ using test::safetensors_bytes;
 using testing::AllOf;
 using testing::HasSubstr;
 
-/// A model small enough to write for every test, with the tensors of the table in Hugging Face's modeling_llama.py spelt out.
+/// A model small enough to write for every test, with the tensors of the table in Hugging Face's
+/// modeling_llama.py spelt out.
 class TinyModel : public testing::Test {
  protected:
   json config_ = {{"architectures", {"LlamaForCausalLM"}},
@@ -110,8 +111,8 @@ TEST_F(TinyModel, EveryShapeIsChecked) {
   for (const auto& [name, shape] : all) {
     shapes_ = all;
     shapes_[name] = shape.rank() == 1 ? Shape{9} : Shape{shape[1] + 1, shape[0]};
-    EXPECT_THAT(refusal<FormatError>(),
-                AllOf(HasSubstr(name), HasSubstr("expected shape " + shape.text()), HasSubstr("found " + shapes_[name].text())));
+    EXPECT_THAT(refusal<FormatError>(), AllOf(HasSubstr(name), HasSubstr("expected shape " + shape.text()),
+                                              HasSubstr("found " + shapes_[name].text())));
   }
 }
 
@@ -139,10 +140,12 @@ TEST_F(TinyModel, TiedHead) {
   shapes_["lm_head.weight"] = {10, 8};
   std::string bytes = safetensors_bytes(shapes_);
   std::size_t header = 0;
-  for (int i = 1; i >= 0; --i) header = header << 8 | static_cast<unsigned char>(bytes[static_cast<std::size_t>(i)]);
+  for (int i = 1; i >= 0; --i)
+    header = header << 8 | static_cast<unsigned char>(bytes[static_cast<std::size_t>(i)]);
   bytes[8 + header] = 1;
   folder_.write("model.safetensors", bytes);
-  EXPECT_THAT(test::error_text<FormatError>([&] { ModelDirectory::open(folder_.path()); }), HasSubstr("lm_head.weight differs"));
+  EXPECT_THAT(test::error_text<FormatError>([&] { ModelDirectory::open(folder_.path()); }),
+              HasSubstr("lm_head.weight differs"));
 }
 
 TEST_F(TinyModel, IntegerWeightsAreRefused) {
@@ -151,26 +154,32 @@ TEST_F(TinyModel, IntegerWeightsAreRefused) {
   const std::string from = "\"model.norm.weight\":{\"dtype\":\"F16\",\"shape\":[8]";
   const std::size_t at = bytes.find(from);
   ASSERT_NE(at, std::string::npos);
-  bytes.replace(at, from.size(), "\"model.norm.weight\":{\"dtype\":\"U8\",\"shape\":[16]");  // as long as before
+  bytes.replace(at, from.size(),
+                "\"model.norm.weight\":{\"dtype\":\"U8\",\"shape\":[16]");  // as long as before
   folder_.write("model.safetensors", bytes);
-  EXPECT_THAT(test::error_text<FormatError>([&] { ModelDirectory::open(folder_.path()); }), HasSubstr("model.norm.weight"));
+  EXPECT_THAT(test::error_text<FormatError>([&] { ModelDirectory::open(folder_.path()); }),
+              HasSubstr("model.norm.weight"));
 }
 
 TEST(ModelDirectory, FoldersThatAreNoModels) {
   const test::TemporaryFolder folder;
   EXPECT_THROW(ModelDirectory::open(folder.path() / "absent"), IoError);
   EXPECT_THROW(ModelDirectory::open(folder.write("file", "x")), IoError);
-  EXPECT_THAT(test::error_text<FormatError>([&] { ModelDirectory::open(folder.path()); }), HasSubstr("no config.json"));
-  folder.write("config.json",
-               R"({"architectures":["LlamaForCausalLM"],"hidden_size":8,"intermediate_size":12,"num_hidden_layers":1,"num_attention_heads":4,
+  EXPECT_THAT(test::error_text<FormatError>([&] { ModelDirectory::open(folder.path()); }),
+              HasSubstr("no config.json"));
+  folder.write(
+      "config.json",
+      R"({"architectures":["LlamaForCausalLM"],"hidden_size":8,"intermediate_size":12,"num_hidden_layers":1,"num_attention_heads":4,
     "vocab_size":10,"max_position_embeddings":16,"rms_norm_eps":1e-5})");
-  EXPECT_THAT(test::error_text<FormatError>([&] { ModelDirectory::open(folder.path()); }), HasSubstr("model.safetensors.index.json"));
+  EXPECT_THAT(test::error_text<FormatError>([&] { ModelDirectory::open(folder.path()); }),
+              HasSubstr("model.safetensors.index.json"));
   folder.write("pytorch_model-00001-of-00002.bin", "PK");
   EXPECT_THAT(test::error_text<Unsupported>([&] { ModelDirectory::open(folder.path()); }),
               AllOf(HasSubstr("pytorch_model-00001"), HasSubstr("save_pretrained")));
 }
 
-// --- real models ------------------------------------------------------------------------------------------------------------------
+// --- real models
+// ------------------------------------------------------------------------------------------------------------------
 
 TEST(RealModels, Novels6m) {
   const fs::path folder = fs::path(APIQ_SOURCE_DIR) / "data/novels-6m";
@@ -203,7 +212,9 @@ TEST(RealModels, SharedOnes) {
   if (opened == 0) GTEST_SKIP() << "the shared data folder is not there";
 }
 
-TEST(LinearTensorName, SpellsHuggingFaceNames) { EXPECT_EQ(linear_tensor_name(3, "mlp.up_proj"), "model.layers.3.mlp.up_proj.weight"); }
+TEST(LinearTensorName, SpellsHuggingFaceNames) {
+  EXPECT_EQ(linear_tensor_name(3, "mlp.up_proj"), "model.layers.3.mlp.up_proj.weight");
+}
 
 }  // namespace
 }  // namespace apiq

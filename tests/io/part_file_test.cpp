@@ -34,15 +34,18 @@ BlockPart make_part(std::uint32_t seed = 7) {
 }
 
 bool equal(const QuantizedLinear& a, const QuantizedLinear& b) {
-  return a.weight.layout == b.weight.layout && a.weight.qweight == b.weight.qweight && a.weight.scales == b.weight.scales &&
-         a.weight.qzeros == b.weight.qzeros && a.symmetric == b.symmetric && a.rank == b.rank && a.alpha == b.alpha && a.lora_A == b.lora_A &&
+  return a.weight.layout == b.weight.layout && a.weight.qweight == b.weight.qweight &&
+         a.weight.scales == b.weight.scales && a.weight.qzeros == b.weight.qzeros &&
+         a.symmetric == b.symmetric && a.rank == b.rank && a.alpha == b.alpha && a.lora_A == b.lora_A &&
          a.lora_B == b.lora_B;
 }
 
 bool equal(const BlockPart& a, const BlockPart& b) {
-  if (a.block != b.block || a.report_json != b.report_json || a.linears.size() != b.linears.size()) return false;
+  if (a.block != b.block || a.report_json != b.report_json || a.linears.size() != b.linears.size())
+    return false;
   for (std::size_t i = 0; i < a.linears.size(); ++i)
-    if (a.linears[i].first != b.linears[i].first || !equal(a.linears[i].second, b.linears[i].second)) return false;
+    if (a.linears[i].first != b.linears[i].first || !equal(a.linears[i].second, b.linears[i].second))
+      return false;
   return true;
 }
 
@@ -52,7 +55,8 @@ TEST(PartFile, ReadsBackWhatWasWritten) {
   const std::string hash = write_part(folder / "p.h5", part);
   EXPECT_EQ(hash, sha256_of(read_file(folder / "p.h5")));
   EXPECT_TRUE(equal(read_part(folder / "p.h5"), part));
-  const BlockPart empty{.block = 0, .linears = {}, .report_json = ""};  // --modules may leave a block nothing to quantize
+  const BlockPart empty{
+      .block = 0, .linears = {}, .report_json = ""};  // --modules may leave a block nothing to quantize
   write_part(folder / "e.h5", empty);
   EXPECT_TRUE(equal(read_part(folder / "e.h5"), empty));
 }
@@ -93,7 +97,8 @@ TEST(PartFile, AnyFlippedByteIsFoundOrHarmless) {
     bad[at] = static_cast<char>(bad[at] ^ (1 << at % 8));
     std::ofstream(folder / "bad.h5", std::ios::binary) << bad;
     try {
-      ASSERT_TRUE(equal(read_part(folder / "bad.h5"), part)) << "byte " << at << " changed the content unnoticed";
+      ASSERT_TRUE(equal(read_part(folder / "bad.h5"), part))
+          << "byte " << at << " changed the content unnoticed";
     } catch (const FormatError& error) {
       ++found;
       EXPECT_THAT(error.what(), HasSubstr("bad.h5")) << at;
@@ -111,7 +116,8 @@ TEST(PartFile, OtherFilesAreRefused) {
     EXPECT_THROW(read_part(folder / "cut.h5"), FormatError) << size;
   }
   write_tiny(folder / "m.h5", make_tiny());
-  EXPECT_THAT(test::error_text<FormatError>([&] { read_part(folder / "m.h5"); }), HasSubstr("m.h5: not a part file"));
+  EXPECT_THAT(test::error_text<FormatError>([&] { read_part(folder / "m.h5"); }),
+              HasSubstr("m.h5: not a part file"));
   EXPECT_THROW(read_part(folder / "absent.h5"), IoError);
 }
 
@@ -133,9 +139,12 @@ TEST(PartFile, FullDiskIsAnIoErrorAndLeavesNothing) {
   write_part(path, make_part());
   const auto size = fs::file_size(path);
   fs::remove(path);
-  // Steps of a prime, so that every kind of structure is once the one that does not fit; then the last byte alone.
-  for (rlim_t limit = 1; limit < size; limit = limit + 997 < size || limit == size - 1 ? limit + 997 : size - 1) {
-    EXPECT_EQ(test::status_on_full_disk(path, limit, [&] { write_part(path, make_part()); }), 0) << limit << " of " << size;
+  // Steps of a prime, so that every kind of structure is once the one that does not fit; then the last byte
+  // alone.
+  for (rlim_t limit = 1; limit < size;
+       limit = limit + 997 < size || limit == size - 1 ? limit + 997 : size - 1) {
+    EXPECT_EQ(test::status_on_full_disk(path, limit, [&] { write_part(path, make_part()); }), 0)
+        << limit << " of " << size;
     EXPECT_TRUE(fs::is_empty(folder.path)) << limit;
   }
 }

@@ -1,5 +1,5 @@
-// Good files against the format's text, and the hostile files its authors and others have met: each must be refused with its reason,
-// before anything is allocated or read beyond the end.
+// Good files against the format's text, and the hostile files its authors and others have met: each must be
+// refused with its reason, before anything is allocated or read beyond the end.
 #include "io/safetensors.hpp"
 
 #include <gmock/gmock.h>
@@ -19,17 +19,21 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-std::string text_of(std::span<const std::byte> bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+std::string text_of(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
 
 TEST(Safetensors, ReadsTensorsAndMetadata) {
   const test::TemporaryFolder folder;
-  // White space around the header, offsets out of name order, an unaligned tensor, a scalar and an empty tensor: all legal.
+  // White space around the header, offsets out of name order, an unaligned tensor, a scalar and an empty
+  // tensor: all legal.
   const std::string header = R"(  {"__metadata__":{"format":"pt"},
     "b":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},
     "a":{"dtype":"F32","shape":[2,1],"data_offsets":[3,11]},
     "s":{"dtype":"I64","shape":[],"data_offsets":[11,19]},
     "e":{"dtype":"BF16","shape":[0,4],"data_offsets":[19,19]}}   )";
-  const SafetensorsFile file(folder.write("m.safetensors", safetensors_bytes(header, std::string("xyz") + "AAAABBBB" + "12345678")));
+  const SafetensorsFile file(
+      folder.write("m.safetensors", safetensors_bytes(header, std::string("xyz") + "AAAABBBB" + "12345678")));
   ASSERT_EQ(file.tensors().size(), 4u);
   EXPECT_EQ(file.tensors()[0].name, "a");
   EXPECT_EQ(file.tensors()[3].name, "s");
@@ -43,7 +47,8 @@ TEST(Safetensors, ReadsTensorsAndMetadata) {
   EXPECT_TRUE(file.bytes("e").empty());
   EXPECT_EQ(file.metadata().at("format"), "pt");
   EXPECT_EQ(file.find("c"), nullptr);
-  EXPECT_THAT(test::error_text<FormatError>([&] { file.bytes("c"); }), AllOf(HasSubstr("m.safetensors"), HasSubstr("'c'")));
+  EXPECT_THAT(test::error_text<FormatError>([&] { file.bytes("c"); }),
+              AllOf(HasSubstr("m.safetensors"), HasSubstr("'c'")));
 }
 
 TEST(Safetensors, ChunksAreTheTensorAndAreChecked) {
@@ -63,7 +68,8 @@ TEST(Safetensors, ChunksAreTheTensorAndAreChecked) {
   EXPECT_EQ(seen, text_of(file.bytes("big")));
   EXPECT_THROW(for_each_chunk(file, "absent", 100, [](auto, auto) {}), FormatError);
   std::vector<std::byte> out(10);
-  EXPECT_THROW(file.read("a", 0, out), FormatError) << "eight bytes in the tensor; the ninth would be the next tensor's";
+  EXPECT_THROW(file.read("a", 0, out), FormatError)
+      << "eight bytes in the tensor; the ninth would be the next tensor's";
   EXPECT_THROW(file.read("a", ~std::uint64_t{0}, out), FormatError);
 
   EXPECT_NO_THROW(check_finite(file, *file.find("big")));
@@ -92,18 +98,24 @@ struct Hostile {
   const char* reason;  // part of the message
 };
 
-std::string entry(const std::string& name, const std::string& dtype, const std::string& shape, const std::string& offsets) {
-  return "\"" + name + "\":{\"dtype\":\"" + dtype + "\",\"shape\":" + shape + ",\"data_offsets\":" + offsets + "}";
+std::string entry(const std::string& name, const std::string& dtype, const std::string& shape,
+                  const std::string& offsets) {
+  return "\"" + name + "\":{\"dtype\":\"" + dtype + "\",\"shape\":" + shape + ",\"data_offsets\":" + offsets +
+         "}";
 }
-std::string one(const std::string& dtype, const std::string& shape, const std::string& offsets, const std::string& data) {
+std::string one(const std::string& dtype, const std::string& shape, const std::string& offsets,
+                const std::string& data) {
   return safetensors_bytes("{" + entry("w", dtype, shape, offsets) + "}", data);
 }
 
 std::vector<Hostile> hostile_files() {
   const std::string d16(16, 'x'), good = entry("a", "F32", "[2]", "[0,8]");
-  const auto with = [&](const std::string& second, const std::string& data) { return safetensors_bytes("{" + good + "," + second + "}", data); };
+  const auto with = [&](const std::string& second, const std::string& data) {
+    return safetensors_bytes("{" + good + "," + second + "}", data);
+  };
   std::string many = "{";
-  for (int i = 0; i < 100000; ++i) many += (i ? "," : "") + entry("t" + std::to_string(i), "F32", "[4]", "[0,16]");
+  for (int i = 0; i < 100000; ++i)
+    many += (i ? "," : "") + entry("t" + std::to_string(i), "F32", "[4]", "[0,16]");
   return {
       {"Empty", "", "incomplete"},
       {"SevenBytes", "1234567", "incomplete"},
@@ -119,7 +131,9 @@ std::vector<Hostile> hostile_files() {
       {"DeepNesting", safetensors_bytes("{\"a\":" + std::string(200000, '['), ""), "nested"},
       {"AllAtTheSameOffsets", safetensors_bytes(many + "}", d16), "overlaps"},
       {"DuplicateNames", safetensors_bytes("{" + good + "," + good + "}", std::string(8, 'x')), "twice"},
-      {"DuplicateKeys", safetensors_bytes(R"({"w":{"dtype":"U8","dtype":"F32","shape":[1],"data_offsets":[0,1]}})", "x"), "twice"},
+      {"DuplicateKeys",
+       safetensors_bytes(R"({"w":{"dtype":"U8","dtype":"F32","shape":[1],"data_offsets":[0,1]}})", "x"),
+       "twice"},
       {"MetadataNumber", safetensors_bytes(R"({"__metadata__":{"a":1}})", ""), "__metadata__"},
       {"MetadataArray", safetensors_bytes(R"({"__metadata__":[]})", ""), "__metadata__"},
       {"OffsetsReversed", one("F32", "[2]", "[8,0]", std::string(8, 'x')), "end before"},
@@ -136,19 +150,27 @@ std::vector<Hostile> hostile_files() {
       {"ShapeTooSmall", one("F32", "[1]", "[0,8]", std::string(8, 'x')), "expected 4 bytes"},
       {"ShapeTooLarge", one("F16", "[2,3]", "[0,8]", std::string(8, 'x')), "expected 12 bytes"},
       {"ShapeOverflow", one("F32", "[4294967296,4294967296]", "[0,0]", ""), "too large"},
-      {"ShapeTimesSizeOverflow", one("F32", "[18446744073709551614]", "[0,8]", std::string(8, 'x')), "too large"},
+      {"ShapeTimesSizeOverflow", one("F32", "[18446744073709551614]", "[0,8]", std::string(8, 'x')),
+       "too large"},
       {"ShapeOverflowHiddenByZero", one("F32", "[4294967296,4294967296,0]", "[0,0]", ""), "too large"},
       {"ShapeNegative", one("F32", "[-2]", "[0,8]", std::string(8, 'x')), "non-negative"},
       {"ShapeNumber", one("F32", "2", "[0,8]", std::string(8, 'x')), "array"},
       {"HalfAByte", one("F4", "[3]", "[0,1]", "x"), "bytes"},
       {"UnknownType", one("F17", "[2]", "[0,8]", std::string(8, 'x')), "'F17'"},
-      {"TypeNumber", safetensors_bytes(R"({"w":{"dtype":32,"shape":[2],"data_offsets":[0,8]}})", std::string(8, 'x')), "dtype"},
-      {"MissingKey", safetensors_bytes(R"({"w":{"dtype":"F32","shape":[2]}})", std::string(8, 'x')), "'data_offsets' is missing"},
-      {"ExtraKey", safetensors_bytes(R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1}})", std::string(8, 'x')), "unknown key"},
+      {"TypeNumber",
+       safetensors_bytes(R"({"w":{"dtype":32,"shape":[2],"data_offsets":[0,8]}})", std::string(8, 'x')),
+       "dtype"},
+      {"MissingKey", safetensors_bytes(R"({"w":{"dtype":"F32","shape":[2]}})", std::string(8, 'x')),
+       "'data_offsets' is missing"},
+      {"ExtraKey",
+       safetensors_bytes(R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1}})",
+                         std::string(8, 'x')),
+       "unknown key"},
       {"EntryNumber", safetensors_bytes(R"({"w":1})", ""), "object"},
       {"EmptyName", safetensors_bytes("{" + entry("", "U8", "[0]", "[0,0]") + "}", ""), "names"},
       {"NameWithNul", safetensors_bytes("{" + entry("a\\u0000b", "U8", "[0]", "[0,0]") + "}", ""), "names"},
-      {"NameOfTenMegabytes", safetensors_bytes("{" + entry(std::string(10'000'000, 'n'), "U8", "[0]", "[0,0]") + "}", ""), "names"},
+      {"NameOfTenMegabytes",
+       safetensors_bytes("{" + entry(std::string(10'000'000, 'n'), "U8", "[0]", "[0,0]") + "}", ""), "names"},
   };
 }
 
@@ -169,7 +191,8 @@ INSTANTIATE_TEST_SUITE_P(Files, HostileSafetensors, testing::ValuesIn(hostile_fi
 TEST(Safetensors, KnownTypesThatAreNotReadAreNamed) {
   const test::TemporaryFolder folder;
   const auto path = folder.write("m", one("F8_E4M3", "[8]", "[0,8]", "12345678"));
-  EXPECT_THAT(test::error_text<Unsupported>([&] { SafetensorsFile file(path); }), AllOf(HasSubstr("'w'"), HasSubstr("F8_E4M3")));
+  EXPECT_THAT(test::error_text<Unsupported>([&] { SafetensorsFile file(path); }),
+              AllOf(HasSubstr("'w'"), HasSubstr("F8_E4M3")));
   const auto five = folder.write("n", one("U8", "[1,1,1,1,1]", "[0,1]", "1"));
   EXPECT_THAT(test::error_text<Unsupported>([&] { SafetensorsFile file(five); }), HasSubstr("5 dimensions"));
 }
@@ -179,15 +202,18 @@ TEST(Safetensors, EveryTruncationIsRefused) {
   const std::string whole = safetensors_bytes({{"a", Shape{2, 3}}, {"b", Shape{4}}});
   EXPECT_NO_THROW(SafetensorsFile(folder.write("m", whole)));
   for (std::size_t size = 0; size < whole.size(); ++size)
-    EXPECT_THROW(SafetensorsFile(folder.write("m", whole.substr(0, size))), FormatError) << size << " of " << whole.size();
+    EXPECT_THROW(SafetensorsFile(folder.write("m", whole.substr(0, size))), FormatError)
+        << size << " of " << whole.size();
 }
 
-// --- shards -----------------------------------------------------------------------------------------------------------------------
+// --- shards
+// -----------------------------------------------------------------------------------------------------------------------
 
 class Shards : public testing::Test {
  protected:
   std::filesystem::path index(const std::string& weight_map) const {
-    return folder_.write("model.safetensors.index.json", "{\"metadata\":{\"total_size\":20},\"weight_map\":" + weight_map + "}");
+    return folder_.write("model.safetensors.index.json",
+                         "{\"metadata\":{\"total_size\":20},\"weight_map\":" + weight_map + "}");
   }
   std::string refusal(const std::string& weight_map) const {
     return test::error_text<FormatError>([&] { ShardedSafetensors model(index(weight_map)); });
@@ -200,14 +226,16 @@ class Shards : public testing::Test {
 };
 
 TEST_F(Shards, ReadAsOne) {
-  const ShardedSafetensors model(index(R"({"a":"one.safetensors","b":"two.safetensors","c":"one.safetensors"})"));
+  const ShardedSafetensors model(
+      index(R"({"a":"one.safetensors","b":"two.safetensors","c":"one.safetensors"})"));
   ASSERT_EQ(model.tensors().size(), 3u);
   EXPECT_EQ(model.tensors()[1].name, "b");
   EXPECT_EQ(text_of(model.bytes("b")), std::string(10, 2));
   EXPECT_EQ(text_of(model.bytes("c")), std::string(6, 1));
   EXPECT_EQ(model.find("d"), nullptr);
   EXPECT_THROW(model.bytes("d"), FormatError);
-  EXPECT_THAT(model.files(), ElementsAre(folder_.path() / "one.safetensors", folder_.path() / "two.safetensors"));
+  EXPECT_THAT(model.files(),
+              ElementsAre(folder_.path() / "one.safetensors", folder_.path() / "two.safetensors"));
 }
 
 TEST_F(Shards, TensorsThatTheIndexForgotAreSeen) {
@@ -223,7 +251,8 @@ TEST_F(Shards, MissingTensorsAreListed) {
 
 TEST_F(Shards, NamesOutsideTheFolderAreRefused) {
   folder_.write("three.safetensors", safetensors_bytes({{"d", Shape{1}}}));
-  for (const char* name : {"/etc/passwd", "../x.safetensors", "..", ".", "", "a/b.safetensors", "one.safetensors\\u0000.x", "..\\\\x"})
+  for (const char* name : {"/etc/passwd", "../x.safetensors", "..", ".", "", "a/b.safetensors",
+                           "one.safetensors\\u0000.x", "..\\\\x"})
     EXPECT_THAT(refusal("{\"a\":\"" + std::string(name) + "\"}"), HasSubstr("without a folder")) << name;
 }
 
@@ -238,7 +267,8 @@ TEST_F(Shards, BrokenIndexes) {
 
 TEST_F(Shards, TheSameTensorTwiceIsRefused) {
   folder_.write("two.safetensors", safetensors_bytes({{"a", Shape{2}}, {"b", Shape{5}}}));
-  EXPECT_THAT(refusal(R"({"a":"one.safetensors","b":"two.safetensors"})"), AllOf(HasSubstr("'a'"), HasSubstr("also in")));
+  EXPECT_THAT(refusal(R"({"a":"one.safetensors","b":"two.safetensors"})"),
+              AllOf(HasSubstr("'a'"), HasSubstr("also in")));
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Decoding token by token, by the kernel that computes whole tokens and without it, against the general path over the same cache: one
-// forward of ModelImpl per token and the greedy choice on the host.
+// Decoding token by token, by the kernel that computes whole tokens and without it, against the general path
+// over the same cache: one forward of ModelImpl per token and the greedy choice on the host.
 #include "model/decoder.hpp"
 
 #include <gtest/gtest.h>
@@ -20,7 +20,8 @@ namespace {
 using runtime::DeviceTensor;
 
 // Grouped heads, a ragged vocabulary, sizes that are no powers of two.
-constexpr const char* kConfig = R"({"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu",
+constexpr const char* kConfig =
+    R"({"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu",
   "hidden_size": 96, "intermediate_size": 160, "num_hidden_layers": 3, "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 16,
   "vocab_size": 331, "max_position_embeddings": 64, "rms_norm_eps": 1e-05, "rope_theta": 10000.0, "tie_word_embeddings": false,
   "attention_bias": false, "bos_token_id": 1, "eos_token_id": 2, "torch_dtype": "float16"})";
@@ -32,17 +33,20 @@ struct Case {
 
 std::vector<std::uint16_t> halves(std::size_t count, std::uint32_t seed, float low, float high) {
   std::vector<std::uint16_t> out;
-  for (const float value : testing::random_floats(count, seed, low, high)) out.push_back(float_to_half(value));
+  for (const float value : testing::random_floats(count, seed, low, high))
+    out.push_back(float_to_half(value));
   return out;
 }
 
 /// Weights of about 1 / sqrt(in_features), LoRA of a third of that.
 QuantizedLinear random_linear(const PackedLayout& layout, std::uint32_t rank, std::uint32_t seed) {
   std::mt19937 random(seed);
-  std::vector<std::uint8_t> codes(std::size_t{layout.out_features} * layout.in_features), zeros(layout.out_features * layout.groups());
+  std::vector<std::uint8_t> codes(std::size_t{layout.out_features} * layout.in_features),
+      zeros(layout.out_features * layout.groups());
   for (auto& code : codes) code = static_cast<std::uint8_t>(random() % (1u << layout.bits));
   for (auto& zero : zeros) zero = static_cast<std::uint8_t>((1u << layout.bits) / 2 - random() % 2);
-  const float step = 4.0f / static_cast<float>(1u << layout.bits) / std::sqrt(static_cast<float>(layout.in_features));
+  const float step =
+      4.0f / static_cast<float>(1u << layout.bits) / std::sqrt(static_cast<float>(layout.in_features));
   QuantizedLinear out;
   out.weight = pack(layout, codes, halves(zeros.size(), seed + 1, 0.5f * step, step), zeros);
   out.rank = rank;
@@ -53,13 +57,17 @@ QuantizedLinear random_linear(const PackedLayout& layout, std::uint32_t rank, st
 }
 
 void write_checkpoint(const std::filesystem::path& path, const Case& c, std::uint32_t broken_id) {
-  CheckpointWriter writer(path, {.method = "rtn", .options_json = "{}", .provenance_json = "{}", .side_files = {{"config.json", kConfig}}});
+  CheckpointWriter writer(path, {.method = "rtn",
+                                 .options_json = "{}",
+                                 .provenance_json = "{}",
+                                 .side_files = {{"config.json", kConfig}}});
   std::uint32_t seed = 1000;
   for (const TensorInfo& info : expected_tensors(parse_model_config(kConfig, "test"))) {
     seed += 10;
     if (info.name.find("_proj") != std::string::npos) {
       const bool odd = c.odd_block_bits != 0 && info.name.find("layers.1.mlp.down") != std::string::npos;
-      const PackedLayout layout{static_cast<std::uint32_t>(info.shape[0]), static_cast<std::uint32_t>(info.shape[1]), odd ? c.odd_block_bits : c.bits,
+      const PackedLayout layout{static_cast<std::uint32_t>(info.shape[0]),
+                                static_cast<std::uint32_t>(info.shape[1]), odd ? c.odd_block_bits : c.bits,
                                 32};
       writer.add_linear(info.name.substr(0, info.name.size() - 7), random_linear(layout, c.rank, seed));
       continue;
@@ -131,9 +139,11 @@ TEST_P(DecoderTest, LogitsAreThoseOfTheGeneralPath) {
     decoder.feed(id);
     const auto ours = runtime::read_floats(impl().queue(), decoder.logits()), theirs = reference.run(id);
     ASSERT_EQ(ours.size(), theirs.size());
-    // Logits are of order 10 (96 products of normalized values with up to 1.5); three blocks of sums of up to 160 terms, each rounded on
-    // the order of 2^-24 sqrt(terms) of its size in another order: far below 1e-4 of 10.
-    for (std::size_t k = 0; k < ours.size(); ++k) ASSERT_NEAR(ours[k], theirs[k], 1e-3) << "token " << i << ", logit " << k;
+    // Logits are of order 10 (96 products of normalized values with up to 1.5); three blocks of sums of up to
+    // 160 terms, each rounded on the order of 2^-24 sqrt(terms) of its size in another order: far below 1e-4
+    // of 10.
+    for (std::size_t k = 0; k < ours.size(); ++k)
+      ASSERT_NEAR(ours[k], theirs[k], 1e-3) << "token " << i << ", logit " << k;
   }
 }
 
@@ -150,7 +160,8 @@ TEST_P(DecoderTest, GreedyIdsAreThoseOfTheHostInBatchesOfAnySize) {
   Decoder decoder(impl(), *cache_, kTokens);
   decoder.prefill(prompt_);
   decoder.choose_first();
-  for (const std::uint32_t batch : {1u, 3u, 17u, 8u}) decoder.run_ahead(batch);  // 29; 17 is more than one launch
+  for (const std::uint32_t batch : {1u, 3u, 17u, 8u})
+    decoder.run_ahead(batch);  // 29; 17 is more than one launch
   std::vector<std::uint32_t> ids(kTokens);
   impl().queue().read(decoder.ids(), ids.data());
   EXPECT_EQ(ids, expected);
@@ -163,7 +174,8 @@ TEST_P(DecoderTest, GreedyIdsAreThoseOfTheHostInBatchesOfAnySize) {
   ending.run_ahead(3);
   impl().queue().read(ending.ids(), ids.data());
   const auto end = std::find(expected.begin(), expected.end(), expected[4]) + 1;
-  EXPECT_EQ(std::vector(ids.begin(), ids.begin() + (end - expected.begin())), std::vector(expected.begin(), end));
+  EXPECT_EQ(std::vector(ids.begin(), ids.begin() + (end - expected.begin())),
+            std::vector(expected.begin(), end));
 }
 
 TEST_P(DecoderTest, SaysThatLogitsAreNotFinite) {
@@ -183,9 +195,12 @@ TEST_P(DecoderTest, SaysThatLogitsAreNotFinite) {
 }
 
 std::string name_of_case(const ::testing::TestParamInfo<Case>& info) {
-  return "bits" + std::to_string(info.param.bits) + "rank" + std::to_string(info.param.rank) + (info.param.odd_block_bits != 0 ? "mixed" : "");
+  return "bits" + std::to_string(info.param.bits) + "rank" + std::to_string(info.param.rank) +
+         (info.param.odd_block_bits != 0 ? "mixed" : "");
 }
-INSTANTIATE_TEST_SUITE_P(Settings, DecoderTest, ::testing::Values(Case{2, 20}, Case{2, 0}, Case{3, 4}, Case{4, 16}, Case{2, 4, 4}), name_of_case);
+INSTANTIATE_TEST_SUITE_P(Settings, DecoderTest,
+                         ::testing::Values(Case{2, 20}, Case{2, 0}, Case{3, 4}, Case{4, 16}, Case{2, 4, 4}),
+                         name_of_case);
 
 }  // namespace
 }  // namespace apiq

@@ -27,21 +27,26 @@ const std::vector<Golden> kGolden = {
 std::vector<float> golden_gradient(std::uint32_t t) {
   std::vector<float> g;
   for (int i = 0; i < 7; ++i)
-    g.push_back(std::ldexp(static_cast<float>(static_cast<int>((t * 37 + static_cast<unsigned>(i) * 101) % 61) - 30) / 32.0f, i - 4));
+    g.push_back(std::ldexp(
+        static_cast<float>(static_cast<int>((t * 37 + static_cast<unsigned>(i) * 101) % 61) - 30) / 32.0f,
+        i - 4));
   return g;
 }
 
 TEST(Adamw, MatchesTorch) {
   for (const Golden& golden : kGolden) {
-    SCOPED_TRACE(std::to_string(golden.steps) + " steps, learning rate " + std::to_string(golden.learning_rate));
+    SCOPED_TRACE(std::to_string(golden.steps) + " steps, learning rate " +
+                 std::to_string(golden.learning_rate));
     const AdamwOptions options{.learning_rate = golden.learning_rate, .weight_decay = golden.weight_decay};
     std::vector<float> start;
     for (int i = 0; i < 7; ++i) start.push_back(static_cast<float>(i - 3) / 4.0f);
-    const PlacedTensor p(start, {7}), m(std::vector<float>(7, 0.0f), {7}), v(std::vector<float>(7, 0.0f), {7}), loss({1.0f}, {1});
-    for (std::uint32_t t = 1; t <= golden.steps; ++t) adamw_step(shared_queue(), options, t, loss, p, PlacedTensor(golden_gradient(t), {7}), m, v);
+    const PlacedTensor p(start, {7}), m(std::vector<float>(7, 0.0f), {7}),
+        v(std::vector<float>(7, 0.0f), {7}), loss({1.0f}, {1});
+    for (std::uint32_t t = 1; t <= golden.steps; ++t)
+      adamw_step(shared_queue(), options, t, loss, p, PlacedTensor(golden_gradient(t), {7}), m, v);
     const auto result = p.floats();
-    // Per step: two roundings of p (decay and update, |p| < 1 so at most 2^-25 each, on both sides), and the update itself, at most
-    // about lr in size, to a dozen roundings of 2^-24.
+    // Per step: two roundings of p (decay and update, |p| < 1 so at most 2^-25 each, on both sides), and the
+    // update itself, at most about lr in size, to a dozen roundings of 2^-24.
     const double tolerance = golden.steps * (4 * 0x1p-25 + golden.learning_rate * 12 * 0x1p-24);
     for (std::size_t i = 0; i < 7; ++i) EXPECT_NEAR(result[i], golden.p[i], tolerance) << "parameter " << i;
   }
@@ -52,8 +57,10 @@ TEST(Adamw, MatchesReferenceAtEverySize) {
   for (const std::size_t n : {1u, 2u, 15u, 16u, 17u, 33u, 1000u, 8192u, 20011u}) {
     SCOPED_TRACE(n);
     const auto start = random_floats(n, 1);
-    reference::AdamwState expected{{start.begin(), start.end()}, std::vector<double>(n, 0.0), std::vector<double>(n, 0.0)};
-    const PlacedTensor p(start, {n}), m(std::vector<float>(n, 0.0f), {n}), v(std::vector<float>(n, 0.0f), {n}), loss({0.5f}, {1});
+    reference::AdamwState expected{
+        {start.begin(), start.end()}, std::vector<double>(n, 0.0), std::vector<double>(n, 0.0)};
+    const PlacedTensor p(start, {n}), m(std::vector<float>(n, 0.0f), {n}),
+        v(std::vector<float>(n, 0.0f), {n}), loss({0.5f}, {1});
     for (std::uint32_t t = 1; t <= 3; ++t) {
       const auto g = random_floats(n, 10 + t);
       adamw_step(shared_queue(), options, t, loss, p, PlacedTensor(g, {n}), m, v);
@@ -71,7 +78,8 @@ TEST(Adamw, MatchesReferenceAtEverySize) {
 
 TEST(Adamw, LossThatIsNotFiniteChangesNothing) {
   constexpr float inf = std::numeric_limits<float>::infinity();
-  const auto start = random_floats(40, 1), first = random_floats(40, 2), second = random_floats(40, 3, 0.0f, 1.0f);
+  const auto start = random_floats(40, 1), first = random_floats(40, 2),
+             second = random_floats(40, 3, 0.0f, 1.0f);
   for (const float bad : {inf, -inf, std::numeric_limits<float>::quiet_NaN()}) {
     const PlacedTensor p(start, {40}), m(first, {40}), v(second, {40}), loss({bad}, {1});
     adamw_step(shared_queue(), {}, 5, loss, p, PlacedTensor(first, {40}), m, v);

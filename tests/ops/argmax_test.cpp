@@ -34,7 +34,9 @@ TEST_P(Argmax, IsTheLowestIndexOfTheLargest) {
   for (const std::size_t size : kSizes) {
     auto logits = testing::random_floats(size, static_cast<std::uint32_t>(size), -3.0f, -1.0f);
     for (auto& value : logits) value = std::round(value * 8) / 8;  // 17 values: ties everywhere
-    EXPECT_EQ(of(logits), static_cast<std::uint32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin())) << size;
+    EXPECT_EQ(of(logits),
+              static_cast<std::uint32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin()))
+        << size;
     for (const std::size_t best : {std::size_t{0}, size / 2, size - 1}) {
       auto one = logits;
       one[best] = 0.5f;
@@ -46,8 +48,8 @@ TEST_P(Argmax, IsTheLowestIndexOfTheLargest) {
 TEST_P(Argmax, SaysThatALogitIsNotFinite) {
   for (const std::size_t size : {std::size_t{7}, std::size_t{32003}})
     for (const std::size_t at : {std::size_t{0}, size / 2, size - 1})
-      for (const float bad :
-           {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
+      for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+                              -std::numeric_limits<float>::infinity()}) {
         auto logits = testing::random_floats(size, 3);
         logits[at] = bad;
         EXPECT_EQ(of(logits), ops::kNotFinite) << size << " " << at << " " << bad;
@@ -56,13 +58,15 @@ TEST_P(Argmax, SaysThatALogitIsNotFinite) {
 
 TEST_P(Argmax, RefusesWhatIsNoListOfLogits) {
   const auto& on = testing::preset_device(GetParam());
-  const auto x = on.tensor({4}), half = on.tensor({4}, DType::f16), out = on.tensor({1}, DType::u32), none = on.tensor({1});
+  const auto x = on.tensor({4}), half = on.tensor({4}, DType::f16), out = on.tensor({1}, DType::u32),
+             none = on.tensor({1});
   EXPECT_THROW(ops::argmax(on.queue(), half, out), ShapeError);
   EXPECT_THROW(ops::argmax(on.queue(), x, none), ShapeError);
   EXPECT_THROW(ops::argmax(on.queue(), x.view().rows(0, 0), out), ShapeError);
 }
 
-INSTANTIATE_TEST_SUITE_P(Presets, Argmax, ::testing::Values("cpu", "gpu"), [](const auto& row) { return std::string(row.param); });
+INSTANTIATE_TEST_SUITE_P(Presets, Argmax, ::testing::Values("cpu", "gpu"),
+                         [](const auto& row) { return std::string(row.param); });
 
 }  // namespace
 }  // namespace apiq

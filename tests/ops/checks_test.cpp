@@ -7,7 +7,9 @@ namespace {
 
 constexpr std::uint64_t kTop = 0xffffffffu;
 
-runtime::TensorView view(std::uint64_t offset, const Shape& shape, DType dtype = DType::f32) { return {nullptr, offset, dtype, shape}; }
+runtime::TensorView view(std::uint64_t offset, const Shape& shape, DType dtype = DType::f32) {
+  return {nullptr, offset, dtype, shape};
+}
 
 TEST(Checks, AViewMustEndWhereKernelsReach) {
   EXPECT_EQ(offset32("op", "x", view(kTop - 6, {2, 3})), kTop - 6);

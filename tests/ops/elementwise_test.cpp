@@ -1,4 +1,5 @@
-// add, scaled_add and the conversions to f32: results are exact or rounded in a known way, so everything is compared bit by bit.
+// add, scaled_add and the conversions to f32: results are exact or rounded in a known way, so everything is
+// compared bit by bit.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -13,7 +14,9 @@ namespace {
 
 class Elementwise : public testing::VariantTest {
  protected:
-  std::vector<float> stored(const std::vector<float>& values) const { return dtype() == DType::f16 ? testing::rounded_to_half(values) : values; }
+  std::vector<float> stored(const std::vector<float>& values) const {
+    return dtype() == DType::f16 ? testing::rounded_to_half(values) : values;
+  }
 };
 
 // Below, at and above vectors, work-items and work-groups of both presets.
@@ -33,7 +36,8 @@ TEST_P(Elementwise, AddIsExactlyRounded) {
 TEST_P(Elementwise, ScaledAddRoundsTheProductOfBAndTheSum) {
   for (const std::size_t n : kCounts) {
     const auto a = values(n, 1), b = values(n, 2);
-    const auto a_dev = on().upload(a, {n}, dtype()), b_dev = on().upload(b, {n}, dtype()), y = on().tensor({n}, dtype());
+    const auto a_dev = on().upload(a, {n}, dtype()), b_dev = on().upload(b, {n}, dtype()),
+               y = on().tensor({n}, dtype());
     std::vector<float> expected(n);
     for (std::size_t i = 0; i < n; ++i) expected[i] = std::fma(0.3f, a[i], -1.7f * b[i]);
     ops::scaled_add(on().queue(), 0.3f, a_dev, -1.7f, b_dev, y);
@@ -44,7 +48,8 @@ TEST_P(Elementwise, ScaledAddRoundsTheProductOfBAndTheSum) {
 }
 
 TEST_P(Elementwise, RefusesWhatDoesNotFit) {
-  const auto a = on().tensor({8}, dtype()), b = on().tensor({9}, dtype()), words = on().tensor({8}, DType::u32);
+  const auto a = on().tensor({8}, dtype()), b = on().tensor({9}, dtype()),
+             words = on().tensor({8}, DType::u32);
   EXPECT_THROW(ops::add(on().queue(), a, b, a), ShapeError);
   EXPECT_THROW(ops::scaled_add(on().queue(), 1.0f, a, 1.0f, a, b), ShapeError);
   EXPECT_THROW(ops::scaled_add(on().queue(), 1.0f, words, 1.0f, words, words), ShapeError);
@@ -66,7 +71,9 @@ void convert_every_word(const testing::PresetDevice& on, DType dtype, float (*ex
   for (std::size_t i = 0; i < n; ++i) {
     const float want = expected(static_cast<std::uint16_t>(i));
     if (std::isnan(want)) ASSERT_TRUE(std::isnan(got[1 + i])) << i;
-    else ASSERT_EQ(std::memcmp(&got[1 + i], &want, sizeof want), 0) << "word " << i << ": " << got[1 + i] << ", expected " << want;
+    else
+      ASSERT_EQ(std::memcmp(&got[1 + i], &want, sizeof want), 0)
+          << "word " << i << ": " << got[1 + i] << ", expected " << want;
   }
   EXPECT_EQ(got[0], 7.0f);
   for (std::size_t i = n + 1; i < got.size(); ++i) EXPECT_EQ(got[i], 7.0f) << "past the end";

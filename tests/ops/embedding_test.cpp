@@ -1,4 +1,5 @@
-// embedding_fwd copies rows exactly, in all four combinations of storage types, and marks ids outside the table.
+// embedding_fwd copies rows exactly, in all four combinations of storage types, and marks ids outside the
+// table.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -19,13 +20,15 @@ TEST_P(Embedding, CopiesRows) {
     for (const std::size_t hidden : {1, 3, 4, 15, 16, 17, 64, 300}) {
       auto table = testing::random_floats(vocab * hidden, 1);
       if (table_type == DType::f16) table = testing::rounded_to_half(table);
-      const auto table_dev = on().upload(table, {vocab, hidden}, table_type), ids_dev = on().upload(ids, {ids.size()}),
-                 x = on().tensor({ids.size(), hidden}, dtype());
+      const auto table_dev = on().upload(table, {vocab, hidden}, table_type),
+                 ids_dev = on().upload(ids, {ids.size()}), x = on().tensor({ids.size(), hidden}, dtype());
       ops::embedding_fwd(on().queue(), table_dev, ids_dev, x);
       std::vector<float> expected;
       for (const auto id : ids)
-        expected.insert(expected.end(), table.begin() + static_cast<long>(id * hidden), table.begin() + static_cast<long>((id + 1) * hidden));
-      EXPECT_EQ(on().download(x), dtype() == DType::f16 ? testing::rounded_to_half(expected) : expected) << "hidden " << hidden;
+        expected.insert(expected.end(), table.begin() + static_cast<long>(id * hidden),
+                        table.begin() + static_cast<long>((id + 1) * hidden));
+      EXPECT_EQ(on().download(x), dtype() == DType::f16 ? testing::rounded_to_half(expected) : expected)
+          << "hidden " << hidden;
     }
   }
 }
@@ -39,7 +42,8 @@ TEST_P(Embedding, IdsOutsideTheTableGiveNan) {
 }
 
 TEST_P(Embedding, RefusesWrongShapes) {
-  const auto table = on().tensor({2, 8}, dtype()), x = on().tensor({3, 9}, dtype()), ids = on().tensor({3}, DType::u32);
+  const auto table = on().tensor({2, 8}, dtype()), x = on().tensor({3, 9}, dtype()),
+             ids = on().tensor({3}, DType::u32);
   EXPECT_THROW(ops::embedding_fwd(on().queue(), table, ids, x), ShapeError);
 }
 

@@ -1,4 +1,5 @@
-// The procedure that decides about fast paths, with paths made for the purpose: right ones, wrong ones, and such that do not build.
+// The procedure that decides about fast paths, with paths made for the purpose: right ones, wrong ones, and
+// such that do not build.
 #include "ops/fast_path/fast_path.hpp"
 
 #include <gmock/gmock.h>
@@ -52,9 +53,11 @@ class Settle : public ::testing::Test {
     return decide_all({one}, setting, compute)[0];
   }
 
-  std::vector<FastPathReport> decide_all(const std::vector<FastPath>& table, const char* setting = "", Compute compute = Compute::automatic) {
+  std::vector<FastPathReport> decide_all(const std::vector<FastPath>& table, const char* setting = "",
+                                         Compute compute = Compute::automatic) {
     device_ = open_device(compute);
-    ops::settle(device_->queue(), table, FastPathSetting::parse(setting, ops::names_of(table)), FastPathCache(device_->info(), folder_.path()));
+    ops::settle(device_->queue(), table, FastPathSetting::parse(setting, ops::names_of(table)),
+                FastPathCache(device_->info(), folder_.path()));
     return device_->fast_paths().reports;
   }
   int choice(Rows rows) { return device_->fast_paths().choice(Rounding::bf16, ProductKind::dense_nt, rows); }
@@ -121,7 +124,8 @@ TEST_F(Settle, ResultsThatAreNearButNotExactAreRefused) {
 TEST_F(Settle, AProbeThatDoesNotBuildIsRefusedWithTheLog) {
   FastPath broken = path("broken");
   broken.probe = [](Queue& queue) -> std::string {
-    queue.device().probe_build("kernel void probe(global float* x) { x[0] = no_such_instruction(x[0]); }", "");
+    queue.device().probe_build("kernel void probe(global float* x) { x[0] = no_such_instruction(x[0]); }",
+                               "");
     return {};
   };
   const FastPathReport report = decide(broken, "all");
@@ -224,7 +228,8 @@ TEST_F(Emulated, PassesEveryTrialAndTakesOnlyTheProductsThatMayBeRounded) {
       EXPECT_EQ(product(), exact) << "f16, for which there is no path here";
     }
     EXPECT_EQ(product(), rounded);
-    EXPECT_EQ(ops::chosen_path(queue, ProductKind::dense_nt, 1), nullptr) << "one row stays with the portable kernel";
+    EXPECT_EQ(ops::chosen_path(queue, ProductKind::dense_nt, 1), nullptr)
+        << "one row stays with the portable kernel";
   }
   EXPECT_EQ(product(), exact);
   EXPECT_NE(device_->fast_paths().used, 0u);
@@ -233,10 +238,12 @@ TEST_F(Emulated, PassesEveryTrialAndTakesOnlyTheProductsThatMayBeRounded) {
 TEST_F(Emulated, ColumnsOfAWiderMatrixAreReadWhereTheyLie) {
   decide();
   Queue& queue = device_->queue();
-  const auto dy = tensor({64, 40}, 1), x = tensor({64, 24}, 2), got = tensor({9, 24}, 3), want = tensor({9, 24}, 4);
+  const auto dy = tensor({64, 40}, 1), x = tensor({64, 24}, 2), got = tensor({9, 24}, 3),
+             want = tensor({9, 24}, 4);
   const runtime::ComputeScope scope(*device_, runtime::Work::training);
   ops::matmul_tn(queue, ops::Columns{dy, 31, 9}, x, got);
-  ops::unit_matmul_tn(queue, {runtime::MatrixUnit::emulated, runtime::InputType::bf16}, ops::Columns{dy, 31, 9}, x, want);
+  ops::unit_matmul_tn(queue, {runtime::MatrixUnit::emulated, runtime::InputType::bf16},
+                      ops::Columns{dy, 31, 9}, x, want);
   EXPECT_EQ(runtime::read_floats(queue, got), runtime::read_floats(queue, want));
 }
 

@@ -1,4 +1,5 @@
-// The measuring kernels do the work that they are credited with: every word read once, every chain computed to its end.
+// The measuring kernels do the work that they are credited with: every word read once, every chain computed
+// to its end.
 #include "ops/limits.hpp"
 
 #include <gtest/gtest.h>
@@ -29,12 +30,14 @@ TEST(Limits, EveryWordIsReadOnce) {
   std::vector<std::uint32_t> values(words + skipped);
   std::mt19937 random(1);
   for (auto& value : values) value = random();
-  const DeviceTensor data(queue.device(), DType::u32, {values.size()}, "words"), sums(queue.device(), DType::u32, {read_sums(queue, words)}, "sums");
+  const DeviceTensor data(queue.device(), DType::u32, {values.size()}, "words"),
+      sums(queue.device(), DType::u32, {read_sums(queue, words)}, "sums");
   queue.write(data, values.data());
   read_words(queue, data.view().rows(skipped, words), sums);
   const auto found = read_back<std::uint32_t>(queue, sums);
   // Arithmetic modulo 2^32 is exact in any order.
-  EXPECT_EQ(std::accumulate(found.begin(), found.end(), 0u), std::accumulate(values.begin() + skipped, values.end(), 0u));
+  EXPECT_EQ(std::accumulate(found.begin(), found.end(), 0u),
+            std::accumulate(values.begin() + skipped, values.end(), 0u));
   EXPECT_THROW(read_words(queue, data.view().rows(0, words - 1), sums), ShapeError);
 }
 
@@ -43,7 +46,8 @@ TEST(Limits, EveryChainIsComputed) {
   const DeviceTensor y(queue.device(), DType::f32, {multiply_add_items(queue)}, "sums of chains");
   const double operations = multiply_add(queue, 3, 0.5f, 1.0f, y);
   const auto found = read_back<float>(queue, y);
-  const int group = runtime::value_of(queue.tuned("limits"), "WG"), lanes = runtime::value_of(queue.tuned("limits"), "VW");
+  const int group = runtime::value_of(queue.tuned("limits"), "WG"),
+            lanes = runtime::value_of(queue.tuned("limits"), "VW");
   for (std::size_t i = 0; i < found.size(); ++i) {
     double sum = 0;  // small multiples of 1/8: exact in fp32, too
     for (int chain = 0; chain < 8; ++chain) {

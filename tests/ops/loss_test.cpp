@@ -24,7 +24,8 @@ struct RowCase {
   std::uint64_t rows, vocab;
 };
 // Below, at and above vectors and blocks of them; one long row for the sums.
-const std::vector<RowCase> kRowCases = {{1, 1}, {3, 2}, {2, 15}, {2, 16}, {5, 17}, {4, 255}, {3, 256}, {2, 257}, {3, 5000}, {40, 97}, {1, 152064}};
+const std::vector<RowCase> kRowCases = {{1, 1},   {3, 2},   {2, 15},   {2, 16},  {5, 17},    {4, 255},
+                                        {3, 256}, {2, 257}, {3, 5000}, {40, 97}, {1, 152064}};
 
 std::vector<float> logits_of(const RowCase& c, DType dtype, std::uint32_t seed) {
   auto logits = random_floats(c.rows * c.vocab, seed, -12.0f, 12.0f);
@@ -33,17 +34,19 @@ std::vector<float> logits_of(const RowCase& c, DType dtype, std::uint32_t seed) 
 
 std::vector<std::uint32_t> targets_of(const RowCase& c) {
   std::vector<std::uint32_t> targets;
-  for (std::uint64_t r = 0; r < c.rows; ++r) targets.push_back(static_cast<std::uint32_t>((r * 7919 + c.vocab - 1) % c.vocab));
+  for (std::uint64_t r = 0; r < c.rows; ++r)
+    targets.push_back(static_cast<std::uint32_t>((r * 7919 + c.vocab - 1) % c.vocab));
   return targets;
 }
 
-/// Error of log(sum(exp)) in the tests' range (spread 24): exp's argument rounds by 12 units and exp by 6, a block's sum adds 16 + 4
-/// roundings, a rising maximum rescales (6 units, a handful of times), the tree over 256 items 8; then log and two additions of
-/// values up to 36.
+/// Error of log(sum(exp)) in the tests' range (spread 24): exp's argument rounds by 12 units and exp by 6, a
+/// block's sum adds 16 + 4 roundings, a rising maximum rescales (6 units, a handful of times), the tree over
+/// 256 items 8; then log and two additions of values up to 36.
 constexpr double kLseTolerance = (12 + 6 + 20 + 36 + 8 + 3 * 36) * kUnit;
 
 struct CrossEntropyOnDevice {
-  CrossEntropyOnDevice(const std::vector<float>& values, const std::vector<std::uint32_t>& target, DType dtype)
+  CrossEntropyOnDevice(const std::vector<float>& values, const std::vector<std::uint32_t>& target,
+                       DType dtype)
       : shape{target.size(), values.size() / target.size()},
         logits(values, shape, dtype),
         targets(testing::upload_integers(target, {target.size()})) {
@@ -59,20 +62,24 @@ struct CrossEntropyOnDevice {
 TEST(CrossEntropy, MatchesReference) {
   for (const DType dtype : {DType::f32, DType::f16})
     for (const RowCase& c : kRowCases) {
-      SCOPED_TRACE(std::to_string(c.rows) + " x " + std::to_string(c.vocab) + " " + std::string(name_of(dtype)));
+      SCOPED_TRACE(std::to_string(c.rows) + " x " + std::to_string(c.vocab) + " " +
+                   std::string(name_of(dtype)));
       const auto logits = logits_of(c, dtype, 1);
       const auto targets = targets_of(c);
       const CrossEntropyOnDevice device(logits, targets, dtype);
       const auto expected = reference::cross_entropy_fwd(logits, targets);
       const auto loss = device.loss.floats();
-      for (std::size_t r = 0; r < c.rows; ++r) EXPECT_NEAR(loss[r], expected.loss[r], kLseTolerance) << "row " << r;
+      for (std::size_t r = 0; r < c.rows; ++r)
+        EXPECT_NEAR(loss[r], expected.loss[r], kLseTolerance) << "row " << r;
       EXPECT_EQ(device.argmax.integers<std::uint32_t>(), expected.argmax);
 
       const auto gradient = device.d_logits.floats();
       const auto expected_gradient = reference::cross_entropy_bwd(logits, targets, 0.5);
       for (std::size_t i = 0; i < gradient.size(); ++i) {
         // A probability carries the relative error of the sum; at the target 1 is subtracted from it.
-        double tolerance = kLseTolerance * (std::abs(expected_gradient[i]) + (i % c.vocab == targets[i / c.vocab] ? 1.0 : 0.0)) + 0x1p-149;
+        double tolerance = kLseTolerance * (std::abs(expected_gradient[i]) +
+                                            (i % c.vocab == targets[i / c.vocab] ? 1.0 : 0.0)) +
+                           0x1p-149;
         if (dtype == DType::f16) tolerance += std::abs(expected_gradient[i]) * kHalfUnit + kHalfTiny;
         ASSERT_NEAR(gradient[i], expected_gradient[i], tolerance) << "element " << i;
       }
@@ -92,7 +99,8 @@ TEST(CrossEntropy, ReferenceGradientIsFiniteDifference) {
     logits[i] = down;
     const double low = reference::cross_entropy_fwd(logits, targets).loss[i / 11];
     logits[i] = old;
-    // h^2 / 6 of the third derivative, which is below 1/8; and f32 rounding of the two positions, up to 2^-22 each.
+    // h^2 / 6 of the third derivative, which is below 1/8; and f32 rounding of the two positions, up to 2^-22
+    // each.
     EXPECT_NEAR((high - low) / (static_cast<double>(up) - down), gradient[i], 0x1p-25 + 0x1p-22);
   }
 }
@@ -159,7 +167,8 @@ TEST(CrossEntropy, RefusesWhatDoesNotFit) {
   const PlacedTensor indices({4}, DType::u32);
   EXPECT_THROW(cross_entropy_fwd(shared_queue(), logits, loss, loss, indices), ShapeError);
   EXPECT_THROW(cross_entropy_fwd(shared_queue(), logits, indices, wrong, indices), ShapeError);
-  EXPECT_THROW(cross_entropy_bwd(shared_queue(), logits, indices, 1.0f, PlacedTensor({4, 8}, DType::f16)), ShapeError);
+  EXPECT_THROW(cross_entropy_bwd(shared_queue(), logits, indices, 1.0f, PlacedTensor({4, 8}, DType::f16)),
+               ShapeError);
   EXPECT_THROW(cross_entropy_fwd(shared_queue(), indices, indices, loss, indices), ShapeError);
 }
 
@@ -167,8 +176,8 @@ TEST(KlDivergence, MatchesReference) {
   for (const DType dtype : {DType::f32, DType::f16})
     for (const RowCase& c : kRowCases)
       for (const float distance : {0.01f, 0.2f, 3.0f}) {
-        SCOPED_TRACE(std::to_string(c.rows) + " x " + std::to_string(c.vocab) + " " + std::string(name_of(dtype)) + ", distance " +
-                     std::to_string(distance));
+        SCOPED_TRACE(std::to_string(c.rows) + " x " + std::to_string(c.vocab) + " " +
+                     std::string(name_of(dtype)) + ", distance " + std::to_string(distance));
         const auto p = logits_of(c, dtype, 5);
         auto q = random_floats(p.size(), 6, -distance, distance);
         for (std::size_t i = 0; i < q.size(); ++i) q[i] += p[i];
@@ -179,10 +188,12 @@ TEST(KlDivergence, MatchesReference) {
         const auto expected = reference::kl_divergence_fwd(p, q, c.rows);
         const auto result = kl.floats();
         for (std::size_t r = 0; r < c.rows; ++r) {
-          // An error e of log p - log q enters as p * x * e, |x| <= 2 * distance, plus e^2; terms, sums and p itself are good to
-          // 60 units of the result.
+          // An error e of log p - log q enters as p * x * e, |x| <= 2 * distance, plus e^2; terms, sums and p
+          // itself are good to 60 units of the result.
           const double e = 2 * kLseTolerance;
-          ASSERT_NEAR(result[r], expected[r], 2 * distance * e + e * e + 60 * kUnit * expected[r] + kLseTolerance * expected[r]) << "row " << r;
+          ASSERT_NEAR(result[r], expected[r],
+                      2 * distance * e + e * e + 60 * kUnit * expected[r] + kLseTolerance * expected[r])
+              << "row " << r;
           EXPECT_GE(result[r], 0.0f);
         }
       }
@@ -216,14 +227,17 @@ TEST(SquaredError, MatchesReference) {
       auto y = random_floats(n, 8), target = random_floats(n, 9);
       if (dtype == DType::f16) y = rounded_to_half(y), target = rounded_to_half(target);
       const PlacedTensor d_y({n}, dtype), loss({1});
-      squared_error(shared_queue(), PlacedTensor(y, {n}, dtype), PlacedTensor(target, {n}, dtype), 0.25f, d_y, loss);
-      // Each term: the difference's rounding twice, the square's; the sum is compensated and rounded once (cl/nn/loss.cl).
+      squared_error(shared_queue(), PlacedTensor(y, {n}, dtype), PlacedTensor(target, {n}, dtype), 0.25f, d_y,
+                    loss);
+      // Each term: the difference's rounding twice, the square's; the sum is compensated and rounded once
+      // (cl/nn/loss.cl).
       const double expected = reference::relative_error_sums(y, target)[0];
       EXPECT_NEAR(loss.floats()[0], expected, 4.1 * kUnit * expected);
       const auto gradient = d_y.floats();
       for (std::size_t i = 0; i < n; ++i) {
         const double value = 0.25 * (static_cast<double>(y[i]) - target[i]);
-        const double tolerance = dtype == DType::f16 ? 1.01 * kHalfUnit * std::abs(value) + kHalfTiny : 2 * kUnit * std::abs(value);
+        const double tolerance = dtype == DType::f16 ? 1.01 * kHalfUnit * std::abs(value) + kHalfTiny
+                                                     : 2 * kUnit * std::abs(value);
         ASSERT_NEAR(gradient[i], value, tolerance) << "element " << i;
       }
     }

@@ -27,8 +27,10 @@ TEST(Moments, DampRaisesTheDiagonalByAShareOfItsMean) {
       const auto after = moments.floats();
       for (std::uint64_t i = 0; i < after.size(); ++i) {
         const double expected = before[i] + (i % step == 0 ? 0.01 * mean : 0.0);
-        // The share, the mean and their product round in the small addend; their sum with the element once more.
-        ASSERT_NEAR(after[i], expected, i % step == 0 ? kUnit * (expected + 4 * 0.01 * mean) : 0.0) << "element " << i;
+        // The share, the mean and their product round in the small addend; their sum with the element once
+        // more.
+        ASSERT_NEAR(after[i], expected, i % step == 0 ? kUnit * (expected + 4 * 0.01 * mean) : 0.0)
+            << "element " << i;
       }
     }
 }

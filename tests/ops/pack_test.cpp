@@ -1,4 +1,5 @@
-// Packing on the device against packing on the host (tensor/packed_format), and dequantize against the definition.
+// Packing on the device against packing on the host (tensor/packed_format), and dequantize against the
+// definition.
 #include "cases/qmatmul_cases.hpp"
 
 #include "apiq/error.hpp"
@@ -18,7 +19,8 @@ class Pack : public ::testing::TestWithParam<std::uint32_t> {
   // Rows, features, group: whole, ragged in each direction, single.
   std::vector<QmatmulCase> cases() const {
     const std::uint32_t bits = GetParam();
-    return {{64, 128, bits, 64, 1}, {33, 100, bits, 25, 1}, {1, 1, bits, 1, 1}, {31, 96, bits, 32, 1}, {70, 172, bits, 43, 1}, {5, 33, bits, 33, 1}};
+    return {{64, 128, bits, 64, 1}, {33, 100, bits, 25, 1}, {1, 1, bits, 1, 1},
+            {31, 96, bits, 32, 1},  {70, 172, bits, 43, 1}, {5, 33, bits, 33, 1}};
   }
 };
 
@@ -28,14 +30,17 @@ TEST_P(Pack, WritesWhatTheHostPacks) {
     const PackedMatrix expected = d.packed();
     DeviceQmatmul on_device(shared_device(), d, 3);
     // Buffers start as garbage: the padding must be written too.
-    const std::vector<std::uint32_t> garbage(expected.qweight.size() + expected.scales.size() + expected.qzeros.size(), 0xdeadbeefu);
+    const std::vector<std::uint32_t> garbage(
+        expected.qweight.size() + expected.scales.size() + expected.qzeros.size(), 0xdeadbeefu);
     ops::PackedWeightView w = on_device.weight;
     w.qweight = on_device.place(DType::u32, {expected.qweight.size()}, garbage.data());
     w.scales = on_device.place(DType::f16, {expected.scales.size()}, garbage.data());
     w.qzeros = on_device.place(DType::u32, {expected.qzeros.size()}, garbage.data());
     const auto codes = on_device.place(DType::u8, {c.out_features, c.in_features}, d.codes.data());
-    const auto scales = on_device.place_floats(DType::f16, {c.out_features, c.in_features / c.group_size}, d.scales);
-    const auto zeros = on_device.place(DType::u8, {c.out_features, c.in_features / c.group_size}, d.zeros.data());
+    const auto scales =
+        on_device.place_floats(DType::f16, {c.out_features, c.in_features / c.group_size}, d.scales);
+    const auto zeros =
+        on_device.place(DType::u8, {c.out_features, c.in_features / c.group_size}, d.zeros.data());
     ops::pack(shared_queue(), codes, scales, zeros, w);
     EXPECT_EQ(fetch<std::uint32_t>(w.qweight), expected.qweight);
     EXPECT_EQ(fetch<std::uint16_t>(w.scales), expected.scales);
@@ -65,7 +70,8 @@ TEST_P(Pack, DequantizesExactly) {
       for (std::size_t i = 0; i < found.size(); ++i) {
         // scale * (code - zero) has at most 19 significant bits: f32 holds it exactly, f16 its rounding.
         const auto exact = static_cast<float>(expected[i]);
-        ASSERT_EQ(found[i], type == DType::f32 ? exact : half_to_float(float_to_half(exact))) << "element " << i;
+        ASSERT_EQ(found[i], type == DType::f32 ? exact : half_to_float(float_to_half(exact)))
+            << "element " << i;
       }
     }
   }

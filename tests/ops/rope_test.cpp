@@ -1,4 +1,5 @@
-// Rotary embedding: tables against PyTorch's numbers, rotations against fp64, and the backward pass as the exact inverse.
+// Rotary embedding: tables against PyTorch's numbers, rotations against fp64, and the backward pass as the
+// exact inverse.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -17,8 +18,8 @@ struct Golden {
   float cos, sin;
 };
 
-// PyTorch 1.13.1 on the CPU, as transformers computes them: inv = 1 / theta ** (arange(0, head_dim, 2).float() / head_dim),
-// angle = position.float() * inv, angle.cos(), angle.sin().
+// PyTorch 1.13.1 on the CPU, as transformers computes them: inv = 1 / theta ** (arange(0, head_dim,
+// 2).float() / head_dim), angle = position.float() * inv, angle.cos(), angle.sin().
 constexpr Golden kGolden[] = {
     {10000, 32, 1, 0, 0.5403023362159729f, 0.8414709568023682f},
     {10000, 32, 1, 1, 0.8460091352462769f, 0.5331684350967407f},
@@ -42,28 +43,35 @@ TEST(RopeTables, AgreeWithPyTorch) {
     const Shape shape{golden.position + 1, golden.head_dim / 2};
     const auto cos = on.tensor(shape), sin = on.tensor(shape);
     ops::rope_tables(on.queue(), golden.theta, golden.head_dim, cos, sin);
-    // The f32 angle is the same number, so cos and sin differ by the last place of either library (2^-24 below 1) at most.
-    EXPECT_NEAR(on.download(cos.view().rows(golden.position, 1))[golden.pair], golden.cos, 0x1p-24) << golden.position << ' ' << golden.pair;
-    EXPECT_NEAR(on.download(sin.view().rows(golden.position, 1))[golden.pair], golden.sin, 0x1p-24) << golden.position << ' ' << golden.pair;
+    // The f32 angle is the same number, so cos and sin differ by the last place of either library (2^-24
+    // below 1) at most.
+    EXPECT_NEAR(on.download(cos.view().rows(golden.position, 1))[golden.pair], golden.cos, 0x1p-24)
+        << golden.position << ' ' << golden.pair;
+    EXPECT_NEAR(on.download(sin.view().rows(golden.position, 1))[golden.pair], golden.sin, 0x1p-24)
+        << golden.position << ' ' << golden.pair;
   }
 }
 
 class Rope : public testing::VariantTest {
  protected:
   void check(std::size_t tokens, std::size_t heads, std::uint32_t head_dim, std::uint32_t first) {
-    SCOPED_TRACE(::testing::Message() << tokens << " tokens, " << heads << " heads of " << head_dim << " from " << first);
+    SCOPED_TRACE(::testing::Message()
+                 << tokens << " tokens, " << heads << " heads of " << head_dim << " from " << first);
     const Shape table_shape{first + tokens, head_dim / 2}, shape{tokens, heads, head_dim};
     const auto cos = on().tensor(table_shape), sin = on().tensor(table_shape);
     ops::rope_tables(on().queue(), 10000.0f, head_dim, cos, sin);
     const auto x = values(tokens * heads * head_dim, 1);
     // Angles: rounding of inv_freq and of the product, 2^-23 of the position; the two products add 3 eps.
-    const double bound = static_cast<double>(first + tokens) * 0x1p-22 + 4 * 0x1p-24 + 2 * testing::storage_eps(dtype());
+    const double bound =
+        static_cast<double>(first + tokens) * 0x1p-22 + 4 * 0x1p-24 + 2 * testing::storage_eps(dtype());
     for (const bool inverse : {false, true}) {
       const auto x_dev = on().upload(x, shape, dtype());
       (inverse ? ops::rope_bwd : ops::rope_fwd)(on().queue(), x_dev, cos, sin, first);
       const auto got = on().download(x_dev);
-      const auto expected = ops::reference::rope(testing::as_doubles(x), heads, head_dim, 10000.0, first, inverse);
-      for (std::size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], expected[i], bound) << (inverse ? "bwd " : "fwd ") << i;
+      const auto expected =
+          ops::reference::rope(testing::as_doubles(x), heads, head_dim, 10000.0, first, inverse);
+      for (std::size_t i = 0; i < got.size(); ++i)
+        ASSERT_NEAR(got[i], expected[i], bound) << (inverse ? "bwd " : "fwd ") << i;
     }
   }
 };
@@ -86,8 +94,10 @@ TEST_P(Rope, BackwardUndoesForward) {
   ops::rope_fwd(on().queue(), x_dev, cos, sin, 290);
   ops::rope_bwd(on().queue(), x_dev, cos, sin, 290);
   const auto got = on().download(x_dev);
-  // cos^2 + sin^2 = 1 within 4 eps, and two roundings to storage of values up to sqrt(2), each turned into both members of a pair.
-  for (std::size_t i = 0; i < x.size(); ++i) ASSERT_NEAR(got[i], x[i], 8 * 0x1p-24 + 4 * testing::storage_eps(dtype())) << i;
+  // cos^2 + sin^2 = 1 within 4 eps, and two roundings to storage of values up to sqrt(2), each turned into
+  // both members of a pair.
+  for (std::size_t i = 0; i < x.size(); ++i)
+    ASSERT_NEAR(got[i], x[i], 8 * 0x1p-24 + 4 * testing::storage_eps(dtype())) << i;
 }
 
 TEST_P(Rope, RefusesPositionsPastTheTables) {

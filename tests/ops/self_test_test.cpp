@@ -21,7 +21,8 @@ ops::self_test::Measure measure(const std::string& kernel, const std::string& de
 }
 
 TEST(SelfTest, ADeviceThatComputesInHalfPrecisionWouldFail) {
-  // Results stored as binary16 stand for such a device: their error must be far outside of what the f32 case allows.
+  // Results stored as binary16 stand for such a device: their error must be far outside of what the f32 case
+  // allows.
   for (const char* kernel : {"swiglu_fwd", "swiglu_bwd", "rmsnorm_fwd", "rmsnorm_bwd", "add", "scaled_add"}) {
     const auto f32 = measure(kernel, "f32"), f16 = measure(kernel, "f16");
     EXPECT_LE(f32.error, f32.tolerance) << kernel;

@@ -1,5 +1,5 @@
-// The fragments of AMD's and Intel's units, executed by an emulated instruction whose registers are described the other way round
-// (cl/lib/unit_*_layout.h): a mistake in either shows as a misplaced element.
+// The fragments of AMD's and Intel's units, executed by an emulated instruction whose registers are described
+// the other way round (cl/lib/unit_*_layout.h): a mistake in either shows as a misplaced element.
 #include <gmock/gmock.h>
 
 #include "cases/device_fixture.hpp"
@@ -13,11 +13,15 @@ using runtime::MatrixUnit;
 
 class VendorUnit : public ::testing::TestWithParam<MatrixUnit> {};
 
-TEST_P(VendorUnit, PutsEveryElementInItsPlace) { EXPECT_EQ(ops::check_unit(testing::shared_queue(), {GetParam(), InputType::bf16}), ""); }
+TEST_P(VendorUnit, PutsEveryElementInItsPlace) {
+  EXPECT_EQ(ops::check_unit(testing::shared_queue(), {GetParam(), InputType::bf16}), "");
+}
 
 INSTANTIATE_TEST_SUITE_P(Emulated, VendorUnit,
-                         ::testing::Values(MatrixUnit::emulated, MatrixUnit::emulated_amd_mfma, MatrixUnit::emulated_amd_wmma,
-                                           MatrixUnit::emulated_amd_wmma12, MatrixUnit::emulated_intel_dpas8, MatrixUnit::emulated_intel_dpas16),
+                         ::testing::Values(MatrixUnit::emulated, MatrixUnit::emulated_amd_mfma,
+                                           MatrixUnit::emulated_amd_wmma, MatrixUnit::emulated_amd_wmma12,
+                                           MatrixUnit::emulated_intel_dpas8,
+                                           MatrixUnit::emulated_intel_dpas16),
                          [](const auto& row) { return std::string(runtime::name_of(row.param)); });
 
 TEST(VendorUnits, HaveTheSizesOfTheirEmulations) {

@@ -1,7 +1,8 @@
 // Writes one training step of ApiQ-bw's block, inputs and gradients, for block_gradients_test.py:
 //   dump_block_gradients MODEL_FOLDER OUTPUT_FOLDER
-// Every tensor is a file of little-endian f32; index.json has their names and shapes. Linears are in the middle of training: logits that clip,
-// LoRA that is not zero. The gradients are those that the method's own code computes.
+// Every tensor is a file of little-endian f32; index.json has their names and shapes. Linears are in the
+// middle of training: logits that clip, LoRA that is not zero. The gradients are those that the method's own
+// code computes.
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -37,12 +38,18 @@ class Dump {
   void write(const std::string& name, const TensorView& view) {
     const std::vector<float> values = runtime::read_floats(shared_queue(), view);
     std::ofstream file(folder_ / (name + ".f32"), std::ios::binary);
-    file.write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(float)));
+    file.write(reinterpret_cast<const char*>(values.data()),
+               static_cast<std::streamsize>(values.size() * sizeof(float)));
     if (!file.flush()) throw std::runtime_error("cannot write " + name);
-    for (int i = 0; i < static_cast<int>(view.shape.rank()); ++i) index_["tensors"][name].push_back(view.shape[i]);
+    for (int i = 0; i < static_cast<int>(view.shape.rank()); ++i)
+      index_["tensors"][name].push_back(view.shape[i]);
   }
   void finish() {
-    index_.update({{"block", kBlock}, {"tokens", kTokens}, {"bits", kSpec.bits}, {"group_size", kSpec.group_size}, {"scaling", kAlpha / kRank}});
+    index_.update({{"block", kBlock},
+                   {"tokens", kTokens},
+                   {"bits", kSpec.bits},
+                   {"group_size", kSpec.group_size},
+                   {"scaling", kAlpha / kRank}});
     std::ofstream(folder_ / "index.json") << index_.dump(1) << "\n";
   }
 
@@ -54,11 +61,13 @@ class Dump {
 std::unique_ptr<quant::TrainedLinear> make_linear(const TensorView& weight, std::uint32_t l) {
   quant::TrainOptions train;
   train.weight_learning_rate = 1e-4f;  // latent weights, so that their gradient is computed, too
-  auto linear = std::make_unique<quant::TrainedLinear>(shared_queue(), weight, quant::LinearSetup{kSpec, kRank, kAlpha, l}, train, true);
+  auto linear = std::make_unique<quant::TrainedLinear>(
+      shared_queue(), weight, quant::LinearSetup{kSpec, kRank, kAlpha, l}, train, true);
   const TensorView logits = linear->grid().logits();
   shared_queue().write(logits, random_floats(logits.elements(), 10 + l, 0.5f, 4.0f).data());
   linear->grid().update();
-  shared_queue().write(linear->lora().B(), random_floats(linear->lora().B().elements(), 20 + l, -0.05f, 0.05f).data());
+  shared_queue().write(linear->lora().B(),
+                       random_floats(linear->lora().B().elements(), 20 + l, -0.05f, 0.05f).data());
   return linear;
 }
 
@@ -73,7 +82,8 @@ void dump(const fs::path& model_folder, const fs::path& out) {
   };
   Dump files(out);
   const model::RopeTables rope(queue, config, kTokens);
-  const DeviceTensor input_norm = tensor("input_layernorm.weight"), post_norm = tensor("post_attention_layernorm.weight");
+  const DeviceTensor input_norm = tensor("input_layernorm.weight"),
+                     post_norm = tensor("post_attention_layernorm.weight");
   calib::DecoderBlock block(queue, config, rope, kTokens, calib::Keep::all);
   block.set_norms(input_norm, post_norm);
   std::vector<DeviceTensor> weights;
@@ -86,20 +96,26 @@ void dump(const fs::path& model_folder, const fs::path& out) {
     files.write(std::string(kBlockLinears[l]) + ".B", linears[l]->lora().B());
   }
   const Shape shape{kRows, config.hidden_size};
-  const DeviceTensor x = upload(random_floats(shape.elements(), 1), shape), target = upload(random_floats(shape.elements(), 2), shape);
-  const DeviceTensor y(queue.device(), DType::f32, shape, "output"), loss(queue.device(), DType::f32, {1}, "loss");
+  const DeviceTensor x = upload(random_floats(shape.elements(), 1), shape),
+                     target = upload(random_floats(shape.elements(), 2), shape);
+  const DeviceTensor y(queue.device(), DType::f32, shape, "output"),
+      loss(queue.device(), DType::f32, {1}, "loss");
   files.write("x", x);
   files.write("target", target);
   runtime::Workspace::Scope scope(queue.workspace());
   block.forward(
-      x, [&](std::uint32_t l, const TensorView& in, const TensorView& to) { linears[l]->forward(in, to); }, y);
+      x, [&](std::uint32_t l, const TensorView& in, const TensorView& to) { linears[l]->forward(in, to); },
+      y);
   files.write("y", y);
   ops::squared_error(queue, y, target, 2.0f / static_cast<float>(shape.elements()), y, loss);
   files.write("squared_error", loss);
   const quant::StepInfo info{1, 1.0, loss};
-  block.backward(y, [&](std::uint32_t l, const TensorView& in, const TensorView& dy, const TensorView& dx, bool accumulate) {
-    // As TrainedLinear::backward does it, but with dW = dY^T X in the open: backward_rows leaves the latent weights' gradient in its place.
-    if (dx.memory != nullptr) ops::matmul_nn(queue, dy, linears[l]->effective(), dx, 1.0f, accumulate ? 1.0f : 0.0f);
+  block.backward(y, [&](std::uint32_t l, const TensorView& in, const TensorView& dy, const TensorView& dx,
+                        bool accumulate) {
+    // As TrainedLinear::backward does it, but with dW = dY^T X in the open: backward_rows leaves the latent
+    // weights' gradient in its place.
+    if (dx.memory != nullptr)
+      ops::matmul_nn(queue, dy, linears[l]->effective(), dx, 1.0f, accumulate ? 1.0f : 0.0f);
     const DeviceTensor gradient(queue.device(), DType::f32, weights[l].shape(), "gradient");
     ops::matmul_tn(queue, dy, in, gradient);
     linears[l]->backward_rows(info, 0, gradient);

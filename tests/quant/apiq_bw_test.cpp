@@ -1,4 +1,5 @@
-// ApiQ-bw on a small block of the test's own, y = x + down(silu(gate x) * up x): what it returns is what it trained, and training helps.
+// ApiQ-bw on a small block of the test's own, y = x + down(silu(gate x) * up x): what it returns is what it
+// trained, and training helps.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -53,7 +54,9 @@ class SmallBlock : public BlockFunction {
   }
 
  private:
-  static TensorView scratch(std::uint64_t rows) { return shared_queue().workspace().allocate(DType::f32, {rows, kWide}); }
+  static TensorView scratch(std::uint64_t rows) {
+    return shared_queue().workspace().allocate(DType::f32, {rows, kWide});
+  }
   TensorView x_, gate_, up_, m_;
 };
 
@@ -63,7 +66,8 @@ class ApiqBwTest : public ::testing::Test {
   static constexpr std::uint64_t kHidden = SmallBlock::kHidden, kWide = SmallBlock::kWide;
 
   ApiqBwTest() {
-    const std::pair<std::uint64_t, std::uint64_t> shapes[] = {{kWide, kHidden}, {kWide, kHidden}, {kHidden, kWide}};
+    const std::pair<std::uint64_t, std::uint64_t> shapes[] = {
+        {kWide, kHidden}, {kWide, kHidden}, {kHidden, kWide}};
     for (std::uint32_t l = 0; l < 3; ++l) {
       original_.push_back(random_floats(shapes[l].first * shapes[l].second, 1 + l, -0.3f, 0.3f));
       weights_.push_back(upload(original_.back(), {shapes[l].first, shapes[l].second}));
@@ -88,7 +92,8 @@ class ApiqBwTest : public ::testing::Test {
   }
 
   quant::BlockProblem problem(std::uint32_t rank, const quant::TrainOptions& train) {
-    for (std::uint32_t l = 0; l < 3; ++l) shared_queue().write(weights_[l], original_[l].data());  // latent weights of the run before
+    for (std::uint32_t l = 0; l < 3; ++l)
+      shared_queue().write(weights_[l], original_[l].data());  // latent weights of the run before
     quant::BlockProblem p{.queue = shared_queue(),
                           .name = "test",
                           .block = block_,
@@ -101,25 +106,34 @@ class ApiqBwTest : public ::testing::Test {
                           .target = [this](std::uint32_t i) { return targets_[i].view(); },
                           .training_begins = [] {},
                           .step_done = [this](std::uint64_t steps) { steps_ = steps; }};
-    for (std::uint32_t l = 0; l < 3; ++l) p.linears.push_back({"linear" + std::to_string(l), l, weights_[l], true, {2, 16, false, true}, rank, 8});
+    for (std::uint32_t l = 0; l < 3; ++l)
+      p.linears.push_back(
+          {"linear" + std::to_string(l), l, weights_[l], true, {2, 16, false, true}, rank, 8});
     return p;
   }
 
-  static quant::TrainOptions training(std::uint32_t epochs) { return {.epochs = epochs, .lora_learning_rate = 2e-3f, .clip_learning_rate = 5e-3f}; }
+  static quant::TrainOptions training(std::uint32_t epochs) {
+    return {.epochs = epochs, .lora_learning_rate = 2e-3f, .clip_learning_rate = 5e-3f};
+  }
 
-  quant::BlockResult solve(const quant::BlockProblem& p) { return quant::find_method("apiq-bw").make()->quantize_block(p); }
+  quant::BlockResult solve(const quant::BlockProblem& p) {
+    return quant::find_method("apiq-bw").make()->quantize_block(p);
+  }
 
-  /// Mean squared error of the block with what is stored, run as inference runs it; linears that were left dense with their weight.
+  /// Mean squared error of the block with what is stored, run as inference runs it; linears that were left
+  /// dense with their weight.
   double error_of(const std::vector<QuantizedLinear>& stored) {
     std::vector<model::Linear> linears;
     for (const QuantizedLinear& linear : stored)
-      linears.push_back(linear.weight.qweight.empty() ? model::Linear() : model::Linear::packed(shared_queue(), linear));
+      linears.push_back(linear.weight.qweight.empty() ? model::Linear()
+                                                      : model::Linear::packed(shared_queue(), linear));
     double total = 0;
     for (std::uint32_t i = 0; i < kSamples; ++i) {
-      const auto got = download(output(inputs_[i], [&](std::uint32_t l, const TensorView& x, const TensorView& y) {
-        if (stored[l].weight.qweight.empty()) ops::matmul_nt(shared_queue(), x, weights_[l], y);
-        else linears[l].forward(shared_queue(), x, y);
-      }));
+      const auto got =
+          download(output(inputs_[i], [&](std::uint32_t l, const TensorView& x, const TensorView& y) {
+            if (stored[l].weight.qweight.empty()) ops::matmul_nt(shared_queue(), x, weights_[l], y);
+            else linears[l].forward(shared_queue(), x, y);
+          }));
       const auto wanted = download(targets_[i]);
       for (std::size_t j = 0; j < got.size(); ++j) total += std::pow(got[j] - wanted[j], 2);
     }
@@ -170,7 +184,8 @@ TEST_F(ApiqBwTest, TrainingBeatsRoundingAndLoraHelps) {
   EXPECT_EQ(adapted.epoch_losses.size(), 20u);
   EXPECT_LT(error_of(clipped.linears), rtn);
   EXPECT_LT(error_of(adapted.linears), 0.7 * error_of(clipped.linears));
-  // The loss of the last epoch is the mean over parameters that still moved, and what is stored is rounded to binary16.
+  // The loss of the last epoch is the mean over parameters that still moved, and what is stored is rounded to
+  // binary16.
   EXPECT_NEAR(error_of(adapted.linears), adapted.epoch_losses.back(), 0.15 * adapted.epoch_losses.back());
 }
 

@@ -1,4 +1,5 @@
-// The Gram form against what it stands for: the mean squared error over all samples at once and its gradients, in fp64 loops over the tokens.
+// The Gram form against what it stands for: the mean squared error over all samples at once and its
+// gradients, in fp64 loops over the tokens.
 #include "quant/gram.hpp"
 
 #include <gtest/gtest.h>
@@ -42,7 +43,11 @@ class GramTest : public ::testing::Test {
             .spec = {2, 16, false, true},
             .rank = kRank,
             .alpha = 8,
-            .train = {.epochs = 6, .batch_size = kSamples, .lora_learning_rate = 0.01f, .clip_learning_rate = 0.01f, .gram = true},
+            .train = {.epochs = 6,
+                      .batch_size = kSamples,
+                      .lora_learning_rate = 0.01f,
+                      .clip_learning_rate = 0.01f,
+                      .gram = true},
             .num_samples = kSamples,
             .tokens_per_sample = kTokens,
             .input = [this](std::uint32_t i) { return inputs_[i].view(); },
@@ -60,12 +65,14 @@ TEST_F(GramTest, LossAndGradientsAreThoseOfTheWholeBatch) {
   const auto p = problem();
   TrainedLinear linear(shared_queue(), weight_, {p.spec, kRank, p.alpha, p.seed}, p.train, true);
   shared_queue().write(linear.lora().B(), random_floats(kOut * kRank, 4).data());
-  const std::vector<float> m = download(linear.effective()), A = download(linear.lora().A()), B = download(linear.lora().B());
+  const std::vector<float> m = download(linear.effective()), A = download(linear.lora().A()),
+                           B = download(linear.lora().B());
   double loss = 0, size = 0;
   Doubles G(kOut * kIn);
   const double n = kSamples * kTokens * kOut;
   for (std::size_t row = 0; row < kSamples * kTokens; ++row) {
-    const float *x = x_[row / kTokens].data() + row % kTokens * kIn, *t = target_[row / kTokens].data() + row % kTokens * kOut;
+    const float *x = x_[row / kTokens].data() + row % kTokens * kIn,
+                *t = target_[row / kTokens].data() + row % kTokens * kOut;
     for (std::size_t o = 0; o < kOut; ++o) {
       double e = -t[o];
       for (std::size_t i = 0; i < kIn; ++i) e += static_cast<double>(x[i]) * m[o * kIn + i];
@@ -90,7 +97,8 @@ TEST_F(GramTest, LossAndGradientsAreThoseOfTheWholeBatch) {
   const auto expect_close = [](const std::vector<float>& device, const Doubles& exact, const char* name) {
     double largest = 0;
     for (const double value : exact) largest = std::max(largest, std::abs(value));
-    for (std::size_t i = 0; i < exact.size(); ++i) ASSERT_NEAR(device[i], exact[i], 2e-5 * largest) << name << " " << i;
+    for (std::size_t i = 0; i < exact.size(); ++i)
+      ASSERT_NEAR(device[i], exact[i], 2e-5 * largest) << name << " " << i;
   };
   expect_close(download(linear.lora().dA()), dA, "dA");
   expect_close(download(linear.lora().dB()), dB, "dB");
@@ -103,8 +111,10 @@ TEST_F(GramTest, TrainingTakesTheStepsOfBatchesOfAllSamples) {
   const auto a = method->quantize_linear(gram), b = method->quantize_linear(batch);
   ASSERT_EQ(a.epoch_losses.size(), b.epoch_losses.size());
   EXPECT_LT(a.epoch_losses.back(), 0.9 * a.epoch_losses.front());
-  // The same mathematics in another order of summation: rounding may turn the sign of a vanishing gradient, and with it one of Adam's first steps.
-  for (std::size_t i = 0; i < a.epoch_losses.size(); ++i) EXPECT_NEAR(a.epoch_losses[i], b.epoch_losses[i], 1e-3 * b.epoch_losses[i]) << i;
+  // The same mathematics in another order of summation: rounding may turn the sign of a vanishing gradient,
+  // and with it one of Adam's first steps.
+  for (std::size_t i = 0; i < a.epoch_losses.size(); ++i)
+    EXPECT_NEAR(a.epoch_losses[i], b.epoch_losses[i], 1e-3 * b.epoch_losses[i]) << i;
   EXPECT_NEAR(a.epoch_losses[0], b.epoch_losses[0], 1e-5 * b.epoch_losses[0]);  // nothing was trained yet
 }
 

@@ -43,8 +43,9 @@ struct Problem {
 
 std::string text_of(const Problem& p) {
   const char* names[] = {"identity", "diagonal", "full"};
-  return std::to_string(p.out) + " x " + std::to_string(p.in) + ", rank " + std::to_string(p.rank) + ", moments " +
-         names[static_cast<int>(p.moments)] + (p.error_rank ? ", error of rank " + std::to_string(p.error_rank) : "");
+  return std::to_string(p.out) + " x " + std::to_string(p.in) + ", rank " + std::to_string(p.rank) +
+         ", moments " + names[static_cast<int>(p.moments)] +
+         (p.error_rank ? ", error of rank " + std::to_string(p.error_rank) : "");
 }
 
 /// A problem with its factor R of the moments, all rounded to what the device holds.
@@ -53,8 +54,8 @@ struct Data {
     if (p.error_rank == 0) {
       error = matrix(random_floats(p.out * p.in, 1, -0.1f, 0.1f), p.out, p.in);
     } else {
-      const Matrix product =
-          matrix(random_floats(p.out * p.error_rank, 1), p.out, p.error_rank) * matrix(random_floats(p.error_rank * p.in, 2), p.error_rank, p.in);
+      const Matrix product = matrix(random_floats(p.out * p.error_rank, 1), p.out, p.error_rank) *
+                             matrix(random_floats(p.error_rank * p.in, 2), p.error_rank, p.in);
       error = matrix(floats(product), p.out, p.in);
     }
     if (p.moments == Moments::diagonal) {
@@ -63,7 +64,8 @@ struct Data {
     } else if (p.moments == Moments::full) {
       // Inputs with channels of very different size, as a transformer's have; damped.
       Matrix x = matrix(random_floats(2 * p.in * p.in, 4), 2 * p.in, p.in);
-      for (std::uint64_t i = 0; i < p.in; ++i) x.col(i) *= i % 17 == 0 ? 10.0 : 1.0 / (1.0 + static_cast<double>(i) / 8);
+      for (std::uint64_t i = 0; i < p.in; ++i)
+        x.col(i) *= i % 17 == 0 ? 10.0 : 1.0 / (1.0 + static_cast<double>(i) / 8);
       Matrix h = x.transpose() * x / (2.0 * static_cast<double>(p.in));
       h += 0.01 * h.diagonal().mean() * Matrix::Identity(p.in, p.in);
       moments = floats(h);
@@ -73,7 +75,8 @@ struct Data {
 
   LowRank correct(std::uint64_t seed = 7) const {
     const auto e = upload(floats(error), {p.out, p.in});
-    if (p.moments == Moments::identity) return quant::low_rank_correction(shared_queue(), e, {}, p.rank, p.scaling, seed);
+    if (p.moments == Moments::identity)
+      return quant::low_rank_correction(shared_queue(), e, {}, p.rank, p.scaling, seed);
     const auto h = upload(moments, p.moments == Moments::diagonal ? Shape{p.in} : Shape{p.in, p.in});
     return quant::low_rank_correction(shared_queue(), e, h, p.rank, p.scaling, seed);
   }
@@ -88,17 +91,22 @@ struct Data {
   std::vector<float> moments;
 };
 
-/// What remains of ||E R||^2 is no more than the SVD leaves, up to `share` of what it captures and f32 rounding of the whole.
+/// What remains of ||E R||^2 is no more than the SVD leaves, up to `share` of what it captures and f32
+/// rounding of the whole.
 void expect_optimal(const Problem& problem, double share) {
   SCOPED_TRACE(text_of(problem));
   const Data data(problem);
   const LowRank pair = data.correct();
-  const Eigen::VectorXd squares = Eigen::BDCSVD<Eigen::MatrixXd>(data.error * data.root).singularValues().array().square();
-  const double captured = squares.head(problem.rank).sum(), total = squares.sum(), best = total - captured, got = data.remaining(pair);
-  // Rounding: B A is good to a few units of E's entries, 1e-6 of its norm, which enters squared and times the remainder.
+  const Eigen::VectorXd squares =
+      Eigen::BDCSVD<Eigen::MatrixXd>(data.error * data.root).singularValues().array().square();
+  const double captured = squares.head(problem.rank).sum(), total = squares.sum(), best = total - captured,
+               got = data.remaining(pair);
+  // Rounding: B A is good to a few units of E's entries, 1e-6 of its norm, which enters squared and times the
+  // remainder.
   EXPECT_LE(got, best + share * captured + 2e-6 * std::sqrt(best * total) + 1e-11 * total);
   EXPECT_GE(got, best * (1 - 1e-9) - 1e-11 * total) << "better than the optimum: the oracle is wrong";
-  const double a = matrix(pair.A, problem.rank, problem.in).norm(), b = matrix(pair.B, problem.out, problem.rank).norm();
+  const double a = matrix(pair.A, problem.rank, problem.in).norm(),
+               b = matrix(pair.B, problem.out, problem.rank).norm();
   EXPECT_NEAR(a, b, 1e-5 * a) << "equal norms";
 }
 
@@ -107,23 +115,27 @@ constexpr Moments kAll[] = {Moments::identity, Moments::diagonal, Moments::full}
 /// The basis is as large as the space.
 TEST(LowRank, IsExactWhereTheBasisIsTheSpace) {
   for (const Moments moments : kAll)
-    for (const auto& [out, in, rank] : {std::array<std::uint64_t, 3>{40, 24, 4}, {24, 40, 4}, {17, 33, 1}, {64, 64, 16}, {72, 90, 1}})
+    for (const auto& [out, in, rank] :
+         {std::array<std::uint64_t, 3>{40, 24, 4}, {24, 40, 4}, {17, 33, 1}, {64, 64, 16}, {72, 90, 1}})
       expect_optimal({out, in, static_cast<std::uint32_t>(rank), moments}, 1e-6);
 }
 
 TEST(LowRank, IsNearlyOptimalWhereItIsNot) {
   for (const Moments moments : kAll)
-    for (const auto& [out, in, rank] : {std::array<std::uint64_t, 3>{500, 90, 1}, {500, 400, 16}, {410, 440, 8}})
+    for (const auto& [out, in, rank] :
+         {std::array<std::uint64_t, 3>{500, 90, 1}, {500, 400, 16}, {410, 440, 8}})
       expect_optimal({out, in, static_cast<std::uint32_t>(rank), moments}, 1e-3);
 }
 
 TEST(LowRank, FullRankRemovesTheWholeError) {
   for (const Moments moments : kAll)
     for (const auto& [out, in] : {std::pair{12, 20}, {20, 12}, {440, 6}}) {
-      const Problem problem{static_cast<std::uint64_t>(out), static_cast<std::uint64_t>(in), static_cast<std::uint32_t>(std::min(out, in)), moments};
+      const Problem problem{static_cast<std::uint64_t>(out), static_cast<std::uint64_t>(in),
+                            static_cast<std::uint32_t>(std::min(out, in)), moments};
       SCOPED_TRACE(text_of(problem));
       const Data data(problem);
-      // Entries of B A are sums of rank products, each and every sum rounded to 2^-24: far below 1e-5 of E's norm.
+      // Entries of B A are sums of rank products, each and every sum rounded to 2^-24: far below 1e-5 of E's
+      // norm.
       EXPECT_LE(data.remaining(data.correct()), 1e-10 * (data.error * data.root).squaredNorm());
     }
 }
@@ -182,9 +194,14 @@ TEST(LowRank, RefusesWhatDoesNotFit) {
   EXPECT_THROW(quant::low_rank_correction(shared_queue(), error, {}, 4, 1.0f, 1), InvalidArgument);
   EXPECT_THROW(quant::low_rank_correction(shared_queue(), error, {}, 2, 0.0f, 1), InvalidArgument);
   EXPECT_THROW(quant::low_rank_correction(shared_queue(), error, square, 2, 1.0f, 1), ShapeError);
-  EXPECT_THROW(quant::low_rank_correction(shared_queue(), upload(random_floats(12, 1), {12}), {}, 2, 1.0f, 1), ShapeError);
-  EXPECT_THROW(quant::low_rank_correction(shared_queue(), upload({1, 2, std::nanf(""), 4}, {2, 2}), {}, 1, 1.0f, 1), InvalidArgument);
-  EXPECT_THROW(quant::low_rank_correction(shared_queue(), error, upload({1, 2, std::nanf(""), 4}, {4}), 1, 1.0f, 1), InvalidArgument);
+  EXPECT_THROW(quant::low_rank_correction(shared_queue(), upload(random_floats(12, 1), {12}), {}, 2, 1.0f, 1),
+               ShapeError);
+  EXPECT_THROW(
+      quant::low_rank_correction(shared_queue(), upload({1, 2, std::nanf(""), 4}, {2, 2}), {}, 1, 1.0f, 1),
+      InvalidArgument);
+  EXPECT_THROW(
+      quant::low_rank_correction(shared_queue(), error, upload({1, 2, std::nanf(""), 4}, {4}), 1, 1.0f, 1),
+      InvalidArgument);
 }
 
 }  // namespace

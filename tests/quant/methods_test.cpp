@@ -24,7 +24,8 @@ class MethodsTest : public ::testing::Test {
 
   MethodsTest() : weight_(testing::upload(random_floats(kOut * kIn, 1), {kOut, kIn})) {
     for (std::uint32_t i = 0; i < kSamples; ++i) {
-      auto clean = random_floats(kTokens * kIn, 10 + i), noise = random_floats(kTokens * kIn, 20 + i, -0.1f, 0.1f);
+      auto clean = random_floats(kTokens * kIn, 10 + i),
+           noise = random_floats(kTokens * kIn, 20 + i, -0.1f, 0.1f);
       const DeviceTensor x = testing::upload(clean, {kTokens, kIn});
       targets_.push_back(testing::device_tensor({kTokens, kOut}));
       ops::matmul_nt(shared_queue(), x, weight_, targets_.back());
@@ -41,7 +42,10 @@ class MethodsTest : public ::testing::Test {
             .spec = {2, 32, false, true},
             .rank = rank,
             .alpha = 16,
-            .train = {.epochs = 8, .batch_size = batch_size, .lora_learning_rate = 0.01f, .clip_learning_rate = 0.01f},
+            .train = {.epochs = 8,
+                      .batch_size = batch_size,
+                      .lora_learning_rate = 0.01f,
+                      .clip_learning_rate = 0.01f},
             .num_samples = kSamples,
             .tokens_per_sample = kTokens,
             .input = [this](std::uint32_t i) { return inputs_[i].view(); },

@@ -1,4 +1,5 @@
-// The training loop with steps of the test's own: what they are told, what becomes of their losses, when the loop ends.
+// The training loop with steps of the test's own: what they are told, what becomes of their losses, when the
+// loop ends.
 #include "quant/train_loop.hpp"
 
 #include <gtest/gtest.h>
@@ -25,7 +26,8 @@ TEST(RateFactor, CosineFallsFromOneToTwoPercent) {
   EXPECT_DOUBLE_EQ(rate_factor(Schedule::cosine, 100, 100), 0.02);
   // A third of the way: cos(60 degrees) = 1/2.
   EXPECT_DOUBLE_EQ(rate_factor(Schedule::cosine, 30, 90), 0.02 + 0.98 * 0.75);
-  for (std::uint64_t t = 0; t < 100; ++t) EXPECT_GT(rate_factor(Schedule::cosine, t, 100), rate_factor(Schedule::cosine, t + 1, 100));
+  for (std::uint64_t t = 0; t < 100; ++t)
+    EXPECT_GT(rate_factor(Schedule::cosine, t, 100), rate_factor(Schedule::cosine, t + 1, 100));
 }
 
 /// A loop whose step reports losses[step] (the last one from then on).
@@ -71,7 +73,8 @@ TEST_F(TrainLoopTest, StepsWithoutAFiniteLossAreCountedAndLeftOutOfTheMean) {
 
 TEST_F(TrainLoopTest, NoFiniteLossInAWholeEpochIsAnErrorThatNamesTheBlock) {
   const std::string text = test::error_text<Error>([&] { run({1, 1, NAN}, {.epochs = 3}, 2); });
-  for (const char* part : {"model.layers.3", "2 steps", "epoch 2", "learning rate"}) EXPECT_NE(text.find(part), std::string::npos) << text;
+  for (const char* part : {"model.layers.3", "2 steps", "epoch 2", "learning rate"})
+    EXPECT_NE(text.find(part), std::string::npos) << text;
 }
 
 TEST_F(TrainLoopTest, StopsEarlyOnlyIfAskedAndOnlyWhenTheLossHardlyFalls) {
@@ -83,7 +86,8 @@ TEST_F(TrainLoopTest, StopsEarlyOnlyIfAskedAndOnlyWhenTheLossHardlyFalls) {
   steps_.clear();
   EXPECT_EQ(run(losses, {.epochs = 4, .early_stop = 0.01f}, 1).epoch_losses.size(), 4u);
   steps_.clear();
-  EXPECT_EQ(run({1.0f, 2.0f}, {.epochs = 4, .early_stop = 0.01f}, 1).epoch_losses.size(), 2u);  // rising is not falling
+  EXPECT_EQ(run({1.0f, 2.0f}, {.epochs = 4, .early_stop = 0.01f}, 1).epoch_losses.size(),
+            2u);  // rising is not falling
 }
 
 TEST_F(TrainLoopTest, NoEpochsIsNoStep) {

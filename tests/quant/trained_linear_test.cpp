@@ -1,5 +1,5 @@
-// One linear under training: its output and every gradient on the device against the same formulas in fp64, those against central differences,
-// and what must not change anything.
+// One linear under training: its output and every gradient on the device against the same formulas in fp64,
+// those against central differences, and what must not change anything.
 #include "quant/trained_linear.hpp"
 
 #include <gtest/gtest.h>
@@ -59,7 +59,8 @@ struct Exact {
     for (std::size_t i = 0; i < y.size(); ++i) sum += y[i] * dy[i];
     return sum;
   }
-  /// Of the objective, by central differences; it is linear in each of the members, so only fp64 rounding remains.
+  /// Of the objective, by central differences; it is linear in each of the members, so only fp64 rounding
+  /// remains.
   Doubles gradient(Doubles Exact::*member) const {
     Exact moved = *this;
     Doubles out((this->*member).size());
@@ -75,13 +76,15 @@ struct Exact {
   }
 };
 
-/// Sums of at most 64 products of numbers near 1 in f32, over up to three products in a row: a few hundred roundings of 2^-24 of the largest.
+/// Sums of at most 64 products of numbers near 1 in f32, over up to three products in a row: a few hundred
+/// roundings of 2^-24 of the largest.
 void expect_close(const std::vector<float>& device, const Doubles& exact, const char* name) {
   double largest = 0;
   for (const double value : exact) largest = std::max(largest, std::abs(value));
   ASSERT_GT(largest, 0) << name;
   ASSERT_EQ(device.size(), exact.size()) << name;
-  for (std::size_t i = 0; i < exact.size(); ++i) ASSERT_NEAR(device[i], exact[i], 2e-5 * largest) << name << " " << i;
+  for (std::size_t i = 0; i < exact.size(); ++i)
+    ASSERT_NEAR(device[i], exact[i], 2e-5 * largest) << name << " " << i;
 }
 
 constexpr float kRate = 1e-3f;
@@ -93,7 +96,10 @@ struct Layer {
         w(random_floats(s.out * s.in, 1)),
         weight(upload(w, {s.out, s.in})),
         linear(shared_queue(), weight, LinearSetup{spec, s.rank, 16.0f, 5},
-               TrainOptions{.lora_learning_rate = kRate, .clip_learning_rate = kRate, .weight_learning_rate = weight_rate}, keep) {
+               TrainOptions{.lora_learning_rate = kRate,
+                            .clip_learning_rate = kRate,
+                            .weight_learning_rate = weight_rate},
+               keep) {
     const auto& logits = linear.grid().logits();
     logit = random_floats(logits.elements(), 6, 0.5f, 3.0f);
     shared_queue().write(logits, logit.data());
@@ -102,17 +108,26 @@ struct Layer {
   }
   Exact exact(const std::vector<float>& x, const std::vector<float>& dy) {
     const auto scale = download(linear.grid().scale()), zero = download(linear.grid().zero());
-    Exact e{s, linear.lora().scaling(), ops::reference::fake_quant_fwd(spec(), w, scale, zero), {}, {}, doubles(x), doubles(dy)};
+    Exact e{s,
+            linear.lora().scaling(),
+            ops::reference::fake_quant_fwd(spec(), w, scale, zero),
+            {},
+            {},
+            doubles(x),
+            doubles(dy)};
     if (s.rank != 0) e.A = doubles(download(linear.lora().A())), e.B = doubles(download(linear.lora().B()));
     return e;
   }
-  /// Gradients of logits and weight from that of What: the reference backward pass, itself checked by differences in ops/fake_quant_test.
+  /// Gradients of logits and weight from that of What: the reference backward pass, itself checked by
+  /// differences in ops/fake_quant_test.
   ops::reference::FakeQuantGradients through_the_grid(const Doubles& d_what) {
     const auto range = ops::reference::group_range(w, spec().group_size);
-    const std::vector<float> xmin(range.xmin.begin(), range.xmin.end()), xmax(range.xmax.begin(), range.xmax.end()), g(d_what.begin(), d_what.end());
+    const std::vector<float> xmin(range.xmin.begin(), range.xmin.end()),
+        xmax(range.xmax.begin(), range.xmax.end()), g(d_what.begin(), d_what.end());
     const auto half = logit.begin() + static_cast<std::ptrdiff_t>(logit.size() / 2);
-    return ops::reference::fake_quant_bwd(spec(), w, download(linear.grid().scale()), download(linear.grid().zero()), xmin, xmax,
-                                          {logit.begin(), half}, {half, logit.end()}, g);
+    return ops::reference::fake_quant_bwd(spec(), w, download(linear.grid().scale()),
+                                          download(linear.grid().zero()), xmin, xmax, {logit.begin(), half},
+                                          {half, logit.end()}, g);
   }
   const ops::QuantSpec& spec() const { return linear.spec(); }
 
@@ -132,8 +147,10 @@ class TrainedLinearTest : public ::testing::TestWithParam<std::tuple<Sizes, ops:
 TEST_P(TrainedLinearTest, OutputAndGradientsMatchFiniteDifferences) {
   const auto& [s, spec, keep] = GetParam();
   Layer layer(s, spec, keep);
-  const auto x = random_floats(s.rows * s.in, 2), dy = random_floats(s.rows * s.out, 3), before = random_floats(s.rows * s.in, 7);
-  const auto input = upload(x, {s.rows, s.in}), d_out = upload(dy, {s.rows, s.out}), dx = upload(before, {s.rows, s.in});
+  const auto x = random_floats(s.rows * s.in, 2), dy = random_floats(s.rows * s.out, 3),
+             before = random_floats(s.rows * s.in, 7);
+  const auto input = upload(x, {s.rows, s.in}), d_out = upload(dy, {s.rows, s.out}),
+             dx = upload(before, {s.rows, s.in});
   const auto y = testing::device_tensor({s.rows, s.out});
   const Exact exact = layer.exact(x, dy);
   layer.linear.forward(input, y);
@@ -157,7 +174,8 @@ TEST_P(TrainedLinearTest, OutputAndGradientsMatchFiniteDifferences) {
   expect_close(download(dx), sum, "accumulated dx");
 }
 
-/// Adam's first step is -rate * g / (|g| + eps): its sign and that it is there say what the gradient was, if that is not tiny.
+/// Adam's first step is -rate * g / (|g| + eps): its sign and that it is there say what the gradient was, if
+/// that is not tiny.
 TEST_P(TrainedLinearTest, LatentWeightsStepWhereTheCodeIsNotClipped) {
   const auto& [s, spec, keep] = GetParam();
   Layer layer(s, spec, keep, kRate);
@@ -169,7 +187,8 @@ TEST_P(TrainedLinearTest, LatentWeightsStepWhereTheCodeIsNotClipped) {
   for (std::size_t i = 0; i < after.size(); ++i) {
     const double g = grid.d_w[i];
     if (std::abs(g) < 1e-3 && g != 0) continue;
-    // |w| <= 1, so the subtraction rounds by at most 2^-24; eps = 1e-8 is 1e-5 of the smallest gradient looked at.
+    // |w| <= 1, so the subtraction rounds by at most 2^-24; eps = 1e-8 is 1e-5 of the smallest gradient
+    // looked at.
     EXPECT_NEAR(after[i], layer.w[i] - (g == 0 ? 0.0 : std::copysign(kRate, g)), 1e-7 + 2e-5 * kRate) << i;
     ++(g == 0 ? held : moved);
   }
@@ -191,19 +210,22 @@ TEST_P(TrainedLinearTest, RowsOfTheGradientMayComeInPieces) {
   EXPECT_EQ(download(whole.weight), download(pieces.weight));
   if (s.rank == 0) return;
   EXPECT_EQ(download(whole.linear.lora().dB()), download(pieces.linear.lora().dB()));
-  expect_close(download(pieces.linear.lora().dA()), doubles(download(whole.linear.lora().dA())), "dA");  // a sum over rows, in two parts
+  expect_close(download(pieces.linear.lora().dA()), doubles(download(whole.linear.lora().dA())),
+               "dA");  // a sum over rows, in two parts
 }
 
-INSTANTIATE_TEST_SUITE_P(Quant, TrainedLinearTest,
-                         ::testing::Combine(::testing::Values(Sizes{7, 10, 24, 0}, Sizes{7, 10, 24, 3}, Sizes{16, 33, 40, 8}),
-                                            ::testing::Values(ops::QuantSpec{2, 8, false, true}, ops::QuantSpec{3, 4, true, true},
-                                                              ops::QuantSpec{4, 8, true, true}),
-                                            ::testing::Bool()));
+INSTANTIATE_TEST_SUITE_P(
+    Quant, TrainedLinearTest,
+    ::testing::Combine(::testing::Values(Sizes{7, 10, 24, 0}, Sizes{7, 10, 24, 3}, Sizes{16, 33, 40, 8}),
+                       ::testing::Values(ops::QuantSpec{2, 8, false, true}, ops::QuantSpec{3, 4, true, true},
+                                         ops::QuantSpec{4, 8, true, true}),
+                       ::testing::Bool()));
 
 TEST(TrainedLinear, KeepingTheEffectiveWeightChangesNoBit) {
   const Sizes s{16, 33, 40, 8};
   Layer kept(s, {2, 8, false, true}, true, kRate), computed(s, {2, 8, false, true}, false, kRate);
-  const auto x = upload(random_floats(s.rows * s.in, 2), {s.rows, s.in}), dy = upload(random_floats(s.rows * s.out, 3), {s.rows, s.out});
+  const auto x = upload(random_floats(s.rows * s.in, 2), {s.rows, s.in}),
+             dy = upload(random_floats(s.rows * s.out, 3), {s.rows, s.out});
   const auto y = testing::device_tensor({s.rows, s.out}), dx = testing::device_tensor({s.rows, s.in});
   std::vector<std::vector<float>> outputs, gradients;
   for (Layer* layer : {&kept, &computed}) {
@@ -231,7 +253,8 @@ double relative_error(TrainedLinear& linear, const std::vector<float>& w) {
   runtime::Workspace::Scope scope(shared_queue().workspace());
   const auto m = download(linear.effective());
   double difference = 0, size = 0;
-  for (std::size_t i = 0; i < w.size(); ++i) difference += std::pow(m[i] - w[i], 2), size += std::pow(w[i], 2);
+  for (std::size_t i = 0; i < w.size(); ++i)
+    difference += std::pow(m[i] - w[i], 2), size += std::pow(w[i], 2);
   return difference / size;
 }
 
@@ -243,7 +266,8 @@ TEST(TrainedLinear, StartOfLoraLowersTheWeightErrorWhateverItSeesItThrough) {
   for (std::size_t i = 0; i < in; ++i) diagonal[i] = 0.5f + static_cast<float>(i % 3);
   const DeviceTensor moments = upload(diagonal, {in});
   for (const TensorView& seen : {TensorView{}, moments.view()}) {
-    TrainedLinear linear(shared_queue(), weight, LinearSetup{{2, 32, false, true}, 16, 16.0f, 3}, TrainOptions{}, true);
+    TrainedLinear linear(shared_queue(), weight, LinearSetup{{2, 32, false, true}, 16, 16.0f, 3},
+                         TrainOptions{}, true);
     const double before = relative_error(linear, w);
     linear.start_lora(seen);
     // 16 of 48 singular values of a random matrix hold well over a third of its squares.
@@ -251,11 +275,13 @@ TEST(TrainedLinear, StartOfLoraLowersTheWeightErrorWhateverItSeesItThrough) {
   }
 }
 
-/// A weight that is on the grid leaves nothing to repair: B must be zero, A must not, or LoRA could never learn.
+/// A weight that is on the grid leaves nothing to repair: B must be zero, A must not, or LoRA could never
+/// learn.
 TEST(TrainedLinear, LoraThatHasNothingToRepairCanStillLearn) {
   const std::uint64_t out = 8, in = 32;
   const auto weight = upload(std::vector<float>(out * in, 0.0f), {out, in});
-  TrainedLinear linear(shared_queue(), weight, LinearSetup{{2, 32, false, true}, 4, 16.0f, 3}, TrainOptions{}, true);
+  TrainedLinear linear(shared_queue(), weight, LinearSetup{{2, 32, false, true}, 4, 16.0f, 3}, TrainOptions{},
+                       true);
   linear.start_lora({});
   for (const float b : download(linear.lora().B())) EXPECT_EQ(b, 0.0f);
   for (const float a : download(linear.lora().A())) EXPECT_NE(a, 0.0f);

@@ -49,7 +49,8 @@ TEST(LinearTicks, AreMultiplesOfOneTwoFive) {
 
 TEST(LinearTicks, AreWholeWhereAsked) {
   EXPECT_THAT(linear_ticks(0, 3, 10, true), ElementsAre(0, 1, 2, 3));
-  EXPECT_THAT(linear_ticks(0, 79, 20, true), near({0, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75}));
+  EXPECT_THAT(linear_ticks(0, 79, 20, true),
+              near({0, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75}));
 }
 
 TEST(LinearTicks, OfOnePointAndOfNone) {
@@ -93,11 +94,13 @@ TEST(Axis, LogarithmicMiddleIsTheGeometricMean) {
 }
 
 TEST(Axis, SurvivesDegenerateRanges) {
-  for (const Range& range : {Range{}, range_of({0}), range_of({7}), range_of({-2}), range_of({1e-300}), range_of({1e300, 1.1e300})}) {
+  for (const Range& range : {Range{}, range_of({0}), range_of({7}), range_of({-2}), range_of({1e-300}),
+                             range_of({1e300, 1.1e300})}) {
     for (const bool from_zero : {false, true}) {
       const Axis axis = Axis::linear(range, 0, 100, 5, from_zero);
       EXPECT_FALSE(axis.ticks().empty());
-      for (const double tick : axis.ticks()) EXPECT_TRUE(axis.at(tick) >= -1e-6 && axis.at(tick) <= 100 + 1e-6) << tick;
+      for (const double tick : axis.ticks())
+        EXPECT_TRUE(axis.at(tick) >= -1e-6 && axis.at(tick) <= 100 + 1e-6) << tick;
     }
   }
   for (const double value : {1.0, 0.5, 3e-8, 1e-300}) {
@@ -109,7 +112,8 @@ TEST(Axis, SurvivesDegenerateRanges) {
 
 TEST(Axis, LabelsLineUp) {
   const Axis axis = Axis::linear(range_of({0.75, 1}), 0, 100, 6);
-  for (const double tick : axis.ticks()) EXPECT_EQ(axis.label(tick).size(), 4u) << axis.label(tick);  // "0.80", not "0.8"
+  for (const double tick : axis.ticks())
+    EXPECT_EQ(axis.label(tick).size(), 4u) << axis.label(tick);  // "0.80", not "0.8"
   EXPECT_EQ(Axis::linear(range_of({0, 300}), 0, 100, 4).label(200), "200");
   EXPECT_EQ(Axis::logarithmic(range_of({1e-6, 1}), 0, 100, 9).label(1e-5), "1e-5");
 }

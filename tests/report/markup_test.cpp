@@ -57,7 +57,8 @@ TEST(Palette, RunsFromLightToDark) {
     const auto channel = [&](std::size_t at) { return std::stoi(colour.substr(at, 2), nullptr, 16); };
     return 0.299 * channel(1) + 0.587 * channel(3) + 0.114 * channel(5);
   };
-  for (int i = 0; i < 20; ++i) EXPECT_GT(luminance(scale_colour(i / 20.0)), luminance(scale_colour((i + 1) / 20.0))) << i;
+  for (int i = 0; i < 20; ++i)
+    EXPECT_GT(luminance(scale_colour(i / 20.0)), luminance(scale_colour((i + 1) / 20.0))) << i;
   EXPECT_EQ(scale_colour(-3), scale_colour(0));
   EXPECT_EQ(scale_colour(7), scale_colour(1));
   EXPECT_EQ(scale_colour(1), "#440154");  // the dark end of viridis
@@ -65,7 +66,8 @@ TEST(Palette, RunsFromLightToDark) {
 
 TEST(Svg, WritesWellFormedElementsFromAnyText) {
   Svg svg;
-  svg.text(1, 2, "<script>alert('x')</script> & \x01", {.anchor = Anchor::middle, .bold = true, .upwards = true});
+  svg.text(1, 2, "<script>alert('x')</script> & \x01",
+           {.anchor = Anchor::middle, .bold = true, .upwards = true});
   svg.rect({0, 0, NAN, 5}, {.fill = "#ffffff"}, "a \"tooltip\" <b>");
   svg.line(0, 0, INFINITY, 3, {.stroke = "#000000", .dash = "4 3"});
   svg.polyline({{0, 0}, {1, NAN}}, {.stroke = "#000000"});
@@ -87,7 +89,8 @@ TEST(Svg, DrawsNoLineThroughFewerThanTwoPoints) {
 /// The checker itself must be able to fail.
 TEST(XmlCheck, FindsDamage) {
   EXPECT_FALSE(apiq::testing::XmlCheck("<a b=\"1\">x &lt; y<c/></a>").error());
-  for (const char* bad : {"<a>", "<a></b>", "<a b=1/>", "<a b=\"1\" b=\"2\"/>", "<a>&nbsp;</a>", "<a>x & y</a>", "<a/><b/>", "<a>\x01</a>", "x", ""})
+  for (const char* bad : {"<a>", "<a></b>", "<a b=1/>", "<a b=\"1\" b=\"2\"/>", "<a>&nbsp;</a>",
+                          "<a>x & y</a>", "<a/><b/>", "<a>\x01</a>", "x", ""})
     EXPECT_TRUE(apiq::testing::XmlCheck(bad).error()) << bad;
 }
 

@@ -28,7 +28,8 @@ RunRecord record_of(const nlohmann::json& run) {
 
 std::size_t count(const std::string& text, const std::string& part) {
   std::size_t out = 0;
-  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size())) ++out;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size()))
+    ++out;
   return out;
 }
 
@@ -39,9 +40,11 @@ void expect_sound(const std::string& text, const std::string& what) {
   EXPECT_EQ(check.elements().count("script"), 0u) << what;
   std::string without_namespace = text;
   const std::string name_space = "xmlns=\"http://www.w3.org/2000/svg\"";
-  for (std::size_t at; (at = without_namespace.find(name_space)) != std::string::npos;) without_namespace.erase(at, name_space.size());
+  for (std::size_t at; (at = without_namespace.find(name_space)) != std::string::npos;)
+    without_namespace.erase(at, name_space.size());
   EXPECT_THAT(without_namespace, Not(HasSubstr("://"))) << what;
-  for (const char* none : {"\"nan", "\"inf", ",nan", ",inf", "\"-nan", "\"-inf"}) EXPECT_THAT(text, Not(HasSubstr(none))) << what;
+  for (const char* none : {"\"nan", "\"inf", ",nan", ",inf", "\"-nan", "\"-inf"})
+    EXPECT_THAT(text, Not(HasSubstr(none))) << what;
 }
 
 TEST(PlotSvg, DrawsEveryBlockLinearAndEpoch) {
@@ -50,14 +53,16 @@ TEST(PlotSvg, DrawsEveryBlockLinearAndEpoch) {
   expect_sound(svg, "6 blocks");
   for (int block = 0; block < 6; ++block) {
     const std::string name = "block " + std::to_string(block);
-    EXPECT_THAT(svg, AllOf(HasSubstr(name + ": 0." + (block < 5 ? "0" : "1")), HasSubstr(name + " q_proj: 0.1"), HasSubstr(name + " train: 1.5 s"),
+    EXPECT_THAT(svg, AllOf(HasSubstr(name + ": 0." + (block < 5 ? "0" : "1")),
+                           HasSubstr(name + " q_proj: 0.1"), HasSubstr(name + " train: 1.5 s"),
                            HasSubstr(name + " device: 1.00 MiB"), HasSubstr(name + " host: 5.00 MiB")));
   }
   // 2 s are 0.25 of loading, 1.5 of training and a rest.
   EXPECT_EQ(count(svg, " other: 0.25 s"), 6u);
   EXPECT_EQ(count(svg, "_proj: 0.1"), 6u * 7u);
   EXPECT_EQ(count(svg, "in 4 epochs"), 6u * 2u);  // line and end point
-  EXPECT_THAT(svg, AllOf(HasSubstr("the run took 13 seconds, the device waited 5 % of it"), Not(HasSubstr("not recorded"))));
+  EXPECT_THAT(svg, AllOf(HasSubstr("the run took 13 seconds, the device waited 5 % of it"),
+                         Not(HasSubstr("not recorded"))));
 }
 
 TEST(PlotSvg, IsTheSameTwice) { EXPECT_EQ(plot_svg(summary_of({})), plot_svg(summary_of({}))); }
@@ -68,18 +73,22 @@ TEST(PlotSvg, SaysWhatWasNotRecorded) {
   nothing.relative_error = [](std::size_t) { return NAN; };
   const std::string svg = plot_svg(summary_of(nothing));
   expect_sound(svg, "nothing measured");
-  EXPECT_THAT(svg, AllOf(HasSubstr("nothing was trained"), HasSubstr("there was no calibration text"), HasSubstr(">not recorded<")));
+  EXPECT_THAT(svg, AllOf(HasSubstr("nothing was trained"), HasSubstr("there was no calibration text"),
+                         HasSubstr(">not recorded<")));
 }
 
 TEST(PlotSvg, SurvivesAnyData) {
-  constexpr double kLargest = std::numeric_limits<double>::max(), kSmallest = std::numeric_limits<double>::denorm_min();
+  constexpr double kLargest = std::numeric_limits<double>::max(),
+                   kSmallest = std::numeric_limits<double>::denorm_min();
   for (const std::size_t blocks : {1, 2, 13, 80}) {
     for (const double value : {0.0, -1.0, 1.0, 1e-12, static_cast<double>(NAN), kLargest, kSmallest}) {
       Sample sample;
       sample.blocks = blocks;
       // One odd value among others, and nothing but odd values.
       for (const bool all : {false, true}) {
-        const auto mixed = [=](std::size_t i) { return all || i % 3 == 0 ? value : 0.1 * static_cast<double>(i); };
+        const auto mixed = [=](std::size_t i) {
+          return all || i % 3 == 0 ? value : 0.1 * static_cast<double>(i);
+        };
         sample.relative_error = mixed;
         sample.loss = [=](std::size_t block, std::size_t epoch) { return mixed(block + epoch); };
         sample.weight_error = [=](std::size_t block, std::size_t linear) { return mixed(block + linear); };
@@ -95,10 +104,13 @@ TEST(PlotSvg, ChoosesLogarithmsForDecades) {
   EXPECT_THAT(plot_svg(summary_of({})), Not(HasSubstr("relative error (log scale)")));
   Sample decades;
   decades.relative_error = [](std::size_t block) { return std::pow(10.0, -static_cast<double>(block)); };
-  decades.weight_error = [](std::size_t block, std::size_t) { return std::pow(10.0, -static_cast<double>(block)); };
+  decades.weight_error = [](std::size_t block, std::size_t) {
+    return std::pow(10.0, -static_cast<double>(block));
+  };
   decades.loss = [](std::size_t, std::size_t epoch) { return std::pow(10.0, -static_cast<double>(epoch)); };
   EXPECT_THAT(plot_svg(summary_of(decades)),
-              AllOf(HasSubstr("relative error (log scale)"), HasSubstr("error (log)"), HasSubstr("loss / first (log scale)")));
+              AllOf(HasSubstr("relative error (log scale)"), HasSubstr("error (log)"),
+                    HasSubstr("loss / first (log scale)")));
 }
 
 TEST(PlotSvg, MarksLinearsThatWereLeftAlone) {
@@ -106,13 +118,15 @@ TEST(PlotSvg, MarksLinearsThatWereLeftAlone) {
   summary.linears.erase(summary.linears.begin() + 1);
   summary.dense_linears = {"model.layers.0.self_attn.k_proj"};
   const std::string svg = plot_svg(summary);
-  EXPECT_THAT(svg, AllOf(HasSubstr("block 0 k_proj: left as it is"), HasSubstr("1 linears left as they are")));
+  EXPECT_THAT(svg,
+              AllOf(HasSubstr("block 0 k_proj: left as it is"), HasSubstr("1 linears left as they are")));
   EXPECT_EQ(count(svg, "_proj: 0.1"), 6u * 7u - 1);
 }
 
 TEST(PlotSvg, ShowsBlocksOfAnEarlierRunWithoutTimes) {
   nlohmann::json json = testing::run_json_of({});
-  for (const int block : {0, 1}) json["blocks"][block].update({{"resumed", true}, {"seconds", 0}, {"phases", nlohmann::json::object()}});
+  for (const int block : {0, 1})
+    json["blocks"][block].update({{"resumed", true}, {"seconds", 0}, {"phases", nlohmann::json::object()}});
   const RunRecord run = record_of(json);
   const std::string svg = plot_svg(summary_of({}), &run);
   EXPECT_EQ(count(svg, "done in an earlier run"), 2u);
@@ -129,7 +143,8 @@ TEST(PlotSvg, RefusesWhatHasNothingToPlot) {
   FileSummary silent = summary_of({});
   silent.report_json.clear();
   EXPECT_THROW(plot_svg(silent), Unsupported);
-  for (const char* damaged : {"{", "[]", R"({"blocks":1})", R"({"blocks":[{"index":0}]})", R"({"blocks":[{"index":"x"}]})"}) {
+  for (const char* damaged :
+       {"{", "[]", R"({"blocks":1})", R"({"blocks":[{"index":0}]})", R"({"blocks":[{"index":"x"}]})"}) {
     FileSummary summary = summary_of({});
     summary.report_json = damaged;
     EXPECT_THROW(plot_svg(summary), FormatError) << damaged;
@@ -141,8 +156,9 @@ TEST(HtmlReport, HoldsPlotsSettingsProvenanceCommandAndTables) {
   const std::string html = html_report(summary_of({}), &run);
   expect_sound(html, "page");
   EXPECT_EQ(count(html, "<svg "), 4u);
-  EXPECT_THAT(html, AllOf(HasSubstr("<pre>apiq-quantize --model m --output model.h5</pre>"), HasSubstr("<td>a device</td>"),
-                          HasSubstr("<td>down_proj=bits:3</td>"), HasSubstr("<td>0.0005</td>")));
+  EXPECT_THAT(html, AllOf(HasSubstr("<pre>apiq-quantize --model m --output model.h5</pre>"),
+                          HasSubstr("<td>a device</td>"), HasSubstr("<td>down_proj=bits:3</td>"),
+                          HasSubstr("<td>0.0005</td>")));
   EXPECT_EQ(count(html, "<td>model.layers."), 6u * 7u);
   EXPECT_TRUE(html.starts_with("<!DOCTYPE html>"));
 }
@@ -157,7 +173,8 @@ TEST(HtmlReport, TextOfTheFileStaysText) {
   expect_sound(html, "hostile");
   XmlCheck check(html);
   check.error();
-  for (const char* element : {"script", "b", "i", "img"}) EXPECT_EQ(check.elements().count(element), 0u) << element;
+  for (const char* element : {"script", "b", "i", "img"})
+    EXPECT_EQ(check.elements().count(element), 0u) << element;
 }
 
 TEST(RunRecord, BelongsToItsCheckpointOnly) {
@@ -196,7 +213,8 @@ TEST(RunRecord, RefusesOtherFiles) {
 }
 
 TEST(SettingRows, FlattenNestedSettings) {
-  const auto rows = setting_rows(R"({"a":{"b":1,"c":[1,"x"]},"group_size":0,"rate":0.004999999888241291,"none":null})");
+  const auto rows =
+      setting_rows(R"({"a":{"b":1,"c":[1,"x"]},"group_size":0,"rate":0.004999999888241291,"none":null})");
   const std::vector<std::pair<std::string, std::string>> expected = {
       {"a.b", "1"}, {"a.c", "1, x"}, {"group_size", "row"}, {"none", "-"}, {"rate", "0.005"}};
   EXPECT_EQ(rows, expected);
@@ -216,13 +234,15 @@ TEST(SettingTexts, NameMixedSettings) {
 
 TEST(LinearsInOrder, GoBlockByBlock) {
   FileSummary summary;
-  for (const char* name : {"model.layers.10.mlp.up_proj", "model.layers.2.mlp.down_proj", "model.layers.2.mlp.up_proj"}) {
+  for (const char* name :
+       {"model.layers.10.mlp.up_proj", "model.layers.2.mlp.down_proj", "model.layers.2.mlp.up_proj"}) {
     summary.linears.emplace_back();
     summary.linears.back().name = name;
   }
   summary.dense_linears = {"model.layers.2.self_attn.q_proj"};
-  EXPECT_THAT(linears_in_order(summary), ::testing::ElementsAre("model.layers.2.self_attn.q_proj", "model.layers.2.mlp.up_proj",
-                                                                "model.layers.2.mlp.down_proj", "model.layers.10.mlp.up_proj"));
+  EXPECT_THAT(linears_in_order(summary),
+              ::testing::ElementsAre("model.layers.2.self_attn.q_proj", "model.layers.2.mlp.up_proj",
+                                     "model.layers.2.mlp.down_proj", "model.layers.10.mlp.up_proj"));
 }
 
 }  // namespace

@@ -9,12 +9,15 @@
 
 namespace apiq::testing {
 
-inline constexpr const char* kLinears[] = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
-                                           "mlp.gate_proj",    "mlp.up_proj",      "mlp.down_proj"};
+inline constexpr const char* kLinears[] = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj",
+                                           "self_attn.o_proj", "mlp.gate_proj",    "mlp.up_proj",
+                                           "mlp.down_proj"};
 
 struct Sample {
   std::size_t blocks = 6, epochs = 4;
-  std::function<double(std::size_t)> relative_error = [](std::size_t block) { return 0.05 + 0.01 * static_cast<double>(block); };
+  std::function<double(std::size_t)> relative_error = [](std::size_t block) {
+    return 0.05 + 0.01 * static_cast<double>(block);
+  };
   std::function<double(std::size_t, std::size_t)> loss = [](std::size_t block, std::size_t epoch) {
     return static_cast<double>(block + 1) * std::pow(0.9, epoch);
   };
@@ -23,14 +26,16 @@ struct Sample {
   };
 };
 
-inline nlohmann::json number_or_null(double value) { return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr); }
+inline nlohmann::json number_or_null(double value) {
+  return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr);
+}
 
 inline nlohmann::json block_json(const Sample& sample, std::size_t block) {
   nlohmann::json losses = nlohmann::json::array(), linears = nlohmann::json::array();
   for (std::size_t e = 0; e < sample.epochs; ++e) losses.push_back(number_or_null(sample.loss(block, e)));
   for (std::size_t k = 0; k < std::size(kLinears); ++k)
-    linears.push_back(
-        {{"name", "model.layers." + std::to_string(block) + "." + kLinears[k]}, {"weight_error", number_or_null(sample.weight_error(block, k))}});
+    linears.push_back({{"name", "model.layers." + std::to_string(block) + "." + kLinears[k]},
+                       {"weight_error", number_or_null(sample.weight_error(block, k))}});
   return {{"index", block},
           {"loss_first", losses.empty() ? nlohmann::json(nullptr) : losses.front()},
           {"loss_last", losses.empty() ? nlohmann::json(nullptr) : losses.back()},
@@ -45,20 +50,24 @@ inline FileSummary summary_of(const Sample& sample) {
   out.path = "folder/model.h5";
   out.kind = "checkpoint";
   out.method = "apiq-bw";
-  out.options_json = R"({"bits":2,"group_size":64,"lora_learning_rate":0.0005000000237487257,"overrides":["down_proj=bits:3"]})";
-  out.provenance_json = R"({"command":"apiq-quantize --model m --output model.h5","commit":"abc","device":{"name":"a device"}})";
+  out.options_json =
+      R"({"bits":2,"group_size":64,"lora_learning_rate":0.0005000000237487257,"overrides":["down_proj=bits:3"]})";
+  out.provenance_json =
+      R"({"command":"apiq-quantize --model m --output model.h5","commit":"abc","device":{"name":"a device"}})";
   out.total_bytes = 4096;
   nlohmann::json blocks = nlohmann::json::array();
   for (std::size_t b = 0; b < sample.blocks; ++b) {
     blocks.push_back(block_json(sample, b));
     for (const char* linear : kLinears)
-      out.linears.push_back({"model.layers." + std::to_string(b) + "." + linear, 256, 256, 2, 64, 8, false, 1000, 100});
+      out.linears.push_back(
+          {"model.layers." + std::to_string(b) + "." + linear, 256, 256, 2, 64, 8, false, 1000, 100});
   }
   out.report_json = nlohmann::json{{"blocks", blocks}, {"skipped_steps", 0}}.dump();
   return out;
 }
 
-/// What apiq-quantize would have written of that run: every block took 2 seconds and a peak of 1 MiB on the device.
+/// What apiq-quantize would have written of that run: every block took 2 seconds and a peak of 1 MiB on the
+/// device.
 inline nlohmann::json run_json_of(const Sample& sample) {
   nlohmann::json blocks = nlohmann::json::array();
   for (std::size_t b = 0; b < sample.blocks; ++b) {

@@ -1,5 +1,6 @@
-// A small check that a text is well-formed XML: tags nest, attributes are quoted and unique, entities are known, no '<' or bare '&' in
-// text. Written for tests; reads what our writer may produce (elements, attributes, text, one declaration, one doctype).
+// A small check that a text is well-formed XML: tags nest, attributes are quoted and unique, entities are
+// known, no '<' or bare '&' in text. Written for tests; reads what our writer may produce (elements,
+// attributes, text, one declaration, one doctype).
 #pragma once
 #include <optional>
 #include <set>
@@ -31,7 +32,8 @@ class XmlCheck {
 
   void character() {
     const auto c = static_cast<unsigned char>(text_[at_]);
-    if (open_.empty() && std::string_view(" \n").find(text_[at_]) == std::string_view::npos) return fail("text outside of the root");
+    if (open_.empty() && std::string_view(" \n").find(text_[at_]) == std::string_view::npos)
+      return fail("text outside of the root");
     if (c < 0x20 && c != '\n' && c != '\t') return fail("control character");
     if (c == '&') return entity();
     ++at_;
@@ -70,7 +72,8 @@ class XmlCheck {
     while (at_ < text_.size() && text_[at_] == ' ') {
       ++at_;
       const std::string name = word();
-      if (name.empty() || !names.insert(name).second) return fail("attribute '" + name + "' missing or twice");
+      if (name.empty() || !names.insert(name).second)
+        return fail("attribute '" + name + "' missing or twice");
       expect('=');
       expect('"');
       while (problem_.empty() && at_ < text_.size() && text_[at_] != '"') {
@@ -86,7 +89,9 @@ class XmlCheck {
 
   std::string word() {
     const std::size_t begin = at_;
-    while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) || text_[at_] == '-' || text_[at_] == ':')) ++at_;
+    while (at_ < text_.size() &&
+           (std::isalnum(static_cast<unsigned char>(text_[at_])) || text_[at_] == '-' || text_[at_] == ':'))
+      ++at_;
     return std::string(text_.substr(begin, at_ - begin));
   }
 

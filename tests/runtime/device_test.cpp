@@ -9,7 +9,8 @@
 namespace apiq {
 namespace {
 
-runtime::FoundDevice fake(int platform, int index, const char* name, bool is_cpu, bool shares_host_memory, unsigned units) {
+runtime::FoundDevice fake(int platform, int index, const char* name, bool is_cpu, bool shares_host_memory,
+                          unsigned units) {
   runtime::FoundDevice device;
   device.info.platform_index = platform;
   device.info.device_index = index;
@@ -20,8 +21,9 @@ runtime::FoundDevice fake(int platform, int index, const char* name, bool is_cpu
   return device;
 }
 
-const std::vector<runtime::FoundDevice> kMachine = {fake(0, 0, "pthread-znver4", true, true, 64), fake(1, 0, "Iris Xe", false, true, 512),
-                                                    fake(2, 0, "NVIDIA H200", false, false, 132), fake(2, 1, "NVIDIA H200", false, false, 132)};
+const std::vector<runtime::FoundDevice> kMachine = {
+    fake(0, 0, "pthread-znver4", true, true, 64), fake(1, 0, "Iris Xe", false, true, 512),
+    fake(2, 0, "NVIDIA H200", false, false, 132), fake(2, 1, "NVIDIA H200", false, false, 132)};
 
 std::string chosen(const std::string& selector) {
   const auto info = runtime::choose_device(kMachine, selector).info;
@@ -48,7 +50,8 @@ TEST(ChooseDevice, SaysWhatThereIsWhenNothingMatches) {
 
 TEST(Device, BuildFailureNamesKernelFileAndLine) {
   auto& device = testing::shared_device();
-  const std::string source = "#line 7 \"cl/nn/broken.cl\"\nkernel void broken(global float* y) { y[0] = undeclared_name; }\n";
+  const std::string source =
+      "#line 7 \"cl/nn/broken.cl\"\nkernel void broken(global float* y) { y[0] = undeclared_name; }\n";
   try {
     device.probe_build(source, "");
     FAIL() << "the source is wrong";

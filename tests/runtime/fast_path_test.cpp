@@ -1,4 +1,5 @@
-// What is decided about fast paths without running anything: gates, the setting, the cache, and what may be rounded.
+// What is decided about fast paths without running anything: gates, the setting, the cache, and what may be
+// rounded.
 #include <gmock/gmock.h>
 
 #include "apiq/error.hpp"
@@ -33,7 +34,8 @@ TEST(Gates, NvidiaNeedsItsOwnDriverAndCapability8) {
   EXPECT_THAT(runtime::nv_mma_gate(h200), IsEmpty());
   h200.platform = "rusticl";
   EXPECT_THAT(runtime::nv_mma_gate(h200), HasSubstr("rusticl"));
-  EXPECT_THAT(runtime::nv_mma_gate(device("pocl", "Portable Computing Language")), HasSubstr("not an NVIDIA"));
+  EXPECT_THAT(runtime::nv_mma_gate(device("pocl", "Portable Computing Language")),
+              HasSubstr("not an NVIDIA"));
 }
 
 TEST(Gates, AmdNeedsItsOwnCompilerAndTheWavesOfTheUnit) {
@@ -114,15 +116,19 @@ TEST(FastPathCache, KeepsAReportPerDriverAndSource) {
   EXPECT_FALSE(cache.load("nv_mma.f16", "other sources"));
   EXPECT_FALSE(cache.load("nv_mma.bf16", "sources"));
   info.driver = "2";
-  EXPECT_FALSE(runtime::FastPathCache(info, folder.path()).load("nv_mma.f16", "sources")) << "another driver must be tried again";
-  for (const auto& file : std::filesystem::directory_iterator(folder.path())) std::filesystem::resize_file(file, 70);
+  EXPECT_FALSE(runtime::FastPathCache(info, folder.path()).load("nv_mma.f16", "sources"))
+      << "another driver must be tried again";
+  for (const auto& file : std::filesystem::directory_iterator(folder.path()))
+    std::filesystem::resize_file(file, 70);
   EXPECT_FALSE(cache.load("nv_mma.f16", "sources")) << "damage is a miss";
 }
 
 TEST(FastPathCache, ATrialThatEndsTheProcessIsRepeatedOnce) {
   const test::TemporaryFolder folder;
   const runtime::FastPathCache cache(device("v", "p"), folder.path());
-  const auto crash = [&] { EXPECT_EXIT((cache.begin("x", "sources"), ::_exit(3)), ::testing::ExitedWithCode(3), ""); };
+  const auto crash = [&] {
+    EXPECT_EXIT((cache.begin("x", "sources"), ::_exit(3)), ::testing::ExitedWithCode(3), "");
+  };
   crash();
   EXPECT_FALSE(cache.load("x", "sources"));
   cache.begin("x", "sources");

@@ -29,7 +29,8 @@ TEST(MemoryBudget, CountsUseAndPeakAndRefusesToPassTheLimit) {
     FAIL() << "401 bytes do not fit in 400";
   } catch (const OutOfDeviceMemory& error) {
     const std::string text = error.what();
-    for (const char* part : {"the third", "401 B", "600 B", "1000 B", "--device-memory"}) EXPECT_NE(text.find(part), std::string::npos) << text;
+    for (const char* part : {"the third", "401 B", "600 B", "1000 B", "--device-memory"})
+      EXPECT_NE(text.find(part), std::string::npos) << text;
   }
   EXPECT_EQ(budget.in_use_bytes(), 600u) << "a refused request must not count";
 }

@@ -1,4 +1,5 @@
-// When PoCL's threads are bound to cores: never against the user's word, never when the process is confined to some cores.
+// When PoCL's threads are bound to cores: never against the user's word, never when the process is confined
+// to some cores.
 #include "runtime/pocl_threads.hpp"
 
 #include <gtest/gtest.h>
@@ -33,7 +34,8 @@ class PoclThreads : public ::testing::Test {
 };
 
 TEST_F(PoclThreads, BoundWhenEveryCoreIsOurs) {
-  if (CPU_COUNT(&cores_) != ::sysconf(_SC_NPROCESSORS_ONLN)) GTEST_SKIP() << "this process may not use every core";
+  if (CPU_COUNT(&cores_) != ::sysconf(_SC_NPROCESSORS_ONLN))
+    GTEST_SKIP() << "this process may not use every core";
   bind_pocl_threads();
   EXPECT_EQ(setting(), "1");
 }

@@ -69,7 +69,9 @@ TEST(Trace, KeepsAtMostItsLimitAndSaysSo) {
 
 TEST(Trace, KernelsBecomeLabelledSpansOnTheHostsClock) {
   const auto device =
-      runtime::Device::open({.selector = testing::shared_device().info().is_cpu ? "cpu" : "auto", .memory_bytes = 0, .profile = true});
+      runtime::Device::open({.selector = testing::shared_device().info().is_cpu ? "cpu" : "auto",
+                             .memory_bytes = 0,
+                             .profile = true});
   auto& queue = device->queue();
   const runtime::DeviceTensor x(*device, DType::f32, {1 << 16}, "x");
   queue.fill_zero(x);
@@ -97,7 +99,8 @@ TEST(Trace, KernelsBecomeLabelledSpansOnTheHostsClock) {
   EXPECT_EQ(compute.front()["name"], "block 0");
   ASSERT_EQ(queue.profiler().rows().size(), 1u);
   EXPECT_EQ(compute.back()["name"], queue.profiler().rows()[0].name) << "without a label";
-  // The two clocks are matched by one command whose end the host hears a little late; 20 ms is far above that on a busy machine.
+  // The two clocks are matched by one command whose end the host hears a little late; 20 ms is far above that
+  // on a busy machine.
   const double slack = 20000, first = host[0]["ts"], last = first + host[0]["dur"].get<double>();
   double previous = 0;
   for (const auto& span : compute) {

@@ -38,7 +38,8 @@ TEST(PinnedBuffer, TakesFromTheHostBudgetAndGivesBack) {
   EXPECT_EQ(budget.in_use_bytes(), before);
   budget.set_limit(before + 100);
   const std::string text = test::error_text<OutOfHostMemory>([&] { PinnedBuffer(device, 101, "the ring"); });
-  for (const char* part : {"the ring", "101 B", "--host-memory"}) EXPECT_NE(text.find(part), std::string::npos) << text;
+  for (const char* part : {"the ring", "101 B", "--host-memory"})
+    EXPECT_NE(text.find(part), std::string::npos) << text;
   EXPECT_NO_THROW(PinnedBuffer(device, 100, "the ring"));
   budget.set_limit(limit);
 }
@@ -46,8 +47,8 @@ TEST(PinnedBuffer, TakesFromTheHostBudgetAndGivesBack) {
 TEST(TransferQueue, CopiesWaitForTheComputationAndTheComputationForCopies) {
   auto& queue = testing::shared_queue();
   TransferQueue transfers(queue.device(), "test", nullptr);
-  // A chain over two queues: each round the computation moves a to b, the copy b to the host and the host's next values to a.
-  // Large enough that a missing wait is seen: a copy takes far longer than enqueueing it.
+  // A chain over two queues: each round the computation moves a to b, the copy b to the host and the host's
+  // next values to a. Large enough that a missing wait is seen: a copy takes far longer than enqueueing it.
   const std::size_t count = 1 << 21;
   const DeviceTensor a(queue.device(), DType::f32, {count}, "a"), b(queue.device(), DType::f32, {count}, "b");
   constexpr int kRounds = 8;
@@ -55,7 +56,8 @@ TEST(TransferQueue, CopiesWaitForTheComputationAndTheComputationForCopies) {
   for (int i = 0; i < kRounds; ++i) {
     in.emplace_back(queue.device(), count * 4, "in");
     out.emplace_back(queue.device(), count * 4, "out");
-    std::fill_n(reinterpret_cast<float*>(in[static_cast<std::size_t>(i)].data()), count, static_cast<float>(i + 1));
+    std::fill_n(reinterpret_cast<float*>(in[static_cast<std::size_t>(i)].data()), count,
+                static_cast<float>(i + 1));
   }
   Event uploaded = transfers.write(a, in[0].data()), downloaded;
   for (std::size_t i = 0; i < kRounds; ++i) {
@@ -68,7 +70,8 @@ TEST(TransferQueue, CopiesWaitForTheComputationAndTheComputationForCopies) {
   }
   downloaded.wait();
   EXPECT_TRUE(downloaded.done());
-  for (std::size_t i = 0; i < kRounds; ++i) EXPECT_EQ(std::memcmp(in[i].data(), out[i].data(), count * 4), 0) << i;
+  for (std::size_t i = 0; i < kRounds; ++i)
+    EXPECT_EQ(std::memcmp(in[i].data(), out[i].data(), count * 4), 0) << i;
 }
 
 TEST(TransferQueue, ACopyThatWaitsHoldsUpNothingElse) {
@@ -77,7 +80,8 @@ TEST(TransferQueue, ACopyThatWaitsHoldsUpNothingElse) {
   const DeviceTensor a(queue.device(), DType::f32, {4}, "a");
   PinnedBuffer host(queue.device(), 16, "host");
   std::memset(host.data(), 0, 16);
-  // `first` waits for a mark of the computation, the computation for `second`: whoever enqueues first must not block.
+  // `first` waits for a mark of the computation, the computation for `second`: whoever enqueues first must
+  // not block.
   const Event one = second.write(a, host.data());
   queue.wait_for(one);
   queue.fill_zero(a);
@@ -96,7 +100,8 @@ TEST(TransferQueue, EmptyEventsAndTensorsCostNothing) {
   none.wait();
   queue.wait_for(none);
   float value = 3, back = 0;
-  const DeviceTensor one(queue.device(), DType::f32, {1}, "one"), empty(queue.device(), DType::f32, {0}, "empty");
+  const DeviceTensor one(queue.device(), DType::f32, {1}, "one"),
+      empty(queue.device(), DType::f32, {0}, "empty");
   EXPECT_TRUE(transfers.write(empty, nullptr).done());
   const Event written = transfers.write(one, &value, {&none, 1});
   const Event copy = written;  // shared
@@ -111,7 +116,8 @@ TEST(UploadRing, StreamsMoreThanItHolds) {
   const DeviceTensor to(queue.device(), DType::f32, {50007}, "to");
   queue.fill_zero(to);
   Event done;
-  // From a thread of its own, as the prefetching readers use it; into the middle of a tensor, after the computation's zeros.
+  // From a thread of its own, as the prefetching readers use it; into the middle of a tensor, after the
+  // computation's zeros.
   const Event zeroed = queue.mark();
   std::thread([&] {
     const runtime::TensorView part = to.view().rows(3, 50001);

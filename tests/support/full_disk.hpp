@@ -1,4 +1,5 @@
-// Runs an action in a child whose files may not grow past a limit: its writes fail just as on a full disk, without needing one.
+// Runs an action in a child whose files may not grow past a limit: its writes fail just as on a full disk,
+// without needing one.
 #pragma once
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -13,7 +14,8 @@
 
 namespace apiq::test {
 
-/// 0 if the action threw an IoError of one line that starts with `path`, names no temporary file and gives the system's reason.
+/// 0 if the action threw an IoError of one line that starts with `path`, names no temporary file and gives
+/// the system's reason.
 template <class Action>
 int status_on_full_disk(const std::filesystem::path& path, rlim_t bytes, Action&& action) {
   const pid_t child = ::fork();
@@ -27,8 +29,8 @@ int status_on_full_disk(const std::filesystem::path& path, rlim_t bytes, Action&
       action();
     } catch (const IoError& error) {
       const std::string text = error.what();
-      code = text.find(path.string()) == 0 && text.find(".tmp") == std::string::npos && text.find("File too large") != std::string::npos &&
-                     text.find('\n') == std::string::npos
+      code = text.find(path.string()) == 0 && text.find(".tmp") == std::string::npos &&
+                     text.find("File too large") != std::string::npos && text.find('\n') == std::string::npos
                  ? 0
                  : 2;
     } catch (...) {

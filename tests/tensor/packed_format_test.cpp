@@ -1,5 +1,5 @@
-// The packed layout against words worked out by hand, against a bit-by-bit reader written from docs/packed-format.md alone, and
-// as a round trip over ragged shapes.
+// The packed layout against words worked out by hand, against a bit-by-bit reader written from
+// docs/packed-format.md alone, and as a round trip over ragged shapes.
 #include "tensor/packed_format.hpp"
 
 #include <gtest/gtest.h>
@@ -36,12 +36,15 @@ Source random_source(const PackedLayout& l, std::uint32_t seed) {
 // binary16 as IEEE 754 defines it, without the library's converter.
 double half_value(std::uint16_t h) {
   const int exponent = h >> 10 & 31;
-  const double magnitude = exponent == 0 ? std::ldexp(h & 1023, -24) : std::ldexp(1024 + (h & 1023), exponent - 25);
+  const double magnitude =
+      exponent == 0 ? std::ldexp(h & 1023, -24) : std::ldexp(1024 + (h & 1023), exponent - 25);
   return h & 0x8000 ? -magnitude : magnitude;
 }
 
 // One bit of the qweight array: `index` counts words.
-unsigned bit_of(const std::vector<std::uint32_t>& words, std::size_t index, unsigned bit) { return words.at(index) >> bit & 1u; }
+unsigned bit_of(const std::vector<std::uint32_t>& words, std::size_t index, unsigned bit) {
+  return words.at(index) >> bit & 1u;
+}
 
 // The document read literally, one bit at a time.
 unsigned code_from_document(const PackedMatrix& m, std::size_t row, std::size_t feature) {
@@ -57,18 +60,21 @@ unsigned code_from_document(const PackedMatrix& m, std::size_t row, std::size_t 
     return code;
   }
   const unsigned stream_bit = i * l.bits;  // the chunk as one little-endian stream of 32 * bits bits
-  for (unsigned b = 0; b < l.bits; ++b) code |= bit_of(m.qweight, base + ((stream_bit + b) / 32) * 32, (stream_bit + b) % 32) << b;
+  for (unsigned b = 0; b < l.bits; ++b)
+    code |= bit_of(m.qweight, base + ((stream_bit + b) / 32) * 32, (stream_bit + b) % 32) << b;
   return code;
 }
 
 unsigned zero_from_document(const PackedMatrix& m, std::size_t row, std::size_t group) {
   const std::size_t groups = m.layout.in_features / m.layout.group_size;
   unsigned zero = 0;
-  for (unsigned p = 0; p < m.layout.bits; ++p) zero |= bit_of(m.qzeros, ((row / 32) * groups + group) * m.layout.bits + p, row % 32) << p;
+  for (unsigned p = 0; p < m.layout.bits; ++p)
+    zero |= bit_of(m.qzeros, ((row / 32) * groups + group) * m.layout.bits + p, row % 32) << p;
   return zero;
 }
 
-using Case = std::tuple<std::uint32_t, std::uint32_t, std::pair<std::uint32_t, std::uint32_t>>;  // bits, out, {in, group}
+using Case = std::tuple<std::uint32_t, std::uint32_t,
+                        std::pair<std::uint32_t, std::uint32_t>>;  // bits, out, {in, group}
 
 class PackedFormat : public testing::TestWithParam<Case> {
  protected:
@@ -101,7 +107,8 @@ TEST_P(PackedFormat, ReadsBitByBitAsDocumented) {
       ASSERT_EQ(zero_from_document(m, row, g), s.zeros[row * groups + g]) << row << ", " << g;
       ASSERT_EQ(m.scales.at(((row / 32) * groups + g) * 32 + row % 32), s.scales[row * groups + g]);
       // Exact in f32, so equality with the double product: 11 + 8 significant bits.
-      const double expected = half_value(s.scales[row * groups + g]) * (int{s.codes[row * l.in_features + j]} - int{s.zeros[row * groups + g]});
+      const double expected = half_value(s.scales[row * groups + g]) *
+                              (int{s.codes[row * l.in_features + j]} - int{s.zeros[row * groups + g]});
       ASSERT_EQ(w[row * l.in_features + j], expected) << row << ", " << j;
     }
   }
@@ -117,7 +124,8 @@ TEST_P(PackedFormat, PaddingIsZeroAndSizesAreTheDocumentedOnes) {
   EXPECT_EQ(m.qzeros.size() * 32, padded_rows * (l.in_features / l.group_size) * l.bits);
   EXPECT_EQ(l.bytes(), 4 * m.qweight.size() + 2 * m.scales.size() + 4 * m.qzeros.size());
   for (std::size_t row = 0; row < padded_rows; ++row) {
-    for (std::size_t j = row < l.out_features ? l.in_features : 0; j < padded_in; ++j) ASSERT_EQ(code_from_document(m, row, j), 0u);
+    for (std::size_t j = row < l.out_features ? l.in_features : 0; j < padded_in; ++j)
+      ASSERT_EQ(code_from_document(m, row, j), 0u);
     for (std::size_t g = 0; row >= l.out_features && g < l.groups(); ++g) {
       ASSERT_EQ(zero_from_document(m, row, g), 0u);
       ASSERT_EQ(m.scales[((row / 32) * l.groups() + g) * 32 + row % 32], 0u);
@@ -126,9 +134,12 @@ TEST_P(PackedFormat, PaddingIsZeroAndSizesAreTheDocumentedOnes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Sweep, PackedFormat,
-                         testing::Combine(testing::Values(2u, 3u, 4u, 8u), testing::Values(1u, 31u, 32u, 33u, 70u),
-                                          testing::Values(std::pair{4u, 4u}, std::pair{32u, 32u}, std::pair{64u, 4u}, std::pair{96u, 48u},
-                                                          std::pair{172u, 4u}, std::pair{172u, 43u}, std::pair{172u, 172u}, std::pair{256u, 64u})));
+                         testing::Combine(testing::Values(2u, 3u, 4u, 8u),
+                                          testing::Values(1u, 31u, 32u, 33u, 70u),
+                                          testing::Values(std::pair{4u, 4u}, std::pair{32u, 32u},
+                                                          std::pair{64u, 4u}, std::pair{96u, 48u},
+                                                          std::pair{172u, 4u}, std::pair{172u, 43u},
+                                                          std::pair{172u, 172u}, std::pair{256u, 64u})));
 
 // Row 33 of 34, features 32-63 of 64: block 1, chunk 1, so words (1 * 2 + 1) * bits * 32 + w * 32 + 1.
 PackedMatrix golden(std::uint32_t bits, std::uint32_t period) {
@@ -177,14 +188,20 @@ TEST(PackedFormatGolden, EightBits) {
 
 TEST(PackedFormatErrors, SayWhatWasFoundAndWhatWouldDo) {
   try {
-    check_layout({.out_features = 8, .in_features = 172, .bits = 2, .group_size = 64}, "model.layers.0.mlp.down_proj");
+    check_layout({.out_features = 8, .in_features = 172, .bits = 2, .group_size = 64},
+                 "model.layers.0.mlp.down_proj");
     FAIL();
   } catch (const InvalidArgument& error) {
-    EXPECT_STREQ(error.what(), "[packed] model.layers.0.mlp.down_proj: group_size 64 does not divide in_features 172; sizes that do: 43, 86, 172");
+    EXPECT_STREQ(error.what(),
+                 "[packed] model.layers.0.mlp.down_proj: group_size 64 does not divide in_features 172; "
+                 "sizes that do: 43, 86, 172");
   }
-  EXPECT_THROW(check_layout({.out_features = 8, .in_features = 64, .bits = 5, .group_size = 64}, "w"), InvalidArgument);
-  EXPECT_THROW(check_layout({.out_features = 8, .in_features = 64, .bits = 2, .group_size = 0}, "w"), InvalidArgument);
-  EXPECT_THROW(check_layout({.out_features = 0, .in_features = 64, .bits = 2, .group_size = 64}, "w"), InvalidArgument);
+  EXPECT_THROW(check_layout({.out_features = 8, .in_features = 64, .bits = 5, .group_size = 64}, "w"),
+               InvalidArgument);
+  EXPECT_THROW(check_layout({.out_features = 8, .in_features = 64, .bits = 2, .group_size = 0}, "w"),
+               InvalidArgument);
+  EXPECT_THROW(check_layout({.out_features = 0, .in_features = 64, .bits = 2, .group_size = 64}, "w"),
+               InvalidArgument);
   EXPECT_EQ(possible_group_sizes(12), (std::vector<std::uint32_t>{1, 2, 3, 4, 6, 12}));
   EXPECT_EQ(possible_group_sizes(256), (std::vector<std::uint32_t>{32, 64, 128, 256}));
 }

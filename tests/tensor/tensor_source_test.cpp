@@ -14,12 +14,16 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-std::span<const std::byte> as_bytes_of(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
+std::span<const std::byte> as_bytes_of(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
 
 TEST(ToF32, KnownBitPatterns) {
   using namespace std::string_view_literals;
-  EXPECT_THAT(to_f32(DType::f32, as_bytes_of("\x00\x00\x80\x3f\x00\x00\x00\xc0"sv), "w"), ElementsAre(1.0f, -2.0f));
-  EXPECT_THAT(to_f32(DType::f16, as_bytes_of("\x00\x3c\x01\x00\xff\xfb"sv), "w"), ElementsAre(1.0f, 0x1p-24f, -65504.0f));
+  EXPECT_THAT(to_f32(DType::f32, as_bytes_of("\x00\x00\x80\x3f\x00\x00\x00\xc0"sv), "w"),
+              ElementsAre(1.0f, -2.0f));
+  EXPECT_THAT(to_f32(DType::f16, as_bytes_of("\x00\x3c\x01\x00\xff\xfb"sv), "w"),
+              ElementsAre(1.0f, 0x1p-24f, -65504.0f));
   EXPECT_THAT(to_f32(DType::bf16, as_bytes_of("\x80\x3f\x49\x40"sv), "w"), ElementsAre(1.0f, 3.140625f));
   EXPECT_TRUE(to_f32(DType::f16, {}, "w").empty());
 }
@@ -34,7 +38,8 @@ TEST(ToF32, UnalignedBytes) {
 
 TEST(ToF32, RefusesOtherTypesAndBrokenSizes) {
   const std::string bytes(8, '\0');
-  EXPECT_THAT(test::error_text<FormatError>([&] { to_f32(DType::i64, as_bytes_of(bytes), "model.w"); }), HasSubstr("'model.w'"));
+  EXPECT_THAT(test::error_text<FormatError>([&] { to_f32(DType::i64, as_bytes_of(bytes), "model.w"); }),
+              HasSubstr("'model.w'"));
   EXPECT_THROW(to_f32(DType::f32, as_bytes_of(std::string_view(bytes).substr(1)), "w"), FormatError);
 }
 
@@ -52,9 +57,11 @@ TEST(CheckFinite, NamesTensorAndFirstIndex) {
   EXPECT_THAT(test::error_text<FormatError>(check), HasSubstr("element 70 is infinite"));
 
   using namespace std::string_view_literals;
-  EXPECT_NO_THROW(check_finite(f16, as_bytes_of("\xff\x7b\x00\x00\xff\xfb"sv))) << "65504 is the largest binary16";
-  EXPECT_THAT(test::error_text<FormatError>([&] { check_finite(f16, as_bytes_of("\x00\x00\x00\x7c\x00\x00"sv)); }),
-              HasSubstr("element 1 is infinite"));
+  EXPECT_NO_THROW(check_finite(f16, as_bytes_of("\xff\x7b\x00\x00\xff\xfb"sv)))
+      << "65504 is the largest binary16";
+  EXPECT_THAT(
+      test::error_text<FormatError>([&] { check_finite(f16, as_bytes_of("\x00\x00\x00\x7c\x00\x00"sv)); }),
+      HasSubstr("element 1 is infinite"));
   EXPECT_THROW(check_finite({"i", DType::i32, {1}}, as_bytes_of("1234")), FormatError);
 }
 

@@ -19,7 +19,8 @@ std::string text(const Point& p) {
   return out;
 }
 
-/// Time of a made-up kernel in two tunables A and B of 1, 2, 4, 8, 16, found by comparisons that count themselves.
+/// Time of a made-up kernel in two tunables A and B of 1, 2, 4, 8, 16, found by comparisons that count
+/// themselves.
 struct Synthetic {
   std::function<double(const Point&)> time;
   std::function<std::string(const Point&)> conflict = [](const Point&) { return std::string(); };
@@ -43,7 +44,9 @@ struct Synthetic {
   }
 };
 
-double distance(const Point& p, double a, double b) { return 1 + std::fabs(std::log2(p.at("A")) - a) + std::fabs(std::log2(p.at("B")) - b); }
+double distance(const Point& p, double a, double b) {
+  return 1 + std::fabs(std::log2(p.at("A")) - a) + std::fabs(std::log2(p.at("B")) - b);
+}
 
 const Point kStart{{"A", 1}, {"B", 1}};
 
@@ -60,7 +63,9 @@ TEST(Descent, FindsTheMinimumOfASeparableCost) {
 TEST(Descent, PairsMoveWhereEachAloneLoses) {
   // A * B must stay 16: a step of one alone is refused.
   Synthetic kernel{[](const Point& p) { return distance(p, 1, 3); }};
-  kernel.conflict = [](const Point& p) { return p.at("A") * p.at("B") == 16 ? std::string() : std::string("A * B must be 16"); };
+  kernel.conflict = [](const Point& p) {
+    return p.at("A") * p.at("B") == 16 ? std::string() : std::string("A * B must be 16");
+  };
   Memo memo;
   const auto found = tuning::descend(kernel.problem(), {{"A", 16}, {"B", 1}}, 1, memo);
   EXPECT_EQ(found.best, (Point{{"A", 2}, {"B", 8}}));
@@ -79,7 +84,8 @@ TEST(Descent, WrongAndRefusedSettingsAreNeverTaken) {
   auto problem = kernel.problem();
   const auto compare = problem.compare;
   problem.compare = [&](const Point& candidate, const Point& incumbent) {
-    return candidate.at("A") == 8 ? Trial{tuning::kRefused, "refused by the compiler"} : compare(candidate, incumbent);
+    return candidate.at("A") == 8 ? Trial{tuning::kRefused, "refused by the compiler"}
+                                  : compare(candidate, incumbent);
   };
   Memo memo;
   const auto found = tuning::descend(problem, kStart, 1, memo);
@@ -120,12 +126,14 @@ TEST(Acceptance, AsksForMoreThanTheSpread) {
   EXPECT_NEAR(sure.speedup, 1.25, 1e-12);
   EXPECT_NEAR(sure.spread, 0, 1e-12);
   EXPECT_TRUE(sure.accepted());
-  EXPECT_FALSE(tuning::compare_rounds(preset, found({0.99, 0.99, 0.99, 0.99, 0.99})).accepted()) << "too little to be worth an entry";
+  EXPECT_FALSE(tuning::compare_rounds(preset, found({0.99, 0.99, 0.99, 0.99, 0.99})).accepted())
+      << "too little to be worth an entry";
   EXPECT_FALSE(tuning::compare_rounds(preset, found({1.2, 1.2, 1.2, 1.2, 1.2})).accepted());
   const auto noisy = tuning::compare_rounds(preset, found({0.6, 0.7, 0.9, 1.1, 1.3}));
   EXPECT_GT(noisy.speedup, 1.1);
   EXPECT_FALSE(noisy.accepted()) << "rounds differ by more than the gain";
-  EXPECT_TRUE(tuning::compare_rounds(preset, found({0.8, 0.8, 0.8, 0.8, 5.0})).accepted()) << "one disturbed round does not hide a gain";
+  EXPECT_TRUE(tuning::compare_rounds(preset, found({0.8, 0.8, 0.8, 0.8, 5.0})).accepted())
+      << "one disturbed round does not hide a gain";
 }
 
 TEST(Acceptance, CasesWeighAlikeWhateverTheyTake) {

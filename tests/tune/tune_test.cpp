@@ -127,14 +127,17 @@ TEST(TuningOutput, ReplacesOneKernelAndKeepsTheRest) {
 
 TEST(TuningOutput, LeavesOutEntriesOfKernelsAsTheyWere) {
   const test::TemporaryFolder folder;
-  const fs::path path = folder.write("out.json", R"({"tunables": {"removed": {"VW": 4}, "swiglu": {"WIDTH": 4}, "qgemv": {"VW": 16, "RV": 32},
+  const fs::path path = folder.write(
+      "out.json",
+      R"({"tunables": {"removed": {"VW": 4}, "swiglu": {"WIDTH": 4}, "qgemv": {"VW": 16, "RV": 32},
                                                        "loss": {"VW": 8}}, "choices": {}})");
   const tuning::TuningOutput output(path, testing::public_device().impl());
   ASSERT_EQ(output.data().tunables.size(), 1u) << "a program, a tunable and a combination that are not";
   EXPECT_EQ(output.data().tunables.at("loss"), (runtime::TunedValues{{"VW", 8}}));
 }
 
-/// One search of a small kernel: interrupted at its first setting, gone on with by the same call, then read by the next opening.
+/// One search of a small kernel: interrupted at its first setting, gone on with by the same call, then read
+/// by the next opening.
 TEST(Tune, StopsResumesAndWritesWhatTheNextOpeningReads) {
   const test::TemporaryFolder folder;
   Device& device = testing::public_device();
@@ -164,7 +167,8 @@ TEST(Tune, StopsResumesAndWritesWhatTheNextOpeningReads) {
   EXPECT_EQ(known, tried + 1) << "nothing was measured twice; the preset needs no measuring";
   EXPECT_GT(tried, 1u);
   EXPECT_FALSE(fs::exists(state)) << "finished";
-  EXPECT_EQ(runtime::read_tuning_file(output).tunables.contains("loss"), kernel.outcome == TuneOutcome::faster);
+  EXPECT_EQ(runtime::read_tuning_file(output).tunables.contains("loss"),
+            kernel.outcome == TuneOutcome::faster);
 
   // The device uses it at once, and the next opening finds it where the environment says.
   const auto in_use = [](Device& d) { return tuning::point_of(d.impl().tuning().values("loss")); };
@@ -180,7 +184,9 @@ TEST(Tune, StopsResumesAndWritesWhatTheNextOpeningReads) {
 TEST(Tune, RefusesKernelsThatAreNotThereOrNotSearched) {
   const test::TemporaryFolder folder;
   for (const char* name : {"no such kernel", "pack"})
-    EXPECT_THROW(tune(testing::public_device(), {.kernels = {name}, .output = folder.path() / "out.json"}), InvalidArgument) << name;
+    EXPECT_THROW(tune(testing::public_device(), {.kernels = {name}, .output = folder.path() / "out.json"}),
+                 InvalidArgument)
+        << name;
 }
 
 }  // namespace

@@ -40,8 +40,9 @@ TEST(AtomicFile, OnlyTemporariesOfDeadWritersAreRemoved) {
   ::waitpid(child, nullptr, 0);  // its id is free now
   const std::string dead = std::to_string(child), alive = std::to_string(::getpid());
   folder.write("out.h5." + dead + ".tmp", "half");
-  for (const std::string& name : {"out.h5." + alive + ".tmp", "other.h5." + dead + ".tmp", std::string("out.h5"), "out.h5." + dead,
-                                  "out.h5.x" + dead + ".tmp", std::string("out.h5.tmp"), std::string("out.h5..tmp")})
+  for (const std::string& name :
+       {"out.h5." + alive + ".tmp", "other.h5." + dead + ".tmp", std::string("out.h5"), "out.h5." + dead,
+        "out.h5.x" + dead + ".tmp", std::string("out.h5.tmp"), std::string("out.h5..tmp")})
     folder.write(name, "kept");
   remove_stale_temporaries(folder.path() / "out.h5");
   EXPECT_EQ(entries(folder.path()), 7u);
@@ -51,7 +52,8 @@ TEST(AtomicFile, OnlyTemporariesOfDeadWritersAreRemoved) {
 
 TEST(AtomicFile, FolderThatDoesNotExist) {
   const test::TemporaryFolder folder;
-  const std::string text = test::error_text<IoError>([&] { write_file_atomically(folder.path() / "absent" / "x", "data"); });
+  const std::string text =
+      test::error_text<IoError>([&] { write_file_atomically(folder.path() / "absent" / "x", "data"); });
   EXPECT_THAT(text, HasSubstr("absent/x"));
   EXPECT_FALSE(fs::exists(folder.path() / "absent"));
 }
@@ -77,7 +79,8 @@ TEST(AtomicFile, FailedCommitKeepsTheOldFileAndRemovesTheTemporary) {
 
 TEST(AtomicFile, FullDiskIsAnErrorAndLeavesNothing) {
   if (!fs::exists("/dev/full")) GTEST_SKIP() << "no /dev/full here";
-  // The temporary's name is a link to the device that is always full: writing through it fails as on a full disk.
+  // The temporary's name is a link to the device that is always full: writing through it fails as on a full
+  // disk.
   const test::TemporaryFolder folder;
   const fs::path path = folder.path() / "x";
   fs::create_symlink("/dev/full", temporary_name(path));

@@ -1,5 +1,5 @@
-// Oracle: the definition of binary16 in double arithmetic (ldexp, nearbyint), exact here: every binary16 and every midpoint between two
-// of them has at most 12 significant bits.
+// Oracle: the definition of binary16 in double arithmetic (ldexp, nearbyint), exact here: every binary16 and
+// every midpoint between two of them has at most 12 significant bits.
 #include "util/half.hpp"
 
 #include <gtest/gtest.h>
@@ -13,11 +13,13 @@ namespace {
 
 double value_of_half(std::uint16_t h) {
   const int exponent = (h >> 10) & 31, mantissa = h & 1023;
-  const double magnitude = exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25);
+  const double magnitude =
+      exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25);
   return (h & 0x8000) ? -magnitude : magnitude;
 }
 
-/// Nearest binary16, ties to even: quantize to the spacing at this magnitude with nearbyint (default rounding mode).
+/// Nearest binary16, ties to even: quantize to the spacing at this magnitude with nearbyint (default rounding
+/// mode).
 double rounded_to_half(double x) {
   if (x == 0) return x;
   const int exponent = std::max(std::ilogb(x), -14);

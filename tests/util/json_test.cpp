@@ -17,19 +17,22 @@ std::string refusal(std::string_view text, std::size_t limit = 1 << 20) {
 
 TEST(ParseJson, Values) {
   EXPECT_EQ(parse_json(" {\"a\": [1, 2.5, null, \"\\u00e4\"]} \n", "x")["a"][3], "\xc3\xa4");
-  EXPECT_EQ(parse_json("[{\"a\":1},{\"a\":2}]", "x").size(), 2u) << "the same key in two objects is no duplicate";
+  EXPECT_EQ(parse_json("[{\"a\":1},{\"a\":2}]", "x").size(), 2u)
+      << "the same key in two objects is no duplicate";
   EXPECT_EQ(parse_json("{\"a\":{\"a\":1}}", "x")["a"]["a"], 1);
 }
 
 TEST(ParseJson, ErrorsNameFileAndPosition) {
   EXPECT_THAT(refusal("{\"a\": }"), AllOf(HasSubstr("x.json"), HasSubstr("byte 7")));
-  for (const char* text : {"", "{", "{\"a\":1", "[1,]", "{} {}", "{'a':1}", "nul", "\"\xff\"", "1e999", "NaN"})
+  for (const char* text :
+       {"", "{", "{\"a\":1", "[1,]", "{} {}", "{'a':1}", "nul", "\"\xff\"", "1e999", "NaN"})
     EXPECT_THAT(refusal(text), HasSubstr("x.json")) << text;
 }
 
 TEST(ParseJson, DuplicateKeysAtAnyDepth) {
   EXPECT_THAT(refusal("{\"a\":1,\"b\":2,\"a\":3}"), HasSubstr("'a' occurs twice"));
-  EXPECT_THAT(refusal("{\"x\":[{\"k\":1,\"\\u006b\":2}]}"), HasSubstr("'k' occurs twice")) << "escapes spell the same key";
+  EXPECT_THAT(refusal("{\"x\":[{\"k\":1,\"\\u006b\":2}]}"), HasSubstr("'k' occurs twice"))
+      << "escapes spell the same key";
 }
 
 TEST(ParseJson, DepthAndSizeLimits) {
@@ -43,7 +46,9 @@ TEST(ParseJson, DepthAndSizeLimits) {
   EXPECT_THAT(refusal("[1,2,3]", 6), HasSubstr("at most 6 B"));
 }
 
-TEST(ParseJson, LongGarbageGivesAShortMessage) { EXPECT_LT(refusal("{\"" + std::string(500000, 'k') + "\n").size(), 300u); }
+TEST(ParseJson, LongGarbageGivesAShortMessage) {
+  EXPECT_LT(refusal("{\"" + std::string(500000, 'k') + "\n").size(), 300u);
+}
 
 }  // namespace
 }  // namespace apiq

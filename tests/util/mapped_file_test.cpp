@@ -17,7 +17,9 @@
 namespace apiq {
 namespace {
 
-std::string text_of(const MappedFile& file) { return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()}; }
+std::string text_of(const MappedFile& file) {
+  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+}
 
 TEST(MappedFile, ShowsTheBytes) {
   const test::TemporaryFolder folder;
@@ -70,7 +72,8 @@ TEST(MappedFile, GivesPagesBackAsTheyAreRead) {
     file.release(part);
   }
   EXPECT_EQ(sum, 64 * kMiB * 'x');
-  // One part and the pieces of up to 2 MiB that its ends lie in while reading; 3 MiB leave room for code that is touched.
+  // One part and the pieces of up to 2 MiB that its ends lie in while reading; 3 MiB leave room for code that
+  // is touched.
   EXPECT_LT(most, before + 8 * kMiB);
   EXPECT_LT(resident_file_bytes(), before + kMiB);
   EXPECT_EQ(file.bytes()[12345], std::byte{'x'}) << "released bytes come back";
@@ -92,7 +95,8 @@ TEST(MappedFile, ReadsWithoutTheMapping) {
   // Cut short in place: an error with the facts, where touching the mapping would end the process.
   std::filesystem::resize_file(path, 3 * kMiB);
   const std::string error = test::error_text<IoError>([&] { file.read(kMiB, out); });
-  for (const std::string& part : {path.string(), std::to_string(8 * kMiB), std::to_string(3 * kMiB), std::string("cut short")})
+  for (const std::string& part :
+       {path.string(), std::to_string(8 * kMiB), std::to_string(3 * kMiB), std::string("cut short")})
     EXPECT_NE(error.find(part), std::string::npos) << error;
 }
 

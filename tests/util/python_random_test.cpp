@@ -14,7 +14,8 @@ using testing::ElementsAre;
 std::vector<std::int64_t> five_windows(std::uint64_t seed) {
   PythonRandom random(seed);
   std::vector<std::int64_t> starts;
-  for (int i = 0; i < 5; ++i) starts.push_back(random.randint(0, 2874560 - 2048 - 1));  // tokens of WikiText-2 train, windows of 2048
+  for (int i = 0; i < 5; ++i)
+    starts.push_back(random.randint(0, 2874560 - 2048 - 1));  // tokens of WikiText-2 train, windows of 2048
   return starts;
 }
 

@@ -23,7 +23,9 @@ struct Sizes {
 };
 
 /// On a GPU a layer of a small model, for some milliseconds a product. CPUs run paths only in tests.
-Sizes sizes_of(Queue& queue) { return queue.device().info().is_cpu ? Sizes{4, 64, 64, 128} : Sizes{16, 512, 2048, 2048}; }
+Sizes sizes_of(Queue& queue) {
+  return queue.device().info().is_cpu ? Sizes{4, 64, 64, 128} : Sizes{16, 512, 2048, 2048};
+}
 
 std::vector<float> random_values(std::uint64_t count, std::uint64_t stream) {
   const CounterRandom random(0xfa57, stream);
@@ -32,7 +34,8 @@ std::vector<float> random_values(std::uint64_t count, std::uint64_t stream) {
   return out;
 }
 
-/// One product with M rows of the result on random inputs, and the norms that bound its rounding: |a_m| and |b_n| along k.
+/// One product with M rows of the result on random inputs, and the norms that bound its rounding: |a_m| and
+/// |b_n| along k.
 struct RealProduct {
   DeviceTensor a, b, c;
   trial::PackedWeight w;
@@ -40,27 +43,38 @@ struct RealProduct {
   std::vector<double> row_norms, column_norms;
   std::uint64_t inner;
 
-  RealProduct(Queue& queue, ProductKind product, std::uint64_t M, std::uint64_t N, std::uint64_t K) : inner(K) {
-    const bool forward = product == ProductKind::packed_forward, packed = forward || product == ProductKind::packed_dx,
+  RealProduct(Queue& queue, ProductKind product, std::uint64_t M, std::uint64_t N, std::uint64_t K)
+      : inner(K) {
+    const bool forward = product == ProductKind::packed_forward,
+               packed = forward || product == ProductKind::packed_dx,
                a_by_k = product != ProductKind::dense_tn, b_by_k = product == ProductKind::dense_nt;
     const std::vector<float> a_host = random_values(M * K, 1);
     row_norms = norms(a_host, M, K, a_by_k);
     a = trial::put(queue, a_host, a_by_k ? Shape{M, K} : Shape{K, M});
     c = trial::space(queue, {M, N});
     if (packed) {
-      w = trial::packed_integers(queue, 2, 64, static_cast<std::uint32_t>(forward ? N : K), static_cast<std::uint32_t>(forward ? K : N), 0, forward);
+      w = trial::packed_integers(queue, 2, 64, static_cast<std::uint32_t>(forward ? N : K),
+                                 static_cast<std::uint32_t>(forward ? K : N), 0, forward);
       column_norms = norms(w.weight, N, K, forward);
     } else {
       const std::vector<float> b_host = random_values(N * K, 2);
       column_norms = norms(b_host, N, K, b_by_k);
       b = trial::put(queue, b_host, b_by_k ? Shape{N, K} : Shape{K, N});
     }
-    call = {
-        .product = product, .a = a, .b = b, .c = c, .alpha = 1, .beta = 0, .a_stride = 0, .w = packed ? w.view() : PackedWeightView{}, .lora = {}};
+    call = {.product = product,
+            .a = a,
+            .b = b,
+            .c = c,
+            .alpha = 1,
+            .beta = 0,
+            .a_stride = 0,
+            .w = packed ? w.view() : PackedWeightView{},
+            .lora = {}};
   }
 
  private:
-  static std::vector<double> norms(const std::vector<float>& values, std::uint64_t lines, std::uint64_t K, bool by_k) {
+  static std::vector<double> norms(const std::vector<float>& values, std::uint64_t lines, std::uint64_t K,
+                                   bool by_k) {
     std::vector<double> out(lines, 0.0);
     for (std::uint64_t line = 0; line < lines; ++line) {
       for (std::uint64_t k = 0; k < K; ++k) {
@@ -74,10 +88,12 @@ struct RealProduct {
 };
 
 /// Relative rounding of an input.
-double unit_of(Rounding rounding) { return rounding == Rounding::none ? 0 : rounding == Rounding::f16 ? 0x1p-11 : 0x1p-8; }
+double unit_of(Rounding rounding) {
+  return rounding == Rounding::none ? 0 : rounding == Rounding::f16 ? 0x1p-11 : 0x1p-8;
+}
 
-/// Each of K terms carries the rounding of two inputs, and one addition in f32 on either side, cut off rather than rounded at worst; the terms'
-/// magnitudes add up to at most |a_m| |b_n| (Cauchy and Schwarz).
+/// Each of K terms carries the rounding of two inputs, and one addition in f32 on either side, cut off rather
+/// than rounded at worst; the terms' magnitudes add up to at most |a_m| |b_n| (Cauchy and Schwarz).
 std::string compare(Queue& queue, const FastPath& path, ProductKind product) {
   const Sizes s = sizes_of(queue);
   const RealProduct real(queue, product, s.many, s.N, s.K);
@@ -90,16 +106,19 @@ std::string compare(Queue& queue, const FastPath& path, ProductKind product) {
   for (std::size_t i = 0; i < want.size(); ++i) {
     const double bound = allowed * real.row_norms[i / s.N] * real.column_norms[i % s.N];
     if (std::fabs(static_cast<double>(got[i]) - want[i]) <= bound) continue;  // false for NaN
-    return std::string(name_of(product)) + ": row " + std::to_string(i / s.N) + ", column " + std::to_string(i % s.N) + " is " +
-           std::to_string(got[i]) + ", by the portable kernel " + std::to_string(want[i]) + "; rounding explains " + std::to_string(bound);
+    return std::string(name_of(product)) + ": row " + std::to_string(i / s.N) + ", column " +
+           std::to_string(i % s.N) + " is " + std::to_string(got[i]) + ", by the portable kernel " +
+           std::to_string(want[i]) + "; rounding explains " + std::to_string(bound);
   }
   return {};
 }
 
-/// Least seconds of a few rounds; each enqueues several products, so that launches overlap as they do in a model.
+/// Least seconds of a few rounds; each enqueues several products, so that launches overlap as they do in a
+/// model.
 double least_seconds(Queue& queue, const std::function<void()>& work) {
-  const int rounds = queue.device().info().is_cpu ? 2 : 5, times = queue.device().info().is_cpu ? 1 : 4;  // on CPUs only in tests
-  work();                                                                                                 // compiles
+  const int rounds = queue.device().info().is_cpu ? 2 : 5,
+            times = queue.device().info().is_cpu ? 1 : 4;  // on CPUs only in tests
+  work();                                                  // compiles
   queue.finish();
   double least = std::numeric_limits<double>::infinity();
   for (int round = 0; round < rounds; ++round) {

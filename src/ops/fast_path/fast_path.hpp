@@ -1,4 +1,5 @@
-// Fast paths as a table: one row per path, and one procedure that tries any row on a device. Matrix units, CLBlast, and whatever comes next are rows.
+// Fast paths as a table: one row per path, and one procedure that tries any row on a device. Matrix units,
+// CLBlast, and whatever comes next are rows.
 #pragma once
 #include <functional>
 #include <string>
@@ -21,8 +22,9 @@ struct ProductCall {
   ProductKind product;
   TensorView a, b, c;  // dense forms as in ops/gemm.hpp
   float alpha = 1, beta = 0;
-  std::uint64_t a_stride = 0;  // elements between neighbouring rows of a, where a is columns of a wider matrix
-  PackedWeightView w;          // packed forms: a is x (or dy), c is y (or dx)
+  std::uint64_t a_stride =
+      0;               // elements between neighbouring rows of a, where a is columns of a wider matrix
+  PackedWeightView w;  // packed forms: a is x (or dy), c is y (or dx)
   LoraView lora;
 };
 
@@ -34,7 +36,8 @@ struct FastPath {
   bool by_name_only = false;  // a path for tests, never tried unless $APIQ_FAST_PATHS names it
   /// Sources and options that decide how the path behaves on this device: part of the cache's key.
   std::function<std::string(Queue&)> identity;
-  /// Smallest build and use of the hardware. Throws BuildError if it does not build; returns what is wrong with its results, or nothing.
+  /// Smallest build and use of the hardware. Throws BuildError if it does not build; returns what is wrong
+  /// with its results, or nothing.
   std::function<std::string(Queue&)> probe;
   std::function<void(Queue&, const ProductCall&)> run;
 };
@@ -43,22 +46,26 @@ struct FastPath {
 const std::vector<FastPath>& fast_path_table();
 std::vector<std::string> names_of(const std::vector<FastPath>& table);
 
-/// The row that takes products of this kind with so many rows of the result, under the device's present ComputeScope; nullptr: the portable
-/// kernel. Settles the device at the first call that could use a path. On devices whose gates refuse everything this is a comparison.
+/// The row that takes products of this kind with so many rows of the result, under the device's present
+/// ComputeScope; nullptr: the portable kernel. Settles the device at the first call that could use a path. On
+/// devices whose gates refuse everything this is a comparison.
 const FastPath* chosen_path(Queue& queue, ProductKind product, std::uint64_t rows);
 /// The same for f32 products, whatever the scope.
 const FastPath* chosen_engine(Queue& queue, ProductKind product, std::uint64_t rows);
 
-/// Decides about every path now, if that was not done: before memory is planned and filled, where a trial would get in the way.
+/// Decides about every path now, if that was not done: before memory is planned and filled, where a trial
+/// would get in the way.
 void settle_fast_paths(Queue& queue);
 
 /// From now on this device uses the portable kernels only: for programs that measure these.
 void leave_fast_paths(Queue& queue);
 
 /// settle_fast_paths for any table; for its tests.
-void settle(Queue& queue, const std::vector<FastPath>& table, const runtime::FastPathSetting& setting, const runtime::FastPathCache& cache);
+void settle(Queue& queue, const std::vector<FastPath>& table, const runtime::FastPathSetting& setting,
+            const runtime::FastPathCache& cache);
 
 /// What the setting and the gate say of one path, with an empty stage if it may be tried.
-FastPathReport gate_report(const DeviceInfo& device, const FastPath& path, const runtime::FastPathSetting& setting);
+FastPathReport gate_report(const DeviceInfo& device, const FastPath& path,
+                           const runtime::FastPathSetting& setting);
 
 }  // namespace apiq::ops

@@ -23,7 +23,8 @@ FastPathReport refused(FastPathReport report, std::string stage, std::string rea
   return report;
 }
 
-/// Everything about the path that needs the device and not the setting. `lasting`: worth keeping for the next run.
+/// Everything about the path that needs the device and not the setting. `lasting`: worth keeping for the next
+/// run.
 FastPathReport tried(Queue& queue, const FastPath& path, bool& lasting) {
   FastPathReport report;
   report.path = path.name;
@@ -32,7 +33,8 @@ FastPathReport tried(Queue& queue, const FastPath& path, bool& lasting) {
     std::string reason = path.probe(queue);
     stage = "self-test";
     if (!reason.empty()) return refused(report, stage, std::move(reason));
-    if (reason = known_answers(queue, path); !reason.empty()) return refused(report, stage, std::move(reason));
+    if (reason = known_answers(queue, path); !reason.empty())
+      return refused(report, stage, std::move(reason));
     stage = "comparison";
     if (reason = comparison(queue, path); !reason.empty()) return refused(report, stage, std::move(reason));
     stage = "timing";
@@ -69,13 +71,16 @@ double ratio_of(const FastPathReport& report, ProductKind product, Rows rows) {
 
 std::string shown(double ratio) {
   const auto hundredths = static_cast<long>(ratio * 100 + 0.5);
-  return std::to_string(hundredths / 100) + "." + std::to_string(hundredths / 10 % 10) + std::to_string(hundredths % 10);
+  return std::to_string(hundredths / 100) + "." + std::to_string(hundredths / 10 % 10) +
+         std::to_string(hundredths % 10);
 }
 
 /// Which path takes which products: of those that are right, the fastest.
 class Contest {
  public:
-  Contest(FastPathState& state, const FastPathSetting& setting) : state_(state), setting_(setting) { best_.fill(kLeastGain); }
+  Contest(FastPathState& state, const FastPathSetting& setting) : state_(state), setting_(setting) {
+    best_.fill(kLeastGain);
+  }
 
   void enter(int row, const FastPath& path, const FastPathReport& report) {
     if (!report.accepted) return;
@@ -99,8 +104,9 @@ class Contest {
     double most = 0;
     for (const FastPathSpeed& speed : report.speeds) most = std::max(most, speed.ratio);
     report.stage = "timing";
-    report.reason =
-        most < kLeastGain ? "right, but at best " + shown(most) + " times as fast as the portable kernel" : "right, but another path is faster";
+    report.reason = most < kLeastGain
+                        ? "right, but at best " + shown(most) + " times as fast as the portable kernel"
+                        : "right, but another path is faster";
   }
 
  private:
@@ -120,13 +126,16 @@ std::vector<std::string> names_of(const std::vector<FastPath>& table) {
 FastPathReport gate_report(const DeviceInfo& device, const FastPath& path, const FastPathSetting& setting) {
   FastPathReport report;
   report.path = path.name;
-  if (std::string reason = path.gate(device); !reason.empty()) return refused(report, "gate", std::move(reason));
+  if (std::string reason = path.gate(device); !reason.empty())
+    return refused(report, "gate", std::move(reason));
   if (setting.allows(path.name, path.by_name_only)) return report;
   return refused(report, "setting",
-                 path.by_name_only ? "a path for tests, which APIQ_FAST_PATHS must name" : "APIQ_FAST_PATHS='" + setting.text() + "' leaves it out");
+                 path.by_name_only ? "a path for tests, which APIQ_FAST_PATHS must name"
+                                   : "APIQ_FAST_PATHS='" + setting.text() + "' leaves it out");
 }
 
-void settle(Queue& queue, const std::vector<FastPath>& table, const FastPathSetting& setting, const FastPathCache& cache) {
+void settle(Queue& queue, const std::vector<FastPath>& table, const FastPathSetting& setting,
+            const FastPathCache& cache) {
   FastPathState& state = queue.device().fast_paths();
   if (state.phase != FastPathState::Phase::open) return;
   state.phase = FastPathState::Phase::trying;  // products of the trials themselves go to the portable kernels
@@ -138,15 +147,18 @@ void settle(Queue& queue, const std::vector<FastPath>& table, const FastPathSett
     if (report.stage.empty()) report = cached_or_tried(queue, path, cache);
     state.reports.push_back(std::move(report));
   }
-  for (std::size_t row = 0; row < table.size(); ++row) contest.enter(static_cast<int>(row), table[row], state.reports[row]);
-  for (std::size_t row = 0; row < table.size(); ++row) contest.announce(static_cast<int>(row), state.reports[row]);
+  for (std::size_t row = 0; row < table.size(); ++row)
+    contest.enter(static_cast<int>(row), table[row], state.reports[row]);
+  for (std::size_t row = 0; row < table.size(); ++row)
+    contest.announce(static_cast<int>(row), state.reports[row]);
   state.phase = FastPathState::Phase::settled;
 }
 
 void settle_fast_paths(Queue& queue) {
   if (queue.device().fast_paths().phase != FastPathState::Phase::open) return;
   const auto& table = fast_path_table();
-  settle(queue, table, FastPathSetting::from_environment(names_of(table)), FastPathCache(queue.device().info(), runtime::cache_folder()));
+  settle(queue, table, FastPathSetting::from_environment(names_of(table)),
+         FastPathCache(queue.device().info(), runtime::cache_folder()));
 }
 
 void leave_fast_paths(Queue& queue) {
@@ -176,7 +188,9 @@ const FastPath* chosen_path(Queue& queue, ProductKind product, std::uint64_t row
   return rounding == Rounding::none ? nullptr : path_for(queue, rounding, product, rows);
 }
 
-const FastPath* chosen_engine(Queue& queue, ProductKind product, std::uint64_t rows) { return path_for(queue, Rounding::none, product, rows); }
+const FastPath* chosen_engine(Queue& queue, ProductKind product, std::uint64_t rows) {
+  return path_for(queue, Rounding::none, product, rows);
+}
 
 }  // namespace apiq::ops
 

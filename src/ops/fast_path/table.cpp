@@ -18,7 +18,8 @@ using runtime::MatrixUnit;
 
 bool has_program(const std::string& name) {
   const auto& specs = runtime::kernel_specs();
-  return std::any_of(specs.begin(), specs.end(), [&](const runtime::KernelSpec& spec) { return spec.name == name; });
+  return std::any_of(specs.begin(), specs.end(),
+                     [&](const runtime::KernelSpec& spec) { return spec.name == name; });
 }
 
 /// Families of programs on matrix units, and the products each computes.
@@ -27,10 +28,11 @@ struct Family {
   std::vector<ProductKind> products;
 };
 const std::vector<Family>& families() {
-  static const std::vector<Family> all = {{"gemm_unit", {ProductKind::dense_nt, ProductKind::dense_nn, ProductKind::dense_tn}},
-                                          {"qgemm_unit", {ProductKind::packed_forward, ProductKind::packed_dx}},
-                                          {"unit_probe", {}},
-                                          {"unit_sum", {}}};
+  static const std::vector<Family> all = {
+      {"gemm_unit", {ProductKind::dense_nt, ProductKind::dense_nn, ProductKind::dense_tn}},
+      {"qgemm_unit", {ProductKind::packed_forward, ProductKind::packed_dx}},
+      {"unit_probe", {}},
+      {"unit_sum", {}}};
   return all;
 }
 
@@ -40,8 +42,11 @@ std::string unit_name(MatrixUnit unit) { return std::string(runtime::name_of(uni
 std::string unit_identity(Queue& queue, MatrixUnit unit) {
   std::string out;
   for (const Family& family : families())
-    for (const std::string& program : {std::string(family.name), std::string(family.name) + "_" + unit_name(unit)})
-      if (has_program(program)) out += runtime::joined_source(runtime::kernel_spec(program)) + runtime::option_text(queue.tuned(program)) + "\n";
+    for (const std::string& program :
+         {std::string(family.name), std::string(family.name) + "_" + unit_name(unit)})
+      if (has_program(program))
+        out += runtime::joined_source(runtime::kernel_spec(program)) +
+               runtime::option_text(queue.tuned(program)) + "\n";
   return out;
 }
 
@@ -50,8 +55,10 @@ void run_unit(Queue& queue, const UnitMode& mode, const ProductCall& p) {
     case ProductKind::dense_nt: return unit_matmul_nt(queue, mode, p.a, p.b, p.c, p.alpha, p.beta);
     case ProductKind::dense_nn: return unit_matmul_nn(queue, mode, p.a, p.b, p.c, p.alpha, p.beta);
     case ProductKind::dense_tn: {
-      // Columns of a wider matrix come as the view of their first row: the matrix from there on, of which no more is read.
-      if (p.a_stride == 0 || p.a_stride == p.a.shape[1]) return unit_matmul_tn(queue, mode, p.a, p.b, p.c, p.alpha, p.beta);
+      // Columns of a wider matrix come as the view of their first row: the matrix from there on, of which no
+      // more is read.
+      if (p.a_stride == 0 || p.a_stride == p.a.shape[1])
+        return unit_matmul_tn(queue, mode, p.a, p.b, p.c, p.alpha, p.beta);
       const TensorView wide{p.a.memory, p.a.offset, p.a.dtype, {p.a.shape[0], p.a_stride}};
       return unit_matmul_tn(queue, mode, Columns{wide, 0, p.a.shape[1]}, p.b, p.c, p.alpha, p.beta);
     }
@@ -61,7 +68,8 @@ void run_unit(Queue& queue, const UnitMode& mode, const ProductCall& p) {
 }
 
 /// `kind`: the name before the dot.
-FastPath unit_row(const std::string& kind, const UnitMode& mode, std::string (*gate)(const DeviceInfo&), bool by_name_only) {
+FastPath unit_row(const std::string& kind, const UnitMode& mode, std::string (*gate)(const DeviceInfo&),
+                  bool by_name_only) {
   const MatrixUnit unit = mode.unit;
   FastPath row;
   row.name = kind + "." + std::string(runtime::name_of(mode.input));
@@ -90,7 +98,8 @@ FastPath clblast_row() {
   };
   row.run = [](Queue& queue, const ProductCall& p) {
     const bool a_by_k = p.product != ProductKind::dense_tn, b_by_k = p.product == ProductKind::dense_nt;
-    clblast_gemm(queue, p.a, a_by_k, p.a_stride != 0 ? p.a_stride : p.a.shape[1], p.b, b_by_k, p.c, p.a.shape[a_by_k ? 1 : 0], p.alpha, p.beta);
+    clblast_gemm(queue, p.a, a_by_k, p.a_stride != 0 ? p.a_stride : p.a.shape[1], p.b, b_by_k, p.c,
+                 p.a.shape[a_by_k ? 1 : 0], p.alpha, p.beta);
   };
   return row;
 }

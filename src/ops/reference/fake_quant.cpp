@@ -53,7 +53,8 @@ RawGrid raw_grid(const QuantSpec& spec, double xmin, double xmax, double upbound
   RawGrid grid;
   grid.hi = xmax * (spec.clip ? sigmoid(upbound) : 1.0);
   grid.lo = xmin * (spec.clip ? sigmoid(lowbound) : 1.0);
-  grid.scale = spec.symmetric ? std::max(std::abs(grid.hi), std::abs(grid.lo)) / half_range_of(spec) : (grid.hi - grid.lo) / qmax_of(spec);
+  grid.scale = spec.symmetric ? std::max(std::abs(grid.hi), std::abs(grid.lo)) / half_range_of(spec)
+                              : (grid.hi - grid.lo) / qmax_of(spec);
   return grid;
 }
 
@@ -72,7 +73,8 @@ ShrinkErrors mse_range(const QuantSpec& spec, std::span<const float> group, doub
   for (int twentieths = 20; twentieths >= 8; --twentieths) {
     const double f = twentieths / 20.0;
     const RawGrid raw = raw_grid(plain, f * xmin, f * xmax, 0, 0);
-    const float scale = static_cast<float>(grid_scale(raw.scale)), zero = static_cast<float>(grid_zero(plain, raw.lo, grid_scale(raw.scale)));
+    const float scale = static_cast<float>(grid_scale(raw.scale)),
+                zero = static_cast<float>(grid_zero(plain, raw.lo, grid_scale(raw.scale)));
     const auto what = fake_quant_fwd(plain, group, {&scale, 1}, {&zero, 1});
     double error = 0, slope = 0;
     for (std::size_t i = 0; i < group.size(); ++i) {
@@ -82,13 +84,15 @@ ShrinkErrors mse_range(const QuantSpec& spec, std::span<const float> group, doub
     }
     out.factors.push_back(f);
     out.errors.push_back(error);
-    // The scale is good to 5 roundings, its product to one more; then the difference, its square and a chain of additions.
+    // The scale is good to 5 roundings, its product to one more; then the difference, its square and a chain
+    // of additions.
     out.roundings.push_back(6 * unit * slope + (static_cast<double>(group.size()) + 3) * unit * error);
   }
   return out;
 }
 
-std::vector<double> codes(const QuantSpec& spec, std::span<const float> w, std::span<const float> scale, std::span<const float> zero) {
+std::vector<double> codes(const QuantSpec& spec, std::span<const float> w, std::span<const float> scale,
+                          std::span<const float> zero) {
   std::vector<double> out;
   for (std::size_t i = 0; i < w.size(); ++i) {
     const std::size_t group = i / spec.group_size;
@@ -97,27 +101,33 @@ std::vector<double> codes(const QuantSpec& spec, std::span<const float> w, std::
   return out;
 }
 
-std::vector<double> fake_quant_fwd(const QuantSpec& spec, std::span<const float> w, std::span<const float> scale, std::span<const float> zero) {
+std::vector<double> fake_quant_fwd(const QuantSpec& spec, std::span<const float> w,
+                                   std::span<const float> scale, std::span<const float> zero) {
   std::vector<double> out = codes(spec, w, scale, zero);
-  for (std::size_t i = 0; i < out.size(); ++i) out[i] = scale[i / spec.group_size] * (out[i] - zero[i / spec.group_size]);
+  for (std::size_t i = 0; i < out.size(); ++i)
+    out[i] = scale[i / spec.group_size] * (out[i] - zero[i / spec.group_size]);
   return out;
 }
 
-FakeQuantGradients fake_quant_bwd(const QuantSpec& spec, std::span<const float> w, std::span<const float> scale, std::span<const float> zero,
-                                  std::span<const float> xmin, std::span<const float> xmax, std::span<const float> upbound,
-                                  std::span<const float> lowbound, std::span<const float> d_what) {
+FakeQuantGradients fake_quant_bwd(const QuantSpec& spec, std::span<const float> w,
+                                  std::span<const float> scale, std::span<const float> zero,
+                                  std::span<const float> xmin, std::span<const float> xmax,
+                                  std::span<const float> upbound, std::span<const float> lowbound,
+                                  std::span<const float> d_what) {
   FakeQuantGradients out;
   for (std::size_t group = 0; group < scale.size(); ++group) {
     double d_scale = 0, magnitude = 0;
     for (std::size_t i = group * spec.group_size; i < (group + 1) * spec.group_size; ++i) {
-      const double u = quotient(w[i], scale[group]), term = d_what[i] * scale_slope(u, zero[group], qmax_of(spec));
+      const double u = quotient(w[i], scale[group]),
+                   term = d_what[i] * scale_slope(u, zero[group], qmax_of(spec));
       out.d_w.push_back(inside_grid(u, zero[group], qmax_of(spec)) ? d_what[i] : 0.0);
       d_scale += term;
       magnitude += std::abs(term);
     }
     const RawGrid raw = raw_grid(spec, xmin[group], xmax[group], upbound[group], lowbound[group]);
     if (raw.scale < kSmallestScale || raw.scale > kLargestScale || !spec.clip) d_scale = 0;
-    double up = sigmoid_slope(upbound[group]) * xmax[group], low = -sigmoid_slope(lowbound[group]) * xmin[group];
+    double up = sigmoid_slope(upbound[group]) * xmax[group],
+           low = -sigmoid_slope(lowbound[group]) * xmin[group];
     if (spec.symmetric) {
       // The larger of |hi|, |lo| owns the scale; a tie splits it.
       const double share = raw.hi > -raw.lo ? 1.0 : raw.hi == -raw.lo ? 0.5 : 0.0;

@@ -1,5 +1,5 @@
-// Group quantization in plain fp64 loops, for tests: the formulas of ops/fake_quant.hpp. Matrices are row-major with groups of
-// consecutive elements, so every tensor is simply a list of groups.
+// Group quantization in plain fp64 loops, for tests: the formulas of ops/fake_quant.hpp. Matrices are
+// row-major with groups of consecutive elements, so every tensor is simply a list of groups.
 #pragma once
 #include <span>
 #include <vector>
@@ -22,7 +22,8 @@ struct RawGrid {
 };
 RawGrid raw_grid(const QuantSpec& spec, double xmin, double xmax, double upbound, double lowbound);
 
-/// Of one group: the sum of (what - w)^2 on the grid of each shrunk range, and what f32 arithmetic may add to or take from it.
+/// Of one group: the sum of (what - w)^2 on the grid of each shrunk range, and what f32 arithmetic may add to
+/// or take from it.
 struct ShrinkErrors {
   std::vector<double> factors, errors, roundings;  // factors fall
 };
@@ -33,17 +34,22 @@ double grid_scale(double raw_scale);
 double grid_zero(const QuantSpec& spec, double lo, double scale);
 
 /// Codes on a given grid. The quotient is rounded to f32 first: the definition divides in f32.
-std::vector<double> codes(const QuantSpec& spec, std::span<const float> w, std::span<const float> scale, std::span<const float> zero);
+std::vector<double> codes(const QuantSpec& spec, std::span<const float> w, std::span<const float> scale,
+                          std::span<const float> zero);
 
-std::vector<double> fake_quant_fwd(const QuantSpec& spec, std::span<const float> w, std::span<const float> scale, std::span<const float> zero);
+std::vector<double> fake_quant_fwd(const QuantSpec& spec, std::span<const float> w,
+                                   std::span<const float> scale, std::span<const float> zero);
 
 struct FakeQuantGradients {
   std::vector<double> d_upbound, d_lowbound;
-  std::vector<double> d_w;        // of every weight
-  std::vector<double> magnitude;  // sum of |d_what * d what / d scale| per group, the unit of rounding errors in both
+  std::vector<double> d_w;  // of every weight
+  std::vector<double>
+      magnitude;  // sum of |d_what * d what / d scale| per group, the unit of rounding errors in both
 };
-FakeQuantGradients fake_quant_bwd(const QuantSpec& spec, std::span<const float> w, std::span<const float> scale, std::span<const float> zero,
-                                  std::span<const float> xmin, std::span<const float> xmax, std::span<const float> upbound,
-                                  std::span<const float> lowbound, std::span<const float> d_what);
+FakeQuantGradients fake_quant_bwd(const QuantSpec& spec, std::span<const float> w,
+                                  std::span<const float> scale, std::span<const float> zero,
+                                  std::span<const float> xmin, std::span<const float> xmax,
+                                  std::span<const float> upbound, std::span<const float> lowbound,
+                                  std::span<const float> d_what);
 
 }  // namespace apiq::ops::reference

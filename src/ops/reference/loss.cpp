@@ -23,19 +23,22 @@ CrossEntropy cross_entropy_fwd(std::span<const float> logits, std::span<const st
   return out;
 }
 
-std::vector<double> cross_entropy_bwd(std::span<const float> logits, std::span<const std::uint32_t> targets, double scale) {
+std::vector<double> cross_entropy_bwd(std::span<const float> logits, std::span<const std::uint32_t> targets,
+                                      double scale) {
   std::vector<double> out;
   const std::size_t vocab = logits.size() / targets.size();
   for (std::size_t r = 0; r < targets.size(); ++r) {
     const auto row = logits.subspan(r * vocab, vocab);
     const double lse = log_sum_exp(row);
     for (std::size_t i = 0; i < vocab; ++i)
-      out.push_back(targets[r] < vocab ? (std::exp(row[i] - lse) - (i == targets[r] ? 1.0 : 0.0)) * scale : 0.0);
+      out.push_back(targets[r] < vocab ? (std::exp(row[i] - lse) - (i == targets[r] ? 1.0 : 0.0)) * scale
+                                       : 0.0);
   }
   return out;
 }
 
-std::vector<double> kl_divergence_fwd(std::span<const float> reference, std::span<const float> logits, std::size_t rows) {
+std::vector<double> kl_divergence_fwd(std::span<const float> reference, std::span<const float> logits,
+                                      std::size_t rows) {
   std::vector<double> out;
   const std::size_t vocab = logits.size() / rows;
   for (std::size_t r = 0; r < rows; ++r) {

@@ -12,8 +12,10 @@ struct CrossEntropy {
 };
 /// logits [rows, vocab], targets [rows]; a target that is not below vocab gives loss 0.
 CrossEntropy cross_entropy_fwd(std::span<const float> logits, std::span<const std::uint32_t> targets);
-std::vector<double> cross_entropy_bwd(std::span<const float> logits, std::span<const std::uint32_t> targets, double scale);
-std::vector<double> kl_divergence_fwd(std::span<const float> reference, std::span<const float> logits, std::size_t rows);
+std::vector<double> cross_entropy_bwd(std::span<const float> logits, std::span<const std::uint32_t> targets,
+                                      double scale);
+std::vector<double> kl_divergence_fwd(std::span<const float> reference, std::span<const float> logits,
+                                      std::size_t rows);
 
 /// { sum (a - b)^2, sum b^2 }
 std::vector<double> relative_error_sums(std::span<const float> a, std::span<const float> b);

@@ -5,7 +5,8 @@
 namespace apiq::ops::reference {
 namespace {
 
-// sum over features of x * weight(row, feature), plus LoRA, with every factor replaced by its magnitude if asked for.
+// sum over features of x * weight(row, feature), plus LoRA, with every factor replaced by its magnitude if
+// asked for.
 template <class Weight>
 std::vector<double> product(const QmatmulProblem& p, bool magnitudes, Weight weight) {
   const auto value = [magnitudes](double v) { return magnitudes ? std::fabs(v) : v; };
@@ -15,7 +16,8 @@ std::vector<double> product(const QmatmulProblem& p, bool magnitudes, Weight wei
     const float* x = &p.x[m * p.in_features];
     for (std::size_t r = 0; r < p.rank; ++r) {
       t[r] = 0;
-      for (std::size_t k = 0; k < p.in_features; ++k) t[r] += value(x[k]) * value(p.lora_A[r * p.in_features + k]);
+      for (std::size_t k = 0; k < p.in_features; ++k)
+        t[r] += value(x[k]) * value(p.lora_A[r * p.in_features + k]);
     }
     for (std::size_t row = 0; row < p.out_features; ++row) {
       double sum = 0;
@@ -29,7 +31,8 @@ std::vector<double> product(const QmatmulProblem& p, bool magnitudes, Weight wei
 
 // sum over rows of dy * weight(row, feature), plus LoRA, with magnitudes if asked for.
 template <class Weight>
-std::vector<double> gradient(const QmatmulProblem& p, std::span<const float> dy, bool magnitudes, Weight weight) {
+std::vector<double> gradient(const QmatmulProblem& p, std::span<const float> dy, bool magnitudes,
+                             Weight weight) {
   const auto value = [magnitudes](double v) { return magnitudes ? std::fabs(v) : v; };
   std::vector<double> dx(p.num_tokens * p.in_features, 0.0);
   for (std::size_t m = 0; m < p.num_tokens; ++m) {
@@ -41,7 +44,8 @@ std::vector<double> gradient(const QmatmulProblem& p, std::span<const float> dy,
       for (std::size_t r = 0; r < p.rank; ++r) u[r] += g * value(p.lora_B[row * p.rank + r]);
     }
     for (std::size_t r = 0; r < p.rank; ++r)
-      for (std::size_t k = 0; k < p.in_features; ++k) out[k] += p.scaling * u[r] * value(p.lora_A[r * p.in_features + k]);
+      for (std::size_t k = 0; k < p.in_features; ++k)
+        out[k] += p.scaling * u[r] * value(p.lora_A[r * p.in_features + k]);
   }
   return dx;
 }

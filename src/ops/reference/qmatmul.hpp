@@ -1,4 +1,5 @@
-// fp64 reference of the product with a packed weight and LoRA (ops/qmatmul.hpp), from row-major codes and grids: it never sees the layout.
+// fp64 reference of the product with a packed weight and LoRA (ops/qmatmul.hpp), from row-major codes and
+// grids: it never sees the layout.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -23,10 +24,12 @@ std::vector<double> dequantize(const QmatmulProblem& p);
 /// x dequantize(w)^T + scaling * (x A^T) B^T, [num_tokens, out_features].
 std::vector<double> qmatmul(const QmatmulProblem& p);
 
-/// The same sum with every product replaced by its magnitude, codes and zero points taken apart: what rounding errors scale with.
+/// The same sum with every product replaced by its magnitude, codes and zero points taken apart: what
+/// rounding errors scale with.
 std::vector<double> qmatmul_magnitude(const QmatmulProblem& p);
 
-/// dy dequantize(w) + scaling * (dy B) A, [num_tokens, in_features], for dy [num_tokens, out_features]; p.x is not used.
+/// dy dequantize(w) + scaling * (dy B) A, [num_tokens, in_features], for dy [num_tokens, out_features]; p.x
+/// is not used.
 std::vector<double> qmatmul_bwd(const QmatmulProblem& p, std::span<const float> dy);
 
 /// The same with magnitudes, as qmatmul_magnitude.

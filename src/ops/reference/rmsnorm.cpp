@@ -24,14 +24,17 @@ std::vector<double> rmsnorm_fwd(std::span<const double> x, std::span<const doubl
   return y;
 }
 
-std::vector<double> rmsnorm_bwd(std::span<const double> x, std::span<const double> weight, double eps, std::span<const double> dy) {
+std::vector<double> rmsnorm_bwd(std::span<const double> x, std::span<const double> weight, double eps,
+                                std::span<const double> dy) {
   const std::size_t n = weight.size();
   std::vector<double> dx(x.size());
   for (std::size_t row = 0; row < x.size(); row += n) {
     const double rho = rho_of(x.subspan(row, n), eps);
     double sum = 0;
     for (std::size_t i = 0; i < n; ++i) sum += weight[i] * dy[row + i] * x[row + i];
-    for (std::size_t i = 0; i < n; ++i) dx[row + i] = weight[i] * dy[row + i] / rho - x[row + i] * sum / (static_cast<double>(n) * rho * rho * rho);
+    for (std::size_t i = 0; i < n; ++i)
+      dx[row + i] =
+          weight[i] * dy[row + i] / rho - x[row + i] * sum / (static_cast<double>(n) * rho * rho * rho);
   }
   return dx;
 }

@@ -14,7 +14,8 @@ std::vector<double> swiglu_fwd(std::span<const double> gate, std::span<const dou
   return z;
 }
 
-SwigluGradient swiglu_bwd(std::span<const double> gate, std::span<const double> up, std::span<const double> dz) {
+SwigluGradient swiglu_bwd(std::span<const double> gate, std::span<const double> up,
+                          std::span<const double> dz) {
   SwigluGradient d{std::vector<double>(gate.size()), std::vector<double>(gate.size())};
   for (std::size_t i = 0; i < gate.size(); ++i) {
     const double s = sigmoid(gate[i]);

@@ -13,6 +13,7 @@ struct SwigluGradient {
   std::vector<double> gate, up;
 };
 /// Gradients of sum(dz * z).
-SwigluGradient swiglu_bwd(std::span<const double> gate, std::span<const double> up, std::span<const double> dz);
+SwigluGradient swiglu_bwd(std::span<const double> gate, std::span<const double> up,
+                          std::span<const double> dz);
 
 }  // namespace apiq::ops::reference

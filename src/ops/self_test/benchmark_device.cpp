@@ -1,4 +1,5 @@
-// apiq::benchmark_device: what the device can do at best, as medians of a few rounds of wall time around a finished queue.
+// apiq::benchmark_device: what the device can do at best, as medians of a few rounds of wall time around a
+// finished queue.
 #include <algorithm>
 #include <chrono>
 #include <functional>
@@ -38,7 +39,8 @@ double multiply_add_gflops(Queue& queue) {
   const DeviceTensor y = space(queue, {ops::multiply_add_items(queue)});
   double flops = 0;
   const double seconds = median_seconds(queue, [&] {
-    for (int i = 0; i < kCalls; ++i) flops = ops::multiply_add(queue, ops::multiply_add_steps(queue), 0.5f, 1.0f, y);
+    for (int i = 0; i < kCalls; ++i)
+      flops = ops::multiply_add(queue, ops::multiply_add_steps(queue), 0.5f, 1.0f, y);
   });
   return kCalls * flops * 1e-9 / seconds;
 }
@@ -50,12 +52,14 @@ DeviceBenchmark benchmark_device(Device& device) {
   DeviceBenchmark out;
   // Far larger than any cache, but no more than an eighth of the budget: two such buffers and a host copy.
   const std::uint64_t granule = ops::read_granule_words(queue);
-  const std::uint64_t bytes = std::min({std::uint64_t{256} << 20, device.budget_bytes() / 8, device.info().max_buffer_bytes});
+  const std::uint64_t bytes =
+      std::min({std::uint64_t{256} << 20, device.budget_bytes() / 8, device.info().max_buffer_bytes});
   const std::uint64_t count = std::max<std::uint64_t>(1, bytes / sizeof(float) / granule) * granule;
   const double gigabytes = static_cast<double>(count * sizeof(float)) * 1e-9;
   std::vector<float> host(count, 1.0f);
   {
-    const DeviceTensor a(queue.device(), DType::u32, {count}, "benchmark"), b(queue.device(), DType::u32, {count}, "benchmark");
+    const DeviceTensor a(queue.device(), DType::u32, {count}, "benchmark"),
+        b(queue.device(), DType::u32, {count}, "benchmark");
     const DeviceTensor sums(queue.device(), DType::u32, {ops::read_sums(queue, count)}, "benchmark");
     out.upload_gbps = gigabytes / median_seconds(queue, [&] { queue.write(a, host.data()); });
     queue.write(b, host.data());
@@ -66,9 +70,10 @@ DeviceBenchmark benchmark_device(Device& device) {
   out.multiply_add_gflops = multiply_add_gflops(queue);
   constexpr std::uint64_t kSide = 1024;
   std::vector<float> values = ops::self_test::random_values(kSide * kSide, 2);
-  const DeviceTensor a = ops::self_test::put(queue, values, {kSide, kSide}), b = ops::self_test::put(queue, values, {kSide, kSide}),
-                     c = space(queue, {kSide, kSide});
-  out.matmul_gflops = 2.0 * kSide * kSide * kSide * 1e-9 / median_seconds(queue, [&] { ops::matmul_nt(queue, a, b, c); });
+  const DeviceTensor a = ops::self_test::put(queue, values, {kSide, kSide}),
+                     b = ops::self_test::put(queue, values, {kSide, kSide}), c = space(queue, {kSide, kSide});
+  out.matmul_gflops =
+      2.0 * kSide * kSide * kSide * 1e-9 / median_seconds(queue, [&] { ops::matmul_nt(queue, a, b, c); });
   return out;
 }
 

@@ -42,7 +42,9 @@ DeviceTensor put_bytes(Queue& queue, const std::vector<std::uint8_t>& values, co
   return tensor;
 }
 
-DeviceTensor space(Queue& queue, const Shape& shape, DType dtype) { return DeviceTensor(queue.device(), dtype, shape, "self-test tensor"); }
+DeviceTensor space(Queue& queue, const Shape& shape, DType dtype) {
+  return DeviceTensor(queue.device(), dtype, shape, "self-test tensor");
+}
 
 double difference(const std::vector<float>& got, const std::vector<double>& want) {
   constexpr double kWrong = std::numeric_limits<double>::infinity();
@@ -56,7 +58,9 @@ double difference(const std::vector<float>& got, const std::vector<double>& want
   return largest > 0 ? worst / largest : worst;
 }
 
-double difference(Queue& queue, const TensorView& got, const std::vector<double>& want) { return difference(runtime::read_floats(queue, got), want); }
+double difference(Queue& queue, const TensorView& got, const std::vector<double>& want) {
+  return difference(runtime::read_floats(queue, got), want);
+}
 
 std::vector<double> doubles(const std::vector<float>& values) { return {values.begin(), values.end()}; }
 

@@ -1,5 +1,6 @@
-// The cases of the self-test and what they share: every kernel variant a device would use, on data small enough for seconds.
-// They look for devices and drivers that compute wrongly; the finer sweeps are in tests/ops.
+// The cases of the self-test and what they share: every kernel variant a device would use, on data small
+// enough for seconds. They look for devices and drivers that compute wrongly; the finer sweeps are in
+// tests/ops.
 #pragma once
 #include <functional>
 #include <string>
@@ -35,9 +36,11 @@ inline constexpr double kF16Unit = 0x1p-11;  // of one store to binary16
 inline double unit_of(DType dtype) { return dtype == DType::f16 ? kF16Unit : 0.0; }
 
 /// Uniform in [low, high), the same everywhere.
-std::vector<float> random_values(std::size_t count, std::uint64_t stream, float low = -1.0f, float high = 1.0f);
+std::vector<float> random_values(std::size_t count, std::uint64_t stream, float low = -1.0f,
+                                 float high = 1.0f);
 
-/// values on the device; for f16 they are rounded first, in place, so that the reference sees what the device holds.
+/// values on the device; for f16 they are rounded first, in place, so that the reference sees what the device
+/// holds.
 DeviceTensor put(Queue& queue, std::vector<float>& values, const Shape& shape, DType dtype = DType::f32);
 DeviceTensor put_words(Queue& queue, const std::vector<std::uint32_t>& values, const Shape& shape);
 DeviceTensor put_bytes(Queue& queue, const std::vector<std::uint8_t>& values, const Shape& shape);

@@ -1,4 +1,5 @@
-// Fake quantization, forward, backward and codes, on asymmetric and symmetric grids; second moments; and the optimizer.
+// Fake quantization, forward, backward and codes, on asymmetric and symmetric grids; second moments; and the
+// optimizer.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -38,7 +39,8 @@ struct OnDevice {
   QuantSpec spec;
   Shape grid;
   std::vector<float> w_host, up_host, low_host;
-  DeviceTensor w, up, low, xmin = space(queue, grid), xmax = space(queue, grid), scale = space(queue, grid), zero = space(queue, grid);
+  DeviceTensor w, up, low, xmin = space(queue, grid), xmax = space(queue, grid), scale = space(queue, grid),
+                           zero = space(queue, grid);
 };
 
 Measure run_grid(Queue& queue, const QuantSpec& spec) {
@@ -51,8 +53,8 @@ Measure run_grid(Queue& queue, const QuantSpec& spec) {
     scales.push_back(reference::grid_scale(raw.scale));
     zeros.push_back(reference::grid_zero(spec, raw.lo, scale[i]));
   }
-  // A raw scale next to the middle of two binary16 numbers may round either way: one unit. Zero points are compared on the device's
-  // scale, where the same may happen: one step, caught as such.
+  // A raw scale next to the middle of two binary16 numbers may round either way: one unit. Zero points are
+  // compared on the device's scale, where the same may happen: one step, caught as such.
   const auto zero = d.host(d.zero);
   for (std::size_t i = 0; i < zero.size(); ++i) {
     if (std::fabs(zero[i] - zeros[i]) > 1) return {std::fabs(zero[i] - zeros[i]), 1};
@@ -65,7 +67,8 @@ Measure run_forward(Queue& queue, const QuantSpec& spec) {
   const OnDevice d(queue, spec);
   const DeviceTensor what = space(queue, {kRows, kIn});
   ops::fake_quant_fwd(queue, spec, d.w, d.scale, d.zero, what);
-  return {difference(queue, what, reference::fake_quant_fwd(spec, d.w_host, d.host(d.scale), d.host(d.zero))), 2 * kF32Unit};
+  return {difference(queue, what, reference::fake_quant_fwd(spec, d.w_host, d.host(d.scale), d.host(d.zero))),
+          2 * kF32Unit};
 }
 
 Measure run_codes(Queue& queue, const QuantSpec& spec) {
@@ -84,23 +87,27 @@ Measure run_codes(Queue& queue, const QuantSpec& spec) {
 Measure run_backward(Queue& queue, const QuantSpec& spec) {
   const OnDevice d(queue, spec);
   std::vector<float> gradient = random_values(kRows * kIn, 4);
-  const DeviceTensor d_what = put(queue, gradient, {kRows, kIn}), d_up = space(queue, d.grid), d_low = space(queue, d.grid),
-                     d_w = space(queue, {kRows, kIn});
-  ops::fake_quant_bwd(queue, spec, d.w, d.scale, d.zero, d.xmin, d.xmax, d.up, d.low, d_what, d_up, d_low, d_w);
-  const auto want =
-      reference::fake_quant_bwd(spec, d.w_host, d.host(d.scale), d.host(d.zero), d.host(d.xmin), d.host(d.xmax), d.up_host, d.low_host, gradient);
+  const DeviceTensor d_what = put(queue, gradient, {kRows, kIn}), d_up = space(queue, d.grid),
+                     d_low = space(queue, d.grid), d_w = space(queue, {kRows, kIn});
+  ops::fake_quant_bwd(queue, spec, d.w, d.scale, d.zero, d.xmin, d.xmax, d.up, d.low, d_what, d_up, d_low,
+                      d_w);
+  const auto want = reference::fake_quant_bwd(spec, d.w_host, d.host(d.scale), d.host(d.zero), d.host(d.xmin),
+                                              d.host(d.xmax), d.up_host, d.low_host, gradient);
   double largest = 0, magnitude = 0;
   for (std::size_t i = 0; i < want.magnitude.size(); ++i) {
     largest = std::max({largest, std::fabs(want.d_upbound[i]), std::fabs(want.d_lowbound[i])});
     magnitude = std::max(magnitude, want.magnitude[i]);
   }
-  // A sum per group of terms that cancel: roundings count in units of the sum of magnitudes. The weights' gradient is passed on or not.
+  // A sum per group of terms that cancel: roundings count in units of the sum of magnitudes. The weights'
+  // gradient is passed on or not.
   const double weights = exactly(d.host(d_w), std::vector<float>(want.d_w.begin(), want.d_w.end()));
-  return {std::max(difference(queue, d_up, want.d_upbound), difference(queue, d_low, want.d_lowbound)) + weights,
-          (spec.group_size + 32) * kF32Unit * magnitude / largest};
+  return {
+      std::max(difference(queue, d_up, want.d_upbound), difference(queue, d_low, want.d_lowbound)) + weights,
+      (spec.group_size + 32) * kF32Unit * magnitude / largest};
 }
 
-/// What the chosen factors cost beyond the best ones, over all groups; 4 times what rounding explains where division is correct.
+/// What the chosen factors cost beyond the best ones, over all groups; 4 times what rounding explains where
+/// division is correct.
 Measure run_mse_range(Queue& queue, const QuantSpec& spec) {
   const OnDevice d(queue, spec);
   const DeviceTensor up = space(queue, d.grid), low = space(queue, d.grid);
@@ -109,10 +116,12 @@ Measure run_mse_range(Queue& queue, const QuantSpec& spec) {
   double excess = 0, roundings = 0, least = 0;
   for (std::size_t group = 0; group < logits.size(); ++group) {
     const std::span<const float> weights(d.w_host);
-    const auto all = reference::mse_range(spec, weights.subspan(group * spec.group_size, spec.group_size), xmin[group], xmax[group]);
+    const auto all = reference::mse_range(spec, weights.subspan(group * spec.group_size, spec.group_size),
+                                          xmin[group], xmax[group]);
     const auto logit_of = [](double f) { return std::log(std::min(f, 0.99) / (1 - std::min(f, 0.99))); };
     std::size_t chosen = 0;
-    while (chosen < all.factors.size() && std::fabs(logits[group] - logit_of(all.factors[chosen])) > 1e-5) ++chosen;
+    while (chosen < all.factors.size() && std::fabs(logits[group] - logit_of(all.factors[chosen])) > 1e-5)
+      ++chosen;
     if (chosen == all.factors.size()) return {std::numeric_limits<double>::infinity(), 0};
     const auto best = std::min_element(all.errors.begin(), all.errors.end());
     excess += all.errors[chosen] - *best;
@@ -149,13 +158,15 @@ Measure run_adamw(Queue& queue) {
   const AdamwOptions options{.learning_rate = 0.01f, .weight_decay = 0.1f};
   std::vector<float> p = random_values(kCount, 1), nothing(kCount, 0.0f), loss = {0.5f};
   reference::AdamwState want{doubles(p), std::vector<double>(kCount, 0.0), std::vector<double>(kCount, 0.0)};
-  const DeviceTensor dp = put(queue, p, {kCount}), m = put(queue, nothing, {kCount}), v = put(queue, nothing, {kCount}), dl = put(queue, loss, {1});
+  const DeviceTensor dp = put(queue, p, {kCount}), m = put(queue, nothing, {kCount}),
+                     v = put(queue, nothing, {kCount}), dl = put(queue, loss, {1});
   for (std::uint32_t step = 1; step <= 3; ++step) {
     std::vector<float> g = random_values(kCount, 10 + step);
     ops::adamw_step(queue, options, step, dl, dp, put(queue, g, {kCount}), m, v);
     reference::adamw_step(options, step, g, want);
   }
-  return {std::max(difference(queue, dp, want.p), difference(queue, v, want.v)), 64 * kF32Unit};  // a dozen roundings a step
+  return {std::max(difference(queue, dp, want.p), difference(queue, v, want.v)),
+          64 * kF32Unit};  // a dozen roundings a step
 }
 
 }  // namespace
@@ -166,8 +177,9 @@ std::vector<Case> quant_cases() {
     for (const std::uint32_t group : {32, 64, 128, 256}) {
       for (const bool symmetric : {false, true}) {
         const QuantSpec spec{bits, group, symmetric, true};
-        const std::string detail =
-            "bits " + std::to_string(bits) + ", group " + (group == kIn ? "row" : std::to_string(group)) + (symmetric ? ", symmetric" : "");
+        const std::string detail = "bits " + std::to_string(bits) + ", group " +
+                                   (group == kIn ? "row" : std::to_string(group)) +
+                                   (symmetric ? ", symmetric" : "");
         out.push_back({"quant_grid", detail, [=](Queue& queue) { return run_grid(queue, spec); }});
         out.push_back({"fake_quant_fwd", detail, [=](Queue& queue) { return run_forward(queue, spec); }});
         out.push_back({"fake_quant_bwd", detail, [=](Queue& queue) { return run_backward(queue, spec); }});

@@ -1,5 +1,5 @@
-// apiq::self_test: all cases in turn. A case that throws (a kernel the device's compiler refuses, say) is a failed row, and the
-// next one still runs: the list is the answer.
+// apiq::self_test: all cases in turn. A case that throws (a kernel the device's compiler refuses, say) is a
+// failed row, and the next one still runs: the list is the answer.
 #include "apiq/self_test.hpp"
 
 #include <cmath>
@@ -31,8 +31,9 @@ SelfTestRow run_case(ops::self_test::Queue& queue, const ops::self_test::Case& t
 
 std::vector<SelfTestRow> self_test(Device& device, const std::function<void(const SelfTestRow&)>& on_row) {
   std::vector<SelfTestRow> rows;
-  for (const auto& cases : {ops::self_test::matmul_cases(), ops::self_test::packed_cases(), ops::self_test::quant_cases(), ops::self_test::nn_cases(),
-                            ops::self_test::loss_cases()}) {
+  for (const auto& cases :
+       {ops::self_test::matmul_cases(), ops::self_test::packed_cases(), ops::self_test::quant_cases(),
+        ops::self_test::nn_cases(), ops::self_test::loss_cases()}) {
     for (const ops::self_test::Case& test : cases) {
       rows.push_back(run_case(device.impl().queue(), test));
       if (on_row) on_row(rows.back());

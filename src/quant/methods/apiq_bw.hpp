@@ -1,5 +1,5 @@
-// ApiQ block by block (arXiv 2402.05147; specification, section 3): clipping logits and LoRA of all linears of a decoder block trained jointly
-// against the block's full-precision output.
+// ApiQ block by block (arXiv 2402.05147; specification, section 3): clipping logits and LoRA of all linears
+// of a decoder block trained jointly against the block's full-precision output.
 #pragma once
 #include "quant/method.hpp"
 

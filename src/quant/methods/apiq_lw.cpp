@@ -14,7 +14,8 @@ using runtime::Workspace;
 namespace {
 
 /// L = mean (x M^T - target)^2 over one batch and its gradients.
-void batch_step(const LinearProblem& problem, TrainedLinear& linear, std::uint32_t first_sample, const StepInfo& info) {
+void batch_step(const LinearProblem& problem, TrainedLinear& linear, std::uint32_t first_sample,
+                const StepInfo& info) {
   Queue& queue = problem.queue;
   Workspace::Scope scope(queue.workspace());
   const std::uint32_t batch = problem.train.batch_size;
@@ -29,20 +30,23 @@ void batch_step(const LinearProblem& problem, TrainedLinear& linear, std::uint32
 
 LoopResult train(const LinearProblem& problem, TrainedLinear& linear) {
   const std::uint32_t batch = problem.train.batch_size;
-  LoopProblem loop{.queue = problem.queue,
-                   .train = problem.train,
-                   .name = problem.name,
-                   .steps_per_epoch = problem.num_samples / batch,
-                   .loss_scale = 1.0 / (static_cast<double>(batch) * problem.tokens_per_sample * problem.out_features()),
-                   .step = {},
-                   .step_done = problem.step_done};
+  LoopProblem loop{
+      .queue = problem.queue,
+      .train = problem.train,
+      .name = problem.name,
+      .steps_per_epoch = problem.num_samples / batch,
+      .loss_scale = 1.0 / (static_cast<double>(batch) * problem.tokens_per_sample * problem.out_features()),
+      .step = {},
+      .step_done = problem.step_done};
   if (problem.train.gram) {
     const GramObjective objective(problem);
     loop.loss_scale = 1.0;
     loop.step = [&](std::uint32_t, const StepInfo& info) { objective.step(linear, info); };
     return train_loop(loop);
   }
-  loop.step = [&](std::uint32_t index, const StepInfo& info) { batch_step(problem, linear, index * batch, info); };
+  loop.step = [&](std::uint32_t index, const StepInfo& info) {
+    batch_step(problem, linear, index * batch, info);
+  };
   return train_loop(loop);
 }
 
@@ -52,13 +56,19 @@ MethodTraits ApiqLw::traits() const {
   // Defaults of the authors' layer-wise development code (specification, 2.4).
   return {.needs_inputs = true,
           .uses_lora = true,
-          .defaults = {.epochs = 10, .lora_learning_rate = 0.01f, .clip_learning_rate = 0.01f, .lora_weight_decay = 0.0f, .clip_weight_decay = 0.0f}};
+          .defaults = {.epochs = 10,
+                       .lora_learning_rate = 0.01f,
+                       .clip_learning_rate = 0.01f,
+                       .lora_weight_decay = 0.0f,
+                       .clip_weight_decay = 0.0f}};
 }
 
 LinearResult ApiqLw::quantize_linear(const LinearProblem& problem) {
-  TrainedLinear linear(problem.queue, problem.weight, {problem.spec, problem.rank, problem.alpha, problem.seed}, problem.train, true);
+  TrainedLinear linear(problem.queue, problem.weight,
+                       {problem.spec, problem.rank, problem.alpha, problem.seed}, problem.train, true);
   if (problem.train.lora_init != LoraInit::kaiming && problem.rank != 0)
-    linear.start_lora(lora_moments(problem.queue, problem.train.lora_init, problem.num_samples, problem.in_features(), problem.input));
+    linear.start_lora(lora_moments(problem.queue, problem.train.lora_init, problem.num_samples,
+                                   problem.in_features(), problem.input));
   problem.training_begins();
   LoopResult trained = train(problem, linear);
   return {linear.store(), std::move(trained.epoch_losses), trained.skipped_steps};

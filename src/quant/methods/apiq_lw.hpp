@@ -1,5 +1,6 @@
-// ApiQ-lw (arXiv 2402.05147; our specification, section 2): for each linear, clipping logits and LoRA are trained together so that
-// its output on the quantized stream's inputs matches the full-precision model's output:
+// ApiQ-lw (arXiv 2402.05147; our specification, section 2): for each linear, clipping logits and LoRA are
+// trained together so that its output on the quantized stream's inputs matches the full-precision model's
+// output:
 //   min over a, l, A, B of  mean (X W^T - Xq (What(a, l) + c B A)^T)^2
 #pragma once
 #include "quant/method.hpp"

@@ -1,4 +1,5 @@
-// Round to nearest on each group's min-max grid: the baseline, and what ApiQ starts from (without its initial clipping).
+// Round to nearest on each group's min-max grid: the baseline, and what ApiQ starts from (without its initial
+// clipping).
 #pragma once
 #include "quant/method.hpp"
 

@@ -46,8 +46,10 @@ std::vector<double> linear_ticks(double low, double high, int max_count, bool wh
     if (high == low) out.push_back(low);
     return out;
   }
-  const double step = step_for(high - low, max_count, whole), first = std::ceil(low / step - 1e-9), last = std::floor(high / step + 1e-9);
-  // Multiples, not sums: a sum drifts, and "0.30000000000000004" is no label. Counted, since far from zero first + 1 may equal first.
+  const double step = step_for(high - low, max_count, whole), first = std::ceil(low / step - 1e-9),
+               last = std::floor(high / step + 1e-9);
+  // Multiples, not sums: a sum drifts, and "0.30000000000000004" is no label. Counted, since far from zero
+  // first + 1 may equal first.
   for (int i = 0; i <= std::min(max_count + 1, static_cast<int>(last - first)); ++i) {
     const double multiple = first + i;
     out.push_back(multiple == 0 ? 0.0 : multiple * step);
@@ -56,7 +58,8 @@ std::vector<double> linear_ticks(double low, double high, int max_count, bool wh
 }
 
 std::vector<double> log_ticks(double low, double high, int max_count) {
-  const int first = static_cast<int>(std::floor(std::log10(low) + 1e-9)), last = static_cast<int>(std::ceil(std::log10(high) - 1e-9));
+  const int first = static_cast<int>(std::floor(std::log10(low) + 1e-9)),
+            last = static_cast<int>(std::ceil(std::log10(high) - 1e-9));
   const auto collect = [&](std::initializer_list<double> digits, int every) {
     std::vector<double> out;
     for (int exponent = first; exponent <= last; ++exponent) {
@@ -119,10 +122,13 @@ Axis Axis::logarithmic(Range range, double first_pixel, double last_pixel, int m
 }
 
 double Axis::at(double value) const {
-  const double share = logarithmic_ ? std::log(value / low_) / std::log(high_ / low_) : (value - low_) / (high_ - low_);
+  const double share =
+      logarithmic_ ? std::log(value / low_) / std::log(high_ / low_) : (value - low_) / (high_ - low_);
   return first_ + share * (last_ - first_);
 }
 
-std::string Axis::label(double tick) const { return decimals_ > 0 ? fixed(tick, decimals_) : number(tick, 6); }
+std::string Axis::label(double tick) const {
+  return decimals_ > 0 ? fixed(tick, decimals_) : number(tick, 6);
+}
 
 }  // namespace apiq::plot

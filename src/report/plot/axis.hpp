@@ -15,18 +15,21 @@ struct Range {
   bool spans(double factor) const { return low > 0 && high > factor * low; }
 };
 
-/// Multiples of a step of 1, 2 or 5 times a power of ten inside [low, high], at most max_count + 1 of them. `whole`: no step below 1.
+/// Multiples of a step of 1, 2 or 5 times a power of ten inside [low, high], at most max_count + 1 of them.
+/// `whole`: no step below 1.
 std::vector<double> linear_ticks(double low, double high, int max_count, bool whole = false);
 
-/// 1, 2, 5 times powers of ten, only powers, or every n-th power, whichever is the densest with at most max_count + 1 inside [low, high];
-/// low > 0.
+/// 1, 2, 5 times powers of ten, only powers, or every n-th power, whichever is the densest with at most
+/// max_count + 1 inside [low, high]; low > 0.
 std::vector<double> log_ticks(double low, double high, int max_count);
 
 /// Maps values to pixels. Widened to ticks at both ends unless said otherwise.
 class Axis {
  public:
-  /// from_zero: low becomes 0 where it is positive. An empty range becomes [0, 1]; a single value gets room on both sides.
-  static Axis linear(Range range, double first_pixel, double last_pixel, int max_ticks, bool from_zero = false);
+  /// from_zero: low becomes 0 where it is positive. An empty range becomes [0, 1]; a single value gets room
+  /// on both sides.
+  static Axis linear(Range range, double first_pixel, double last_pixel, int max_ticks,
+                     bool from_zero = false);
   /// Of whole numbers (epochs, blocks), from the first to the last: not widened.
   static Axis exact(Range range, double first_pixel, double last_pixel, int max_ticks);
   /// range.low > 0.

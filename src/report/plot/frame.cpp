@@ -41,7 +41,8 @@ void BlockBands::draw_labels(Svg& svg, const std::vector<BlockReport>& blocks) c
   svg.text(area_.x + area_.width / 2, area_.bottom() + 37, "block", {.anchor = Anchor::middle});
 }
 
-void draw_legend(Svg& svg, double x, double y, const std::vector<std::pair<std::string, std::string>>& colours_and_names) {
+void draw_legend(Svg& svg, double x, double y,
+                 const std::vector<std::pair<std::string, std::string>>& colours_and_names) {
   for (const auto& [colour, name] : colours_and_names) {
     svg.rect({x, y, 12, 12}, {.fill = colour, .stroke = "#888888", .width = 0.5});
     svg.text(x + 18, y + 10.5, name);
@@ -49,14 +50,16 @@ void draw_legend(Svg& svg, double x, double y, const std::vector<std::pair<std::
   }
 }
 
-void draw_colour_bar(Svg& svg, const Box& area, const Axis& axis, double first, double last, const std::string& quantity) {
+void draw_colour_bar(Svg& svg, const Box& area, const Axis& axis, double first, double last,
+                     const std::string& quantity) {
   constexpr int kSteps = 48;
   const Box bar = {area.right() + kLegendGap, area.y + 18, 14, area.height - 18};
   svg.text(bar.x, area.y + 6, quantity);
   for (int i = 0; i < kSteps; ++i) {
     const double share = (i + 0.5) / kSteps, height = bar.height / kSteps;
     // Half a pixel of overlap: otherwise the seams between the steps show.
-    svg.rect({bar.x, bar.bottom() - height * (i + 1), bar.width, height + (i ? 0.5 : 0)}, {.fill = scale_colour(first + share * (last - first))});
+    svg.rect({bar.x, bar.bottom() - height * (i + 1), bar.width, height + (i ? 0.5 : 0)},
+             {.fill = scale_colour(first + share * (last - first))});
   }
   for (const double tick : axis.ticks()) {
     const double y = axis.at(tick);
@@ -67,7 +70,8 @@ void draw_colour_bar(Svg& svg, const Box& area, const Axis& axis, double first, 
 
 void draw_message(Svg& svg, const Box& area, const std::string& text) {
   svg.rect(area, {.fill = "#f7f7f7", .stroke = kGrid});
-  svg.text(area.x + area.width / 2, area.y + area.height / 2 + 4, text, {.size = 13, .anchor = Anchor::middle, .fill = kPale});
+  svg.text(area.x + area.width / 2, area.y + area.height / 2 + 4, text,
+           {.size = 13, .anchor = Anchor::middle, .fill = kPale});
 }
 
 }  // namespace apiq::plot

@@ -1,4 +1,5 @@
-// What all panels share: title, axes, blocks side by side, legends, the colour bar, and words in place of data.
+// What all panels share: title, axes, blocks side by side, legends, the colour bar, and words in place of
+// data.
 #pragma once
 #include <string>
 #include <utility>
@@ -16,7 +17,8 @@ inline constexpr const char* kPale = "#767676";  // 4.5 : 1 on white
 inline constexpr const char* kGrid = "#e4e4e4";
 inline constexpr const char* kNothing = "#ececec";  // where there are no data
 
-/// Title in two lines; returns the plotting area below it, with room for axes on the left and below and for a legend on the right.
+/// Title in two lines; returns the plotting area below it, with room for axes on the left and below and for a
+/// legend on the right.
 Box draw_title(Svg& svg, const Box& panel, const std::string& title, const std::string& subtitle);
 
 /// Grid lines and labels, and the quantity along the left side.
@@ -38,10 +40,13 @@ class BlockBands {
 };
 
 /// Colour squares with names, from (x, y) down.
-void draw_legend(Svg& svg, double x, double y, const std::vector<std::pair<std::string, std::string>>& colours_and_names);
+void draw_legend(Svg& svg, double x, double y,
+                 const std::vector<std::pair<std::string, std::string>>& colours_and_names);
 
-/// scale_colour from `first` to `last` at the right of the area, with ticks; the axis runs over [area.bottom, area.y].
-void draw_colour_bar(Svg& svg, const Box& area, const Axis& axis, double first, double last, const std::string& quantity);
+/// scale_colour from `first` to `last` at the right of the area, with ticks; the axis runs over [area.bottom,
+/// area.y].
+void draw_colour_bar(Svg& svg, const Box& area, const Axis& axis, double first, double last,
+                     const std::string& quantity);
 
 /// Words in the middle of an empty frame.
 void draw_message(Svg& svg, const Box& area, const std::string& text);

@@ -10,8 +10,9 @@ namespace apiq::plot {
 namespace {
 
 constexpr double kLogarithmicFrom = 10;
-constexpr std::size_t kNamedBlocks = 12;      // more get a colour bar
-constexpr double kFirst = 0.15, kLast = 1.0;  // of the colour scale: the yellow end is too pale for a line on white
+constexpr std::size_t kNamedBlocks = 12;  // more get a colour bar
+constexpr double kFirst = 0.15,
+                 kLast = 1.0;  // of the colour scale: the yellow end is too pale for a line on white
 
 struct Curve {
   const BlockReport* block;
@@ -45,8 +46,9 @@ void draw_epochs(Svg& svg, const Box& area, const Axis& x) {
 }
 
 void draw_curve(Svg& svg, const Curve& curve, const Axis& x, const Axis& y) {
-  const std::string name = "block " + std::to_string(curve.block->index) + ": " + number(curve.block->losses.front()) + " to " +
-                           number(curve.block->losses.back()) + " in " + std::to_string(curve.relative.size()) + " epochs";
+  const std::string name = "block " + std::to_string(curve.block->index) + ": " +
+                           number(curve.block->losses.front()) + " to " + number(curve.block->losses.back()) +
+                           " in " + std::to_string(curve.relative.size()) + " epochs";
   std::vector<std::pair<double, double>> points, ends;
   const auto draw_points = [&] {
     svg.polyline(points, {.stroke = curve.colour, .width = 1.75}, name);
@@ -55,7 +57,8 @@ void draw_curve(Svg& svg, const Curve& curve, const Axis& x, const Axis& y) {
   };
   for (std::size_t e = 0; e < curve.relative.size(); ++e) {
     const double value = curve.relative[e];
-    if (std::isfinite(value) && (value > 0 || !y.is_logarithmic())) points.emplace_back(x.at(static_cast<double>(e + 1)), y.at(value));
+    if (std::isfinite(value) && (value > 0 || !y.is_logarithmic()))
+      points.emplace_back(x.at(static_cast<double>(e + 1)), y.at(value));
     else draw_points();  // a gap where the loss was no number
   }
   draw_points();
@@ -70,14 +73,16 @@ void draw_names(Svg& svg, const Box& area, const PlotData& data, const std::vect
     return;
   }
   std::vector<std::pair<std::string, std::string>> names;
-  for (const Curve& curve : curves) names.emplace_back(curve.colour, "block " + std::to_string(curve.block->index));
+  for (const Curve& curve : curves)
+    names.emplace_back(curve.colour, "block " + std::to_string(curve.block->index));
   draw_legend(svg, area.right() + 14, area.y, names);
 }
 
 }  // namespace
 
 void draw_losses(Svg& svg, const Box& panel, const PlotData& data) {
-  const Box area = draw_title(svg, panel, "Loss while training, by block", "mean over an epoch, relative to the block's first epoch");
+  const Box area = draw_title(svg, panel, "Loss while training, by block",
+                              "mean over an epoch, relative to the block's first epoch");
   const std::vector<Curve> curves = curves_of(data);
   if (curves.empty()) return draw_message(svg, area, "nothing was trained");
   std::size_t epochs = 1;
@@ -87,7 +92,8 @@ void draw_losses(Svg& svg, const Box& panel, const PlotData& data) {
     for (const double value : curve.relative) range.add(value);
   }
   if (epochs == 1) return draw_message(svg, area, "trained for one epoch: nothing to compare with");
-  const Axis y = range.spans(kLogarithmicFrom) ? Axis::logarithmic(range, area.bottom(), area.y, 13) : Axis::linear(range, area.bottom(), area.y, 7);
+  const Axis y = range.spans(kLogarithmicFrom) ? Axis::logarithmic(range, area.bottom(), area.y, 13)
+                                               : Axis::linear(range, area.bottom(), area.y, 7);
   const Axis x = Axis::exact({1, static_cast<double>(epochs)}, area.x + 8, area.right() - 8, 12);
   draw_y_axis(svg, area, y, y.is_logarithmic() ? "loss / first (log scale)" : "loss / first");
   draw_epochs(svg, area, x);

@@ -69,7 +69,9 @@ std::string pixels(double value) {
   if (!std::isfinite(value)) return "0";
   const double rounded = std::round(std::fmin(std::fmax(value, -1e6), 1e6) * 100) / 100;
   char text[64];
-  const auto end = std::to_chars(text, text + sizeof text, rounded == 0 ? 0.0 : rounded, std::chars_format::fixed).ptr;  // no "-0"
+  const auto end =
+      std::to_chars(text, text + sizeof text, rounded == 0 ? 0.0 : rounded, std::chars_format::fixed)
+          .ptr;  // no "-0"
   return {text, end};
 }
 

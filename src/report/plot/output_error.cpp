@@ -12,14 +12,16 @@ namespace {
 constexpr double kLogarithmicFrom = 10;
 
 Axis axis_for(const Range& range, const Box& area) {
-  return range.spans(kLogarithmicFrom) ? Axis::logarithmic(range, area.bottom(), area.y, 13) : Axis::linear(range, area.bottom(), area.y, 7, true);
+  return range.spans(kLogarithmicFrom) ? Axis::logarithmic(range, area.bottom(), area.y, 13)
+                                       : Axis::linear(range, area.bottom(), area.y, 7, true);
 }
 
 }  // namespace
 
 void draw_output_error(Svg& svg, const Box& panel, const PlotData& data) {
-  const Box area = draw_title(svg, panel, "Relative output error of each block",
-                              "squared difference to the original model's output over its square, on the calibration text");
+  const Box area = draw_title(
+      svg, panel, "Relative output error of each block",
+      "squared difference to the original model's output over its square, on the calibration text");
   Range range;
   for (const BlockReport& block : data.blocks) range.add(block.relative_error);
   if (range.empty()) return draw_message(svg, area, "not measured: there was no calibration text");
@@ -41,7 +43,8 @@ void draw_output_error(Svg& svg, const Box& panel, const PlotData& data) {
   for (std::size_t i = 0; i < data.blocks.size(); ++i) {
     const double error = data.blocks[i].relative_error;
     if (!measured(error)) continue;
-    svg.circle(bands.centre(i), axis.at(error), data.blocks.size() > 40 ? 2.5 : 3.5, {.fill = category_colour(0)},
+    svg.circle(bands.centre(i), axis.at(error), data.blocks.size() > 40 ? 2.5 : 3.5,
+               {.fill = category_colour(0)},
                "block " + std::to_string(data.blocks[i].index) + ": " + number(error));
   }
 }

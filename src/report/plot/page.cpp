@@ -26,7 +26,8 @@ figure svg { width: 100%; height: auto; }
 )";
 
 std::string cell(const char* element, const std::string& text, bool is_number) {
-  return std::string("<") + element + (is_number ? " class=\"n\">" : ">") + escape(text) + "</" + element + ">";
+  return std::string("<") + element + (is_number ? " class=\"n\">" : ">") + escape(text) + "</" + element +
+         ">";
 }
 
 }  // namespace
@@ -34,11 +35,13 @@ std::string cell(const char* element, const std::string& text, bool is_number) {
 std::string pairs(const std::vector<std::pair<std::string, std::string>>& rows) {
   if (rows.empty()) return "<p>none recorded</p>\n";
   std::string out = "<table class=\"pairs\">\n";
-  for (const auto& [label, value] : rows) out += "<tr><th scope=\"row\">" + escape(label) + "</th><td>" + escape(value) + "</td></tr>\n";
+  for (const auto& [label, value] : rows)
+    out += "<tr><th scope=\"row\">" + escape(label) + "</th><td>" + escape(value) + "</td></tr>\n";
   return out + "</table>\n";
 }
 
-std::string table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows, std::size_t first_number) {
+std::string table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows,
+                  std::size_t first_number) {
   std::string out = "<table class=\"list\">\n<thead><tr>";
   for (std::size_t c = 0; c < header.size(); ++c) out += cell("th", header[c], c >= first_number);
   out += "</tr></thead>\n<tbody>\n";
@@ -52,9 +55,11 @@ std::string table(const std::vector<std::string>& header, const std::vector<std:
 
 std::string page(const std::string& title, const std::string& body) {
   return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
-         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\"/>\n"
+         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
+         "'unsafe-inline'\"/>\n"
          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n<title>" +
-         escape(title) + "</title>\n<style>" + kStyle + "</style>\n</head>\n<body>\n" + body + "</body>\n</html>\n";
+         escape(title) + "</title>\n<style>" + kStyle + "</style>\n</head>\n<body>\n" + body +
+         "</body>\n</html>\n";
 }
 
 }  // namespace apiq::plot

@@ -1,4 +1,5 @@
-// The parts of an HTML page: tables and the frame around them, with a style sheet inside and nothing fetched from anywhere.
+// The parts of an HTML page: tables and the frame around them, with a style sheet inside and nothing fetched
+// from anywhere.
 #pragma once
 #include <string>
 #include <utility>
@@ -10,9 +11,11 @@ namespace apiq::plot {
 std::string pairs(const std::vector<std::pair<std::string, std::string>>& rows);
 
 /// Cells are escaped. Columns from `first_number` on are right-aligned.
-std::string table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows, std::size_t first_number);
+std::string table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows,
+                  std::size_t first_number);
 
-/// The document; body is markup. It forbids itself scripts and the network, should any text ever slip through as markup.
+/// The document; body is markup. It forbids itself scripts and the network, should any text ever slip through
+/// as markup.
 std::string page(const std::string& title, const std::string& body);
 
 }  // namespace apiq::plot

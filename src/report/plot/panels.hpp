@@ -5,7 +5,8 @@
 
 namespace apiq::plot {
 
-/// |output of the quantized block - of the original|^2 / |original|^2 on the calibration data, for every block.
+/// |output of the quantized block - of the original|^2 / |original|^2 on the calibration data, for every
+/// block.
 void draw_output_error(Svg& svg, const Box& panel, const PlotData& data);
 
 /// Weight error of every linear: a row for each of the seven, a column for each block.

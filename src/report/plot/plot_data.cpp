@@ -28,15 +28,17 @@ void fill_matrix(PlotData& data, const FileSummary& checkpoint) {
   data.weight_error.assign(data.kinds.size(), std::vector<double>(data.blocks.size(), NAN));
   for (std::size_t b = 0; b < data.blocks.size(); ++b)
     for (const LinearReport& linear : data.blocks[b].linears)
-      data.weight_error[row_of[kind_of(linear.name)]][b] = dense.contains(linear.name) ? kLeftAsItIs : linear.weight_error;
+      data.weight_error[row_of[kind_of(linear.name)]][b] =
+          dense.contains(linear.name) ? kLeftAsItIs : linear.weight_error;
 }
 
 std::string settings_line(const FileSummary& checkpoint) {
   static const std::string kBetween = " \xc2\xb7 ";  // a middle dot: the values have commas
   const LinearSettingTexts texts = setting_texts(checkpoint);
-  std::string out =
-      checkpoint.method + kBetween + "bits " + texts.bits + kBetween + "group size " + texts.group_size + kBetween + "LoRA rank " + texts.rank;
-  if (!checkpoint.dense_linears.empty()) out += kBetween + std::to_string(checkpoint.dense_linears.size()) + " linears left as they are";
+  std::string out = checkpoint.method + kBetween + "bits " + texts.bits + kBetween + "group size " +
+                    texts.group_size + kBetween + "LoRA rank " + texts.rank;
+  if (!checkpoint.dense_linears.empty())
+    out += kBetween + std::to_string(checkpoint.dense_linears.size()) + " linears left as they are";
   return out;
 }
 
@@ -46,13 +48,16 @@ std::string kind_of(const std::string& linear) { return linear.substr(linear.rfi
 
 PlotData plot_data(const FileSummary& checkpoint, const RunRecord* run) {
   if (checkpoint.kind != "checkpoint")
-    throw Unsupported(checkpoint.path + ": is a " + checkpoint.kind + "; only a checkpoint .h5 of apiq-quantize has errors and losses to plot");
+    throw Unsupported(checkpoint.path + ": is a " + checkpoint.kind +
+                      "; only a checkpoint .h5 of apiq-quantize has errors and losses to plot");
   PlotData data;
   data.title = std::filesystem::path(checkpoint.path).filename().string();
   data.subtitle = settings_line(checkpoint);
   data.blocks = block_reports(checkpoint);
-  if (data.blocks.empty()) throw Unsupported(checkpoint.path + ": holds no report of its blocks, so there is nothing to plot");
-  std::stable_sort(data.blocks.begin(), data.blocks.end(), [](const BlockReport& a, const BlockReport& b) { return a.index < b.index; });
+  if (data.blocks.empty())
+    throw Unsupported(checkpoint.path + ": holds no report of its blocks, so there is nothing to plot");
+  std::stable_sort(data.blocks.begin(), data.blocks.end(),
+                   [](const BlockReport& a, const BlockReport& b) { return a.index < b.index; });
   data.kinds = kinds_in(data.blocks);
   fill_matrix(data, checkpoint);
   data.record = run;

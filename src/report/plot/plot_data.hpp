@@ -1,4 +1,5 @@
-// What the panels draw, gathered once: blocks in order, weight errors as a matrix, and what the run knew of each block.
+// What the panels draw, gathered once: blocks in order, weight errors as a matrix, and what the run knew of
+// each block.
 #pragma once
 #include <string>
 #include <vector>
@@ -7,7 +8,8 @@
 
 namespace apiq::plot {
 
-/// NaN in a matrix: nothing is known. kLeftAsItIs: a linear that was not quantized, so there is no error to show.
+/// NaN in a matrix: nothing is known. kLeftAsItIs: a linear that was not quantized, so there is no error to
+/// show.
 inline constexpr double kLeftAsItIs = -1;
 
 struct PlotData {
@@ -15,7 +17,7 @@ struct PlotData {
   std::vector<BlockReport> blocks;                // of the checkpoint, by index
   std::vector<std::string> kinds;                 // "q_proj", ..., in the order of a block
   std::vector<std::vector<double>> weight_error;  // [kind][block]
-  std::vector<const BlockReport*> run;            // [block]; null: not recorded. Into the record that was given
+  std::vector<const BlockReport*> run;  // [block]; null: not recorded. Into the record that was given
   const RunRecord* record = nullptr;
 };
 

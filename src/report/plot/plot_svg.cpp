@@ -15,7 +15,8 @@ std::string plot_svg(const FileSummary& checkpoint, const RunRecord* run) {
   draw_weight_error(svg, {kPanelWidth, kHeader, kPanelWidth, kPanelHeight}, data);
   draw_losses(svg, {0, kHeader + kPanelHeight, kPanelWidth, kPanelHeight}, data);
   draw_time_and_memory(svg, {kPanelWidth, kHeader + kPanelHeight, kPanelWidth, kPanelHeight}, data);
-  return svg.document(2 * kPanelWidth, kHeader + 2 * kPanelHeight + 8, "How " + data.title + " was quantized", /*prolog=*/true);
+  return svg.document(2 * kPanelWidth, kHeader + 2 * kPanelHeight + 8, "How " + data.title + " was quantized",
+                      /*prolog=*/true);
 }
 
 }  // namespace apiq

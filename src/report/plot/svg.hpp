@@ -1,4 +1,5 @@
-// Writes SVG elements. Knows nothing of charts; every text and number goes through markup.hpp, so the result is well-formed.
+// Writes SVG elements. Knows nothing of charts; every text and number goes through markup.hpp, so the result
+// is well-formed.
 #pragma once
 #include <string>
 #include <string_view>
@@ -35,12 +36,13 @@ class Svg {
   void rect(const Box& box, const Style& style, std::string_view tooltip = {});
   void line(double x1, double y1, double x2, double y2, const Style& style);
   /// Open line through the points; nothing for fewer than two.
-  void polyline(const std::vector<std::pair<double, double>>& points, const Style& style, std::string_view tooltip = {});
+  void polyline(const std::vector<std::pair<double, double>>& points, const Style& style,
+                std::string_view tooltip = {});
   void circle(double x, double y, double radius, const Style& style, std::string_view tooltip = {});
   void text(double x, double y, std::string_view text, const TextStyle& style = {});
 
-  /// The whole document, white, with the text that readers of the picture's text alternative get. `prolog`: with an XML declaration, for a
-  /// file of its own; without, for the inside of a page.
+  /// The whole document, white, with the text that readers of the picture's text alternative get. `prolog`:
+  /// with an XML declaration, for a file of its own; without, for the inside of a page.
   std::string document(double width, double height, std::string_view label, bool prolog) const;
 
  private:

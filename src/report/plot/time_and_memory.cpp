@@ -28,13 +28,17 @@ Unit unit_for(double largest, double least, const std::array<Unit, N>& units) {
 }
 
 Unit time_unit(double seconds, double least) {
-  return unit_for(seconds, least, std::array<Unit, 4>{{{"ms", 1e-3}, {"seconds", 1}, {"minutes", 60}, {"hours", 3600}}});
+  return unit_for(seconds, least,
+                  std::array<Unit, 4>{{{"ms", 1e-3}, {"seconds", 1}, {"minutes", 60}, {"hours", 3600}}});
 }
 Unit memory_unit(double bytes) {
-  return unit_for(bytes, 2, std::array<Unit, 4>{{{"B", 1}, {"KiB", 1024.0}, {"MiB", 1048576.0}, {"GiB", 1073741824.0}}});
+  return unit_for(
+      bytes, 2, std::array<Unit, 4>{{{"B", 1}, {"KiB", 1024.0}, {"MiB", 1048576.0}, {"GiB", 1073741824.0}}});
 }
 
-bool was_timed(const BlockReport* block) { return block != nullptr && !block->resumed && std::isfinite(block->seconds); }
+bool was_timed(const BlockReport* block) {
+  return block != nullptr && !block->resumed && std::isfinite(block->seconds);
+}
 
 /// Names of all phases in their order, and the colour of each.
 std::vector<std::pair<std::string, std::string>> phase_colours(const PlotData& data) {
@@ -59,7 +63,8 @@ void draw_bar(Svg& svg, const BlockReport& block, double x, double width, const 
   const auto piece = [&](double seconds, const std::string& colour, const std::string& what) {
     if (!(seconds > 0)) return;
     const double top = axis.at((below + seconds) / unit), bottom = axis.at(below / unit);
-    svg.rect({x, top, width, bottom - top}, {.fill = colour}, name + " " + what + ": " + number(seconds, 3) + " s");
+    svg.rect({x, top, width, bottom - top}, {.fill = colour},
+             name + " " + what + ": " + number(seconds, 3) + " s");
     below += seconds;
   };
   for (const auto& [colour, phase] : colours)
@@ -89,7 +94,8 @@ void draw_times(Svg& svg, const Box& area, const PlotData& data) {
   auto legend = phase_colours(data);
   const double width = std::min(bands.width() * 0.8, 64.0);
   for (std::size_t i = 0; i < data.run.size(); ++i) {
-    if (was_timed(data.run[i])) draw_bar(svg, *data.run[i], bands.centre(i) - width / 2, width, axis, unit.size, legend);
+    if (was_timed(data.run[i]))
+      draw_bar(svg, *data.run[i], bands.centre(i) - width / 2, width, axis, unit.size, legend);
     else if (data.run[i] != nullptr && data.run[i]->resumed)
       svg.rect({bands.left(i), area.y, bands.width(), area.height}, {.fill = kNothing},
                "block " + std::to_string(data.blocks[i].index) + ": done in an earlier run");
@@ -101,15 +107,16 @@ void draw_times(Svg& svg, const Box& area, const PlotData& data) {
 
 using Bytes = std::uint64_t BlockReport::*;
 
-void draw_memory_line(Svg& svg, const PlotData& data, const BlockBands& bands, const Axis& axis, double unit, Bytes bytes, const std::string& what,
-                      const Style& style) {
+void draw_memory_line(Svg& svg, const PlotData& data, const BlockBands& bands, const Axis& axis, double unit,
+                      Bytes bytes, const std::string& what, const Style& style) {
   std::vector<std::pair<double, double>> points;
   for (std::size_t i = 0; i < data.run.size(); ++i) {
     if (!was_timed(data.run[i]) || data.run[i]->*bytes == 0) continue;
     const double y = axis.at(static_cast<double>(data.run[i]->*bytes) / unit);
     points.emplace_back(bands.centre(i), y);
-    svg.circle(bands.centre(i), y, data.run.size() > 40 ? 1.5 : 2.5, {.fill = style.stroke},
-               "block " + std::to_string(data.blocks[i].index) + " " + what + ": " + size_text(data.run[i]->*bytes));
+    svg.circle(
+        bands.centre(i), y, data.run.size() > 40 ? 1.5 : 2.5, {.fill = style.stroke},
+        "block " + std::to_string(data.blocks[i].index) + " " + what + ": " + size_text(data.run[i]->*bytes));
   }
   svg.polyline(points, style);
 }
@@ -117,7 +124,9 @@ void draw_memory_line(Svg& svg, const PlotData& data, const BlockBands& bands, c
 void draw_memory(Svg& svg, const Box& area, const PlotData& data) {
   double largest = 0;
   for (const BlockReport* block : data.run)
-    if (was_timed(block)) largest = std::max({largest, static_cast<double>(block->device_bytes), static_cast<double>(block->host_bytes)});
+    if (was_timed(block))
+      largest = std::max(
+          {largest, static_cast<double>(block->device_bytes), static_cast<double>(block->host_bytes)});
   const Unit unit = memory_unit(largest);
   Range range;
   range.add(largest / unit.size);
@@ -125,7 +134,8 @@ void draw_memory(Svg& svg, const Box& area, const PlotData& data) {
   draw_y_axis(svg, area, axis, std::string("peak ") + unit.name);
   const BlockBands bands(area, data.blocks.size());
   bands.draw_labels(svg, data.blocks);
-  const Style host = {.stroke = category_colour(5), .width = 1.75, .dash = "5 3"}, device = {.stroke = category_colour(0), .width = 1.75};
+  const Style host = {.stroke = category_colour(5), .width = 1.75, .dash = "5 3"},
+              device = {.stroke = category_colour(0), .width = 1.75};
   draw_memory_line(svg, data, bands, axis, unit.size, &BlockReport::host_bytes, "host", host);
   draw_memory_line(svg, data, bands, axis, unit.size, &BlockReport::device_bytes, "device", device);
   double y = area.y + 8;
@@ -141,7 +151,8 @@ std::string subtitle_of(const PlotData& data) {
   const double seconds = data.record->seconds;
   const Unit unit = time_unit(seconds, 1);
   std::string out = "the run took " + number(seconds / unit.size) + " " + unit.name;
-  if (seconds > 0) out += ", the device waited " + number(100 * data.record->wait_seconds / seconds, 2) + " % of it";
+  if (seconds > 0)
+    out += ", the device waited " + number(100 * data.record->wait_seconds / seconds, 2) + " % of it";
   return out + "; memory: largest so far";
 }
 
@@ -149,7 +160,8 @@ std::string subtitle_of(const PlotData& data) {
 
 void draw_time_and_memory(Svg& svg, const Box& panel, const PlotData& data) {
   const Box area = draw_title(svg, panel, "Time and memory of each block", subtitle_of(data));
-  if (std::none_of(data.run.begin(), data.run.end(), [](const BlockReport* block) { return block != nullptr; }))
+  if (std::none_of(data.run.begin(), data.run.end(),
+                   [](const BlockReport* block) { return block != nullptr; }))
     return draw_message(svg, area, "not recorded");
   if (std::none_of(data.run.begin(), data.run.end(), was_timed))
     return draw_message(svg, area, "not recorded: every block was done in an earlier run");

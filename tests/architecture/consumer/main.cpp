@@ -1,4 +1,5 @@
-// Uses the installed library as a stranger would: version, methods, devices, and an error that crosses the library's border.
+// Uses the installed library as a stranger would: version, methods, devices, and an error that crosses the
+// library's border.
 #include <cstdio>
 
 #include "apiq/device.hpp"
@@ -7,7 +8,8 @@
 #include "apiq/version.hpp"
 
 int main() {
-  std::printf("apiq %s, commit %s, %zu devices\n", apiq::version(), apiq::commit(), apiq::list_devices().size());
+  std::printf("apiq %s, commit %s, %zu devices\n", apiq::version(), apiq::commit(),
+              apiq::list_devices().size());
   if (apiq::list_methods().empty()) return 1;
   try {
     apiq::Device::open({.selector = "no device has this name"});
