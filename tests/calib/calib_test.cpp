@@ -9,6 +9,7 @@
 #include "cases/public_device.hpp"
 #include "io/checkpoint.hpp"
 #include "io/model_directory.hpp"
+#include "support/paths.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace apiq {

@@ -15,6 +15,7 @@
 #include "calib/options.hpp"
 #include "cases/public_device.hpp"
 #include "support/errors.hpp"
+#include "support/paths.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace apiq {

@@ -8,6 +8,7 @@
 #include "apiq/quantize.hpp"
 #include "cases/public_device.hpp"
 #include "io/checkpoint.hpp"
+#include "support/paths.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace apiq {

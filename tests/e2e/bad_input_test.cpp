@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "e2e/fixture.hpp"
+#include "support/paths.hpp"
 
 namespace apiq::testing {
 namespace {

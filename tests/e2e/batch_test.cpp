@@ -1,6 +1,7 @@
 // apiq-batch with the real programs: what a user sees of skipping, failures, crashes, Ctrl-C and manifests
 // that are wrong.
 #include "e2e/fixture.hpp"
+#include "support/paths.hpp"
 
 namespace apiq::testing {
 namespace {

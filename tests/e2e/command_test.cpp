@@ -1,6 +1,7 @@
 // The runner itself (its functions are in command.hpp) and what tells a test that it works: programs whose
 // outcome is known.
 #include "e2e/command.hpp"
+#include "support/paths.hpp"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "e2e/command.hpp"
+#include "support/paths.hpp"
 
 namespace apiq::testing {
 

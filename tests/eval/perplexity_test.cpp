@@ -7,6 +7,7 @@
 #include "apiq/error.hpp"
 #include "apiq/evaluate.hpp"
 #include "cases/public_device.hpp"
+#include "support/paths.hpp"
 
 namespace apiq {
 namespace {

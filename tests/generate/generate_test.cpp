@@ -9,6 +9,7 @@
 #include "apiq/error.hpp"
 #include "cases/public_device.hpp"
 #include "generate/sampler.hpp"
+#include "support/paths.hpp"
 #include "util/atomic_file.hpp"
 
 namespace apiq {

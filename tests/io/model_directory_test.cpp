@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "support/errors.hpp"
+#include "support/paths.hpp"
 #include "support/safetensors_file.hpp"
 #include "support/temporary_folder.hpp"
 

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "io/tiny_checkpoint.hpp"
+#include "support/paths.hpp"
 #include "util/atomic_file.hpp"
 
 namespace apiq {

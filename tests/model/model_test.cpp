@@ -11,6 +11,7 @@
 #include "io/safetensors.hpp"
 #include "model/model_impl.hpp"
 #include "ops/qmatmul.hpp"
+#include "support/paths.hpp"
 #include "support/safetensors_file.hpp"
 #include "support/temporary_folder.hpp"
 

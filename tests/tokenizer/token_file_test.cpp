@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "support/errors.hpp"
+#include "support/paths.hpp"
 #include "support/temporary_folder.hpp"
 #include "util/atomic_file.hpp"
 

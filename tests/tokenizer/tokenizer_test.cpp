@@ -13,6 +13,7 @@
 #include <sstream>
 
 #include "support/errors.hpp"
+#include "support/paths.hpp"
 #include "util/atomic_file.hpp"
 #include "util/utf8.hpp"
 

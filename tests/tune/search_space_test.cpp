@@ -8,6 +8,7 @@
 
 #include "apiq/error.hpp"
 #include "ops/self_test/cases.hpp"
+#include "support/paths.hpp"
 #include "tune/timing_cases.hpp"
 
 namespace apiq {
