@@ -133,7 +133,7 @@ perf::Result measure(runtime::Queue& queue, const Case& x, int rounds) {
   if (x.form == 't') op = ops::matmul_nt;
   else if (x.form == 'n') op = ops::matmul_nn;
   const Contender ours{[&](int count) {
-    for (int i = 0; i < count; ++i) op(queue, da, db, dc, 1.0f, x.beta);
+    for (int i = 0; i < count; ++i) op(queue, runtime::Rounding::none, da, db, dc, 1.0f, x.beta);
     queue.finish();
   }};
   const Contender rival{[&](int count) {

@@ -56,7 +56,8 @@ void few_rows(const Bench& bench, const PackedLayout& layout, const std::vector<
   std::size_t next = 0;
   const auto product = [&](bool lora) {
     const PackedOperand& weight = weights[next++ % weights.size()];
-    ops::qmatmul(bench.queue, weight.view(), lora ? weight.lora() : ops::LoraView{}, x, y);
+    ops::qmatmul(bench.queue, runtime::Rounding::none, weight.view(), lora ? weight.lora() : ops::LoraView{},
+                 x, y);
   };
   const auto probe = perf::device_read_probe(bench.queue);
   const auto timings = perf::interleave(
@@ -89,7 +90,8 @@ void prefill(const Bench& bench, const PackedLayout& layout, std::uint64_t rows,
   const auto x = perf::random_activations(bench.queue, DType::f16, {rows, layout.in_features}, 2);
   const DeviceTensor y(bench.queue.device(), DType::f16, {rows, layout.out_features}, "benchmark result");
   const auto probe = perf::multiply_add_probe(bench.queue);
-  const auto ours = bench.enqueued([&] { ops::qmatmul(bench.queue, weight.view(), weight.lora(), x, y); });
+  const auto ours = bench.enqueued(
+      [&] { ops::qmatmul(bench.queue, runtime::Rounding::none, weight.view(), weight.lora(), x, y); });
   const auto timings = perf::interleave({ours, probe.contender}, bench.options.rounds);
   const double bytes =
       weight.packed_bytes() + weight.lora_bytes() + static_cast<double>(x.view().bytes() + y.view().bytes());
@@ -130,11 +132,11 @@ void dense(const Bench& bench, const WeightShape& w, std::uint64_t rows) {
                 bench.queue.device().info());
   };
   time("nt " + size(rows, w.out_features, w.in_features),
-       bench.enqueued([&] { ops::matmul_nt(bench.queue, x, weight, dy); }));
+       bench.enqueued([&] { ops::matmul_nt(bench.queue, runtime::Rounding::none, x, weight, dy); }));
   time("nn " + size(rows, w.in_features, w.out_features),
-       bench.enqueued([&] { ops::matmul_nn(bench.queue, dy, weight, x); }));
+       bench.enqueued([&] { ops::matmul_nn(bench.queue, runtime::Rounding::none, dy, weight, x); }));
   time("tn " + size(w.out_features, w.in_features, rows),
-       bench.enqueued([&] { ops::matmul_tn(bench.queue, dy, x, weight); }));
+       bench.enqueued([&] { ops::matmul_tn(bench.queue, runtime::Rounding::none, dy, x, weight); }));
 }
 
 void all(const Bench& bench) {

@@ -112,7 +112,8 @@ perf::Result against_openblas(Queue& queue, const Case& c, int rounds) {
   const DeviceTensor dx = upload(queue, x, {c.tokens, c.in_features}),
                      dy = upload(queue, theirs, {c.tokens, c.out_features});
   const Contender ours{[&](int count) {
-    for (int i = 0; i < count; ++i) ops::qmatmul(queue, weight.view(), weight.lora, dx, dy);
+    for (int i = 0; i < count; ++i)
+      ops::qmatmul(queue, runtime::Rounding::none, weight.view(), weight.lora, dx, dy);
     queue.finish();
   }};
   const auto M = static_cast<blasint>(c.tokens), N = static_cast<blasint>(c.out_features),
@@ -148,7 +149,8 @@ void one_token(Queue& queue, Case c, int rounds, const DeviceInfo& device) {
     return Contender{[&, with_lora](int count) {
       for (int i = 0; i < count; ++i) {
         const Weight& weight = weights[next++ % weights.size()];
-        ops::qmatmul(queue, weight.view(), with_lora ? weight.lora : ops::LoraView{}, x, y);
+        ops::qmatmul(queue, runtime::Rounding::none, weight.view(), with_lora ? weight.lora : ops::LoraView{},
+                     x, y);
       }
       queue.finish();
     }};
@@ -185,10 +187,10 @@ perf::Result backward(Queue& queue, const Case& c, int rounds) {
       queue.finish();
     }};
   };
-  const auto timings =
-      perf::interleave({repeat([&] { ops::qmatmul_bwd(queue, weight.view(), weight.lora, y, dx); }),
-                        repeat([&] { ops::qmatmul(queue, weight.view(), weight.lora, x, out); })},
-                       rounds);
+  const auto timings = perf::interleave(
+      {repeat([&] { ops::qmatmul_bwd(queue, runtime::Rounding::none, weight.view(), weight.lora, y, dx); }),
+       repeat([&] { ops::qmatmul(queue, runtime::Rounding::none, weight.view(), weight.lora, x, out); })},
+      rounds);
   return {"qmatmul_bwd",         c.text(),  timings[0], weight.bytes(), c.flops(), "", 0,
           "the forward product", timings[1]};
 }

@@ -42,8 +42,9 @@ void KernelBench::computes(const std::string& name, double bytes, double flops,
   if (!options_.wants(name)) return;
   constexpr std::uint64_t n = 1024;
   const auto a = tensor({n, n}), b = tensor({n, n}), c = tensor({n, n});
-  std::vector<Contender> contenders{enqueued(enqueue),
-                                    enqueued([&] { ops::matmul_nt(queue_, a, b, c, 1.0f, 0.0f); })};
+  std::vector<Contender> contenders{enqueued(enqueue), enqueued([&] {
+                                      ops::matmul_nt(queue_, runtime::Rounding::none, a, b, c, 1.0f, 0.0f);
+                                    })};
   if (rival) contenders.push_back(rival->contender);
   const auto timings = interleave(contenders, options_.rounds);
   Result result{benchmark_,

@@ -114,7 +114,7 @@ StepBlock::StepBlock(runtime::Queue& queue, const StepCase& c)
   block_.forward(
       x_,
       [&](std::uint32_t l, const TensorView& x, const TensorView& y) {
-        ops::matmul_nt(queue_, x, weights_[l], y);
+        ops::matmul_nt(queue_, runtime::Rounding::none, x, weights_[l], y);
       },
       target_);
 }

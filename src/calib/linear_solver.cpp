@@ -5,7 +5,6 @@
 #include "calib/stop.hpp"
 #include "ops/gemm.hpp"
 #include "ops/nn.hpp"
-#include "runtime/compute.hpp"
 
 namespace apiq::calib {
 
@@ -70,8 +69,8 @@ ActivationStore LinearSolver::make_targets(const TensorView& weight, Stream& ful
   targets.begin_pass();
   for (std::uint32_t i = 0; i < run_.num_samples(); ++i) {
     throw_if_stopped(run_.callbacks);
-    const runtime::ComputeScope compute(run_.queue.device(), runtime::Work::training);
-    ops::matmul_nt(run_.queue, full.inputs().open(i), weight, targets.create(i));
+    ops::matmul_nt(run_.queue, run_.queue.device().rounding(runtime::Work::training), full.inputs().open(i),
+                   weight, targets.create(i));
     targets.commit(i);
   }
   targets.end_pass();

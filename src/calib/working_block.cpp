@@ -2,7 +2,6 @@
 
 #include "ops/gemm.hpp"
 #include "ops/nn.hpp"
-#include "runtime/compute.hpp"
 #include "util/random.hpp"
 
 namespace apiq::calib {
@@ -46,16 +45,16 @@ void WorkingBlock::set_packed(std::uint32_t linear, const QuantizedLinear& resul
 
 quant::BlockFunction::Forward WorkingBlock::full() const {
   return [this](std::uint32_t l, const TensorView& x, const TensorView& y) {
-    const runtime::ComputeScope compute(run_.queue.device(), runtime::Work::training);
-    ops::matmul_nt(run_.queue, x, dense_[l], y);
+    const runtime::Rounding rounding = run_.queue.device().rounding(runtime::Work::training);
+    ops::matmul_nt(run_.queue, rounding, x, dense_[l], y);
   };
 }
 
 quant::BlockFunction::Forward WorkingBlock::quantized() const {
   return [this](std::uint32_t l, const TensorView& x, const TensorView& y) {
-    const runtime::ComputeScope compute(run_.queue.device(), runtime::Work::training);
-    if (settings_[l].quantize) packed_[l].forward(run_.queue, x, y);
-    else ops::matmul_nt(run_.queue, x, dense_[l], y);
+    const runtime::Rounding rounding = run_.queue.device().rounding(runtime::Work::training);
+    if (settings_[l].quantize) packed_[l].forward(run_.queue, rounding, x, y);
+    else ops::matmul_nt(run_.queue, rounding, x, dense_[l], y);
   };
 }
 

@@ -33,8 +33,9 @@ void attention_stage(Queue& queue, const ModelConfig& config, const RopeTables& 
                      lse);
 }
 
-void block_forward(Queue& queue, const ModelConfig& config, const RopeTables& rope, const Block& block,
-                   const TensorView& x, const KvView& kv, std::uint32_t first_position) {
+void block_forward(Queue& queue, runtime::Rounding rounding, const ModelConfig& config,
+                   const RopeTables& rope, const Block& block, const TensorView& x, const KvView& kv,
+                   std::uint32_t first_position) {
   const std::uint64_t tokens = x.shape[0];
   Workspace::Scope scope(queue.workspace());
   const auto scratch = [&](std::uint64_t features) {
@@ -44,19 +45,19 @@ void block_forward(Queue& queue, const ModelConfig& config, const RopeTables& ro
   const TensorView h = scratch(config.hidden_size), q = scratch(config.q_features()),
                    a = scratch(config.q_features());
   ops::rmsnorm_fwd(queue, x, block.input_norm, config.rms_norm_eps, h);
-  block.linears[kQ].forward(queue, h, q);
-  block.linears[kK].forward(queue, h, kv.k.rows(first_position, tokens));
-  block.linears[kV].forward(queue, h, kv.v.rows(first_position, tokens));
+  block.linears[kQ].forward(queue, rounding, h, q);
+  block.linears[kK].forward(queue, rounding, h, kv.k.rows(first_position, tokens));
+  block.linears[kV].forward(queue, rounding, h, kv.v.rows(first_position, tokens));
   attention_stage(queue, config, rope, q, kv, first_position, a);
-  block.linears[kO].forward(queue, a, h);
+  block.linears[kO].forward(queue, rounding, a, h);
   ops::add(queue, x, h, x);
 
   const TensorView gate = scratch(config.intermediate_size), up = scratch(config.intermediate_size);
   ops::rmsnorm_fwd(queue, x, block.post_attention_norm, config.rms_norm_eps, h);
-  block.linears[kGate].forward(queue, h, gate);
-  block.linears[kUp].forward(queue, h, up);
+  block.linears[kGate].forward(queue, rounding, h, gate);
+  block.linears[kUp].forward(queue, rounding, h, up);
   ops::swiglu_fwd(queue, gate, up, gate);
-  block.linears[kDown].forward(queue, gate, h);
+  block.linears[kDown].forward(queue, rounding, gate, h);
   ops::add(queue, x, h, x);
 }
 

@@ -47,9 +47,10 @@ void attention_stage(Queue& queue, const ModelConfig& config, const RopeTables& 
                      const TensorView& lse = {});
 
 /// x [num_tokens, hidden_size] in place through the block; tokens at first_position .. Keys and values go
-/// into kv.
-void block_forward(Queue& queue, const ModelConfig& config, const RopeTables& rope, const Block& block,
-                   const TensorView& x, const KvView& kv, std::uint32_t first_position);
+/// into kv; rounding is that of the linears' products.
+void block_forward(Queue& queue, runtime::Rounding rounding, const ModelConfig& config,
+                   const RopeTables& rope, const Block& block, const TensorView& x, const KvView& kv,
+                   std::uint32_t first_position);
 
 /// The same for one token, x [1, hidden_size], in fewer launches where the block's linears are packed.
 void block_decode(Queue& queue, const ModelConfig& config, const RopeTables& rope, const Block& block,

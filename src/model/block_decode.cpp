@@ -45,9 +45,9 @@ void block_decode(Queue& queue, const ModelConfig& config, const RopeTables& rop
     ops::decode_stage(queue, stage, x, block.input_norm, eps, StageOutput::store);
   } else {
     ops::rmsnorm_fwd(queue, x, block.input_norm, eps, h);
-    block.linears[kQ].forward(queue, h, q);
-    block.linears[kK].forward(queue, h, k);
-    block.linears[kV].forward(queue, h, v);
+    block.linears[kQ].forward(queue, runtime::Rounding::none, h, q);
+    block.linears[kK].forward(queue, runtime::Rounding::none, h, k);
+    block.linears[kV].forward(queue, runtime::Rounding::none, h, v);
   }
   attention_stage(queue, config, rope, q, kv, position, a);
 
@@ -55,7 +55,7 @@ void block_decode(Queue& queue, const ModelConfig& config, const RopeTables& rop
   const auto add = [&](std::uint32_t linear, const TensorView& from) {
     if (const auto stage = stage_of(block, linear, {x}); !stage.empty())
       return ops::decode_stage(queue, stage, from, {}, eps, StageOutput::add);
-    block.linears[linear].forward(queue, from, h);
+    block.linears[linear].forward(queue, runtime::Rounding::none, from, h);
     ops::add(queue, x, h, x);
   };
   add(kO, a);
@@ -66,8 +66,8 @@ void block_decode(Queue& queue, const ModelConfig& config, const RopeTables& rop
   } else {
     const TensorView up = scratch(config.intermediate_size);
     ops::rmsnorm_fwd(queue, x, block.post_attention_norm, eps, h);
-    block.linears[kGate].forward(queue, h, gate);
-    block.linears[kUp].forward(queue, h, up);
+    block.linears[kGate].forward(queue, runtime::Rounding::none, h, gate);
+    block.linears[kUp].forward(queue, runtime::Rounding::none, h, up);
     ops::swiglu_fwd(queue, gate, up, gate);
   }
   add(kDown, gate);

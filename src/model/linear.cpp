@@ -95,12 +95,13 @@ Linear Linear::packed(Queue& queue, const QuantizedLinear& stored, bool use_lora
   return out;
 }
 
-void Linear::forward(Queue& queue, const TensorView& x, const TensorView& y) const {
+void Linear::forward(Queue& queue, runtime::Rounding rounding, const TensorView& x,
+                     const TensorView& y) const {
   if (!is_packed()) {
-    ops::matmul_nt(queue, x, dense_, y);
+    ops::matmul_nt(queue, rounding, x, dense_, y);
     return;
   }
-  ops::qmatmul(queue, packed_weight(), lora(), x, y);
+  ops::qmatmul(queue, rounding, packed_weight(), lora(), x, y);
 }
 
 ops::LoraView Linear::lora() const {
@@ -115,7 +116,8 @@ ops::LoraView Linear::lora() const {
 void Linear::effective_weight(Queue& queue, const TensorView& out) const {
   ops::dequantize(queue, {layout_, qweight_, scales_, qzeros_}, out);
   if (rank_ != 0)
-    ops::matmul_tn(queue, ops::Columns{lora_B_t_, 0, out_features_}, lora_A_, out, scaling_, 1.0f);
+    ops::matmul_tn(queue, runtime::Rounding::none, ops::Columns{lora_B_t_, 0, out_features_}, lora_A_, out,
+                   scaling_, 1.0f);
 }
 
 std::uint64_t Linear::weight_bytes() const {

@@ -23,8 +23,9 @@ class Linear {
   /// Packed codes as stored; the LoRA branch only if use_lora.
   static Linear packed(Queue& queue, const QuantizedLinear& stored, bool use_lora = true);
 
-  /// x [num_tokens, in_features], y [num_tokens, out_features], f32 or f16. Enqueued.
-  void forward(Queue& queue, const TensorView& x, const TensorView& y) const;
+  /// x [num_tokens, in_features], y [num_tokens, out_features], f32 or f16; rounding as in ops/gemm.hpp.
+  /// Enqueued.
+  void forward(Queue& queue, runtime::Rounding rounding, const TensorView& x, const TensorView& y) const;
 
   /// out f32 [out_features, in_features] = dequantized weight + scaling * lora_B lora_A, of a packed linear.
   void effective_weight(Queue& queue, const TensorView& out) const;

@@ -6,7 +6,6 @@
 #include "ops/fast_path/fast_path.hpp"
 #include "ops/gemm.hpp"
 #include "ops/nn.hpp"
-#include "runtime/compute.hpp"
 
 namespace apiq {
 
@@ -171,7 +170,7 @@ void ModelImpl::forward(const std::vector<std::int32_t>& ids, const KvCache* cac
                           " positions are more than the model's max_position_embeddings of " +
                           std::to_string(config_.max_position_embeddings));
   const model::RopeTables& tables = rope(static_cast<std::uint32_t>(first_position + tokens));
-  const runtime::ComputeScope compute(queue_.device(), runtime::Work::inference);
+  const runtime::Rounding rounding = queue_.device().rounding(runtime::Work::inference);
   Workspace::Scope scope(queue_.workspace());
   const TensorView device_ids = queue_.workspace().allocate(DType::u32, {tokens});
   queue_.write(device_ids, ids.data());
@@ -183,16 +182,15 @@ void ModelImpl::forward(const std::vector<std::int32_t>& ids, const KvCache* cac
     shared.v = queue_.workspace().allocate(hidden.dtype, {tokens, config_.kv_features()});
   }
   for (std::uint32_t i = 0; i < blocks_.size(); ++i)
-    model::block_forward(queue_, config_, tables, blocks_[i], hidden,
+    model::block_forward(queue_, rounding, config_, tables, blocks_[i], hidden,
                          cache != nullptr ? cache->layer(i) : shared, first_position);
 }
 
 void ModelImpl::logits(const TensorView& hidden, const TensorView& out) const {
-  const runtime::ComputeScope compute(queue_.device(), runtime::Work::inference);
   Workspace::Scope scope(queue_.workspace());
   const TensorView normed = queue_.workspace().allocate(hidden.dtype, hidden.shape);
   ops::rmsnorm_fwd(queue_, hidden, norm_, config_.rms_norm_eps, normed);
-  ops::matmul_nt(queue_, normed, head(), out);
+  ops::matmul_nt(queue_, queue_.device().rounding(runtime::Work::inference), normed, head(), out);
 }
 
 Model Model::load(Device& device, const std::filesystem::path& path, bool use_lora) {

@@ -218,17 +218,17 @@ void run_blocks(Queue& queue, const Product& p, const Macros& tunables) {
 }
 
 /// By a path that has shown on this device that it is right and faster, if there is one.
-bool run_fast(Queue& queue, const Product& p) {
+bool run_fast(Queue& queue, Rounding rounding, const Product& p) {
   const auto form = !p.a_by_k  ? runtime::ProductKind::dense_tn
                     : p.b_by_k ? runtime::ProductKind::dense_nt
                                : runtime::ProductKind::dense_nn;
-  const FastPath* path = chosen_path(queue, form, p.M);
+  const FastPath* path = chosen_path(queue, rounding, form, p.M);
   if (path == nullptr && !is_half(p.a) && !is_half(p.b) && !is_half(p.c)) {
     const std::string engine = gemm_engine(queue);
     if (engine == "clblast")
       clblast_gemm(queue, p.a, p.a_by_k, p.a_stride, p.b, p.b_by_k, p.c, p.K, p.alpha, p.beta);
     if (engine != "auto") return engine == "clblast";
-    path = chosen_engine(queue, form, p.M);
+    path = chosen_path(queue, Rounding::none, form, p.M);
   }
   if (path == nullptr) return false;
   path->run(queue, {.product = form,
@@ -243,8 +243,8 @@ bool run_fast(Queue& queue, const Product& p) {
   return true;
 }
 
-void run(Queue& queue, const Product& p) {
-  if (p.M == 0 || p.N == 0 || (p.K != 0 && run_fast(queue, p))) return;
+void run(Queue& queue, Rounding rounding, const Product& p) {
+  if (p.M == 0 || p.N == 0 || (p.K != 0 && run_fast(queue, rounding, p))) return;
   if (run_few_rows(queue, p)) return;
   const Macros blocks = fitted_registers(queue, "gemm_block");
   const std::uint64_t min_rows = value_of(blocks, "MIN_ROWS");
@@ -254,23 +254,23 @@ void run(Queue& queue, const Product& p) {
 
 }  // namespace
 
-void matmul_nt(Queue& queue, const TensorView& a, const TensorView& b, const TensorView& c, float alpha,
-               float beta) {
-  run(queue, checked(a, true, b, true, c, alpha, beta, "matmul_nt"));
+void matmul_nt(Queue& queue, Rounding rounding, const TensorView& a, const TensorView& b, const TensorView& c,
+               float alpha, float beta) {
+  run(queue, rounding, checked(a, true, b, true, c, alpha, beta, "matmul_nt"));
 }
 
-void matmul_nn(Queue& queue, const TensorView& a, const TensorView& b, const TensorView& c, float alpha,
-               float beta) {
-  run(queue, checked(a, true, b, false, c, alpha, beta, "matmul_nn"));
+void matmul_nn(Queue& queue, Rounding rounding, const TensorView& a, const TensorView& b, const TensorView& c,
+               float alpha, float beta) {
+  run(queue, rounding, checked(a, true, b, false, c, alpha, beta, "matmul_nn"));
 }
 
-void matmul_tn(Queue& queue, const TensorView& a, const TensorView& b, const TensorView& c, float alpha,
-               float beta) {
-  run(queue, checked(a, false, b, false, c, alpha, beta, "matmul_tn"));
+void matmul_tn(Queue& queue, Rounding rounding, const TensorView& a, const TensorView& b, const TensorView& c,
+               float alpha, float beta) {
+  run(queue, rounding, checked(a, false, b, false, c, alpha, beta, "matmul_tn"));
 }
 
-void matmul_tn(Queue& queue, const Columns& a, const TensorView& b, const TensorView& c, float alpha,
-               float beta) {
+void matmul_tn(Queue& queue, Rounding rounding, const Columns& a, const TensorView& b, const TensorView& c,
+               float alpha, float beta) {
   check_rank("matmul_tn", "a", a.matrix, 2);
   offset32("matmul_tn", "a", a.matrix);  // the slice ends inside the matrix, but its view does not say where
   if (a.begin > a.matrix.shape[1] || a.count > a.matrix.shape[1] - a.begin)
@@ -280,7 +280,7 @@ void matmul_tn(Queue& queue, const Columns& a, const TensorView& b, const Tensor
       a.matrix.memory, a.matrix.offset + a.begin, a.matrix.dtype, {a.matrix.shape[0], a.count}};
   Product product = checked(slice, false, b, false, c, alpha, beta, "matmul_tn");
   product.a_stride = a.matrix.shape[1];
-  run(queue, product);
+  run(queue, rounding, product);
 }
 
 std::string gemm_engine(Queue& queue) {

@@ -71,15 +71,15 @@ void qgemm_bwd(Queue& queue, const PackedWeightView& w, const LoraView& lora, co
 
 }  // namespace
 
-void qmatmul_bwd(Queue& queue, const PackedWeightView& w, const LoraView& lora, const TensorView& dy,
-                 const TensorView& dx) {
+void qmatmul_bwd(Queue& queue, Rounding rounding, const PackedWeightView& w, const LoraView& lora,
+                 const TensorView& dy, const TensorView& dx) {
   check_packed("qmatmul_bwd", w);
   check_activations(kOp, "dy", dy, w.layout.out_features);
   check_activations(kOp, "dx", dx, w.layout.in_features);
   if (dy.shape[0] != dx.shape[0]) refuse(kOp, "dx", std::to_string(dy.shape[0]) + " tokens as in dy", dx);
   check_lora(kOp, w.layout, lora);
   if (dy.shape[0] == 0) return;
-  if (const FastPath* path = chosen_path(queue, ProductKind::packed_dx, dy.shape[0]))
+  if (const FastPath* path = chosen_path(queue, rounding, ProductKind::packed_dx, dy.shape[0]))
     return path->run(queue, {.product = ProductKind::packed_dx,
                              .a = dy,
                              .b = {},

@@ -42,8 +42,8 @@ QmatmulArgs qmatmul_args(const PackedWeightView& w, const LoraView& lora, const 
   return a;
 }
 
-void qmatmul(Queue& queue, const PackedWeightView& w, const LoraView& lora, const TensorView& x,
-             const TensorView& y) {
+void qmatmul(Queue& queue, Rounding rounding, const PackedWeightView& w, const LoraView& lora,
+             const TensorView& x, const TensorView& y) {
   check_packed("qmatmul", w);
   check_activations(kQmatmul, "x", x, w.layout.in_features);
   check_activations(kQmatmul, "y", y, w.layout.out_features);
@@ -51,7 +51,7 @@ void qmatmul(Queue& queue, const PackedWeightView& w, const LoraView& lora, cons
   check_lora(kQmatmul, w.layout, lora);
   if (x.shape[0] == 0) return;
   if (x.shape[0] == 1) return qgemv(queue, w, lora, x, y);
-  if (const FastPath* path = chosen_path(queue, ProductKind::packed_forward, x.shape[0]))
+  if (const FastPath* path = chosen_path(queue, rounding, ProductKind::packed_forward, x.shape[0]))
     return path->run(queue, {.product = ProductKind::packed_forward,
                              .a = x,
                              .b = {},

@@ -7,6 +7,7 @@
 namespace apiq::ops {
 
 using runtime::Queue;
+using runtime::Rounding;
 using runtime::TensorView;
 
 /// A packed matrix on the device.
@@ -28,20 +29,21 @@ struct LoraView {
 
 /// y = x dequant(w)^T + scaling * (x A^T) B^T, w unpacked in registers.
 ///   x f32|f16 [num_tokens, in_features], y f32|f16 [num_tokens, out_features]; must not alias.
+///   rounding: what x and w may be rounded to on the way into the product
 /// One row: mat-vec (qgemv); more: tiled (qgemm), where a token's result does not depend on the other tokens
 /// or on how many there are. The two differ in the last bits: the mat-vec applies scale and zero point per
 /// group. Enqueued; fp32 accumulation in a fixed order. Throws ShapeError, Unsupported (past 2^32 elements),
 /// DeviceError.
-void qmatmul(Queue& queue, const PackedWeightView& w, const LoraView& lora, const TensorView& x,
-             const TensorView& y);
+void qmatmul(Queue& queue, Rounding rounding, const PackedWeightView& w, const LoraView& lora,
+             const TensorView& x, const TensorView& y);
 
 /// dx = dy dequant(w) + scaling * (dy B) A: the gradient of qmatmul with respect to x, from the same packed
 /// weight.
 ///   dy f32|f16 [num_tokens, out_features], dx f32|f16 [num_tokens, in_features]; must not alias.
 /// A token's result does not depend on the other tokens or on how many there are. Enqueued; fp32 accumulation
 /// over ascending rows. Throws as qmatmul.  Kernel: cl/matmul/qgemm_bwd.cl.
-void qmatmul_bwd(Queue& queue, const PackedWeightView& w, const LoraView& lora, const TensorView& dy,
-                 const TensorView& dx);
+void qmatmul_bwd(Queue& queue, Rounding rounding, const PackedWeightView& w, const LoraView& lora,
+                 const TensorView& dy, const TensorView& dx);
 
 /// Workspace bytes that qmatmul of several rows may take, at most; qmatmul_bwd: with out_features in the
 /// place of in_features.

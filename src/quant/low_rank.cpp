@@ -80,10 +80,11 @@ class ErrorMoments {
 
   /// y [rows, out] = q [rows, out] K.
   void multiply(const TensorView& q, const TensorView& y) {
-    ops::matmul_nn(queue_, q, error_, low_);
-    if (!weighted_.empty()) ops::matmul_nt(queue_, low_, moments_, weighted_);  // H is symmetric
+    ops::matmul_nn(queue_, runtime::Rounding::none, q, error_, low_);
+    if (!weighted_.empty())
+      ops::matmul_nt(queue_, runtime::Rounding::none, low_, moments_, weighted_);  // H is symmetric
     else if (moments_.memory != nullptr) ops::scale_columns(queue_, low_, moments_, low_);
-    ops::matmul_nt(queue_, weighted_.empty() ? low_ : weighted_, error_, y, scale_);
+    ops::matmul_nt(queue_, runtime::Rounding::none, weighted_.empty() ? low_ : weighted_, error_, y, scale_);
   }
 
  private:
@@ -139,12 +140,12 @@ void Basis::orthonormalise(std::uint64_t b) {
   // f32 can tell apart.
   for (int turn = 0; turn < 3; ++turn) {
     if (b > 0) {
-      ops::matmul_nt(queue_, now, before, products);
-      ops::matmul_nn(queue_, products, before, now, -1.0f, 1.0f);
+      ops::matmul_nt(queue_, runtime::Rounding::none, now, before, products);
+      ops::matmul_nn(queue_, runtime::Rounding::none, products, before, now, -1.0f, 1.0f);
     }
-    ops::matmul_nt(queue_, now, now, square);
+    ops::matmul_nt(queue_, runtime::Rounding::none, now, now, square);
     write_matrix(queue_, whitening(read_matrix(queue_, square)), square);
-    ops::matmul_nn(queue_, square, now, result);
+    ops::matmul_nn(queue_, runtime::Rounding::none, square, now, result);
     queue_.copy(result, now);
   }
 }
@@ -267,16 +268,16 @@ LowRank low_rank_correction(Queue& queue, const TensorView& error, const TensorV
   fill(queue, operation, basis, blocks, seed);
 
   const DeviceTensor products = space(queue, width * blocks, width * blocks);
-  ops::matmul_nt(queue, basis.rows(), basis.rows(), products);
+  ops::matmul_nt(queue, runtime::Rounding::none, basis.rows(), basis.rows(), products);
   const Matrix gram = read_matrix(queue, products);
-  ops::matmul_nt(queue, basis.rows(), basis.images(), products);
+  ops::matmul_nt(queue, runtime::Rounding::none, basis.rows(), basis.images(), products);
   const Ritz ritz = leading(gram, read_matrix(queue, products), rank);
 
   const DeviceTensor combinations = space(queue, rank, width * blocks), vectors = space(queue, rank, out),
                      seen = space(queue, rank, in);
   write_matrix(queue, ritz.combinations, combinations);
-  ops::matmul_nn(queue, combinations, basis.rows(), vectors);
-  ops::matmul_nn(queue, vectors, error, seen);
+  ops::matmul_nn(queue, runtime::Rounding::none, combinations, basis.rows(), vectors);
+  ops::matmul_nn(queue, runtime::Rounding::none, vectors, error, seen);
   return balanced(read_matrix(queue, vectors), read_matrix(queue, seen), ritz.values * norm, scaling);
 }
 

@@ -42,7 +42,7 @@ DeviceTensor lora_moments(Queue& queue, LoraInit init, std::uint32_t num_samples
     Workspace::Scope scope(queue.workspace());
     const TensorView x = inputs(i);
     const float weight = 1.0f / (static_cast<float>(count) * static_cast<float>(x.shape[0]));
-    ops::matmul_tn(queue, x, x, moments, weight, i == 0 ? 0.0f : 1.0f);
+    ops::matmul_tn(queue, runtime::Rounding::none, x, x, moments, weight, i == 0 ? 0.0f : 1.0f);
   }
   ops::damp(queue, moments);
   return init == LoraInit::cloq ? std::move(moments) : diagonal(queue, moments);

@@ -5,7 +5,6 @@
 #include "ops/gemm.hpp"
 #include "ops/nn.hpp"
 #include "quant/low_rank.hpp"
-#include "runtime/compute.hpp"
 
 namespace apiq::quant {
 
@@ -88,7 +87,8 @@ TensorView TrainedLinear::effective() {
   const TensorView out =
       effective_.empty() ? queue_.workspace().allocate(DType::f32, weight_.shape) : effective_.view();
   grid_.fake_quantize(out);
-  if (lora_.rank() != 0) ops::matmul_nn(queue_, lora_.B(), lora_.A(), out, lora_.scaling(), 1.0f);
+  if (lora_.rank() != 0)
+    ops::matmul_nn(queue_, runtime::Rounding::none, lora_.B(), lora_.A(), out, lora_.scaling(), 1.0f);
   effective_is_current_ = !effective_.empty();
   return out;
 }
@@ -96,36 +96,36 @@ TensorView TrainedLinear::effective() {
 void TrainedLinear::forward(const TensorView& x, const TensorView& y) {
   Workspace::Scope scope(queue_.workspace());
   const TensorView weight = effective();
-  const runtime::ComputeScope compute(queue_.device(), runtime::Work::training);
-  ops::matmul_nt(queue_, x, weight, y);
+  ops::matmul_nt(queue_, queue_.device().rounding(runtime::Work::training), x, weight, y);
 }
 
 void TrainedLinear::backward(const StepInfo& info, const TensorView& x, const TensorView& dy,
                              const TensorView& dx, bool accumulate) {
+  const runtime::Rounding rounding = queue_.device().rounding(runtime::Work::gradient);
   if (dx.memory != nullptr) {
     Workspace::Scope scope(queue_.workspace());
     const TensorView weight = effective();
-    const runtime::ComputeScope compute(queue_.device(), runtime::Work::gradient);
-    ops::matmul_nn(queue_, dy, weight, dx, 1.0f, accumulate ? 1.0f : 0.0f);
+    ops::matmul_nn(queue_, rounding, dy, weight, dx, 1.0f, accumulate ? 1.0f : 0.0f);
   }
   const std::uint64_t out = weight_.shape[0], in = weight_.shape[1], rows = slab_rows(out, in);
   Workspace::Scope scope(queue_.workspace());
-  const runtime::ComputeScope compute(queue_.device(), runtime::Work::gradient);
   const TensorView slab = queue_.workspace().allocate(DType::f32, {rows, in});
   for (std::uint64_t begin = 0; begin < out; begin += rows) {
     const std::uint64_t count = std::min(rows, out - begin);
     const TensorView gradient = slab.rows(0, count);
-    ops::matmul_tn(queue_, ops::Columns{dy, begin, count}, x, gradient);
-    backward_rows(info, begin, gradient);
+    ops::matmul_tn(queue_, rounding, ops::Columns{dy, begin, count}, x, gradient);
+    backward_rows(info, rounding, begin, gradient);
   }
 }
 
-void TrainedLinear::backward_rows(const StepInfo& info, std::uint64_t begin, const TensorView& gradient) {
+void TrainedLinear::backward_rows(const StepInfo& info, runtime::Rounding rounding, std::uint64_t begin,
+                                  const TensorView& gradient) {
   const std::uint64_t count = gradient.shape[0];
   if (lora_.rank() != 0) {
     const float c = lora_.scaling();
-    ops::matmul_nt(queue_, gradient, lora_.A(), lora_.dB().rows(begin, count), c);
-    ops::matmul_tn(queue_, lora_.B().rows(begin, count), gradient, lora_.dA(), c, begin == 0 ? 0.0f : 1.0f);
+    ops::matmul_nt(queue_, rounding, gradient, lora_.A(), lora_.dB().rows(begin, count), c);
+    ops::matmul_tn(queue_, rounding, lora_.B().rows(begin, count), gradient, lora_.dA(), c,
+                   begin == 0 ? 0.0f : 1.0f);
   }
   grid_.backward(begin, count, gradient, d_logits_, weight_optimizer_ ? gradient : TensorView{});
   if (weight_optimizer_) weight_optimizer_->step_rows(queue_, info, begin, count, gradient);

@@ -47,8 +47,9 @@ class TrainedLinear {
   /// memory is nullptr. Latent weights take their step here, the rest in step().
   void backward(const StepInfo& info, const TensorView& x, const TensorView& dy, const TensorView& dx,
                 bool accumulate);
-  /// The same from rows begin .. of G themselves; overwrites them.
-  void backward_rows(const StepInfo& info, std::uint64_t begin, const TensorView& gradient);
+  /// The same from rows begin .. of G themselves; overwrites them. rounding: of the products with A and B.
+  void backward_rows(const StepInfo& info, runtime::Rounding rounding, std::uint64_t begin,
+                     const TensorView& gradient);
   void step(const StepInfo& info);
 
   /// M: in memory of its own, or in scratch memory of the caller's scope.

@@ -37,6 +37,8 @@ class Device {
   /// For the tuner (Tuning::set); everything else only reads.
   Tuning& tuning() { return tuning_; }
   Compute compute() const { return compute_; }
+  /// What --compute lets products of this work round their inputs to.
+  Rounding rounding(Work work) const { return rounding_of(compute_, work); }
   FastPathState& fast_paths() { return fast_paths_; }
   Queue& queue() { return *queue_; }
 

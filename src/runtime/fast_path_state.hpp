@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "apiq/fast_paths.hpp"
-#include "runtime/compute.hpp"
+#include "runtime/rounding.hpp"
 
 namespace apiq::runtime {
 
@@ -34,7 +34,6 @@ constexpr std::string_view name_of(Rounding rounding) {
 
 struct FastPathState {
   enum class Phase { open, trying, settled } phase = Phase::open;
-  Rounding rounding = Rounding::none;  // see ComputeScope
   std::vector<FastPathReport> reports;
   std::uint64_t used = 0;  // bit r: row r of the table has taken a product
 

@@ -54,9 +54,9 @@ TimingCase product(char form, std::uint64_t M, std::uint64_t N, std::uint64_t K)
                        c = std::make_shared<DeviceTensor>(queue.device(), DType::f32, Shape{M, N},
                                                           "product of a timing case");
             return [=, &queue] {
-              if (form == 't') ops::matmul_nt(queue, *a, *b, *c);
-              else if (form == 'n') ops::matmul_nn(queue, *a, *b, *c);
-              else ops::matmul_tn(queue, *a, *b, *c);
+              if (form == 't') ops::matmul_nt(queue, runtime::Rounding::none, *a, *b, *c);
+              else if (form == 'n') ops::matmul_nn(queue, runtime::Rounding::none, *a, *b, *c);
+              else ops::matmul_tn(queue, runtime::Rounding::none, *a, *b, *c);
             };
           }};
 }

@@ -70,8 +70,8 @@ TimingCase product(const PackedShape& s, bool backward = false) {
                        y = std::make_shared<DeviceTensor>(operand(queue, {s.tokens, s.out_features}));
             return [=, &queue, next = std::size_t{0}]() mutable {
               const Weight& w = *(*weights)[next++ % weights->size()];
-              if (backward) ops::qmatmul_bwd(queue, w.view, w.lora, *y, *x);
-              else ops::qmatmul(queue, w.view, w.lora, *x, *y);
+              if (backward) ops::qmatmul_bwd(queue, runtime::Rounding::none, w.view, w.lora, *y, *x);
+              else ops::qmatmul(queue, runtime::Rounding::none, w.view, w.lora, *x, *y);
             };
           }};
 }

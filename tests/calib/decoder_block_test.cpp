@@ -188,18 +188,19 @@ class DecoderBlockTest : public ::testing::Test {
         x_view_,
         [&](std::uint32_t l, const TensorView& x, const TensorView& result) {
           ++out.calls[l];
-          ops::matmul_nt(shared_queue(), x, weights_[l], result);
+          ops::matmul_nt(shared_queue(), runtime::Rounding::none, x, weights_[l], result);
         },
         y);
     out.y = download(y);
     block.backward(dy, [&](std::uint32_t l, const TensorView& x, const TensorView& d_out,
                            const TensorView& dx, bool accumulate) {
       if (dx.memory != nullptr) {
-        ops::matmul_nn(shared_queue(), d_out, weights_[l], dx, 1.0f, accumulate ? 1.0f : 0.0f);
+        ops::matmul_nn(shared_queue(), runtime::Rounding::none, d_out, weights_[l], dx, 1.0f,
+                       accumulate ? 1.0f : 0.0f);
         out.d_input[l == model::kO ? 1 : l == model::kDown ? 3 : 2] = download(dx);
       }
       const DeviceTensor gradient = testing::device_tensor(weights_[l].shape());
-      ops::matmul_tn(shared_queue(), d_out, x, gradient);
+      ops::matmul_tn(shared_queue(), runtime::Rounding::none, d_out, x, gradient);
       out.G[l] = download(gradient);
     });
     return out;
@@ -230,8 +231,8 @@ TEST_F(DecoderBlockTest, ForwardIsThatOfInference) {
   for (std::uint64_t s = 0; s < kSequences; ++s) {
     const DeviceTensor k = testing::device_tensor({kTokens, config_.kv_features()}),
                        v = testing::device_tensor({kTokens, config_.kv_features()});
-    model::block_forward(shared_queue(), config_, rope_, block, x.view().rows(s * kTokens, kTokens), {k, v},
-                         0);
+    model::block_forward(shared_queue(), runtime::Rounding::none, config_, rope_, block,
+                         x.view().rows(s * kTokens, kTokens), {k, v}, 0);
   }
   expect_close(doubles(step(Keep::all).y), doubles(download(x)), "y");
 }
@@ -285,7 +286,7 @@ TEST_F(DecoderBlockTest, StageInputsAreThoseOfForward) {
   const auto watch = [&](std::uint32_t l, const TensorView& x, const TensorView& y) {
     for (std::uint32_t stage = 0; stage < 4; ++stage)
       if (model::kStages[stage][0] == l) seen[stage] = download(x);
-    ops::matmul_nt(shared_queue(), x, weights_[l], y);
+    ops::matmul_nt(shared_queue(), runtime::Rounding::none, x, weights_[l], y);
   };
   DecoderBlock block = make(Keep::all);
   {

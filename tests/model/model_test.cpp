@@ -116,8 +116,8 @@ TEST(Linear, PackedForwardIsTheDequantizedWeightPlusLora) {
   const DeviceTensor input = testing::upload_to(queue, x, {tokens, in}),
                      with_lora(queue.device(), DType::f32, {tokens, out}, "y"),
                      without(queue.device(), DType::f32, {tokens, out}, "y");
-  model::Linear::packed(queue, stored).forward(queue, input, with_lora);
-  model::Linear::packed(queue, stored, false).forward(queue, input, without);
+  model::Linear::packed(queue, stored).forward(queue, runtime::Rounding::none, input, with_lora);
+  model::Linear::packed(queue, stored, false).forward(queue, runtime::Rounding::none, input, without);
   const auto y = runtime::read_floats(queue, with_lora), base = runtime::read_floats(queue, without),
              w = dequantize(stored.weight);
   for (std::uint32_t t = 0; t < tokens; ++t)

@@ -211,28 +211,21 @@ TEST_F(Emulated, PassesEveryTrialAndTakesOnlyTheProductsThatMayBeRounded) {
 
   Queue& queue = device_->queue();
   const auto x = tensor({5, 64}, 1), w = tensor({48, 64}, 2), y = tensor({5, 48}, 3);
-  const auto product = [&] {
-    ops::matmul_nt(queue, x, w, y);
+  const auto product = [&](Rounding rounding) {
+    ops::matmul_nt(queue, rounding, x, w, y);
     return runtime::read_floats(queue, y);
   };
   ops::unit_matmul_nt(queue, {runtime::MatrixUnit::emulated, runtime::InputType::bf16}, x, w, y);
   const auto rounded = runtime::read_floats(queue, y);
-  const auto exact = product();
-  EXPECT_EQ(device_->fast_paths().used, 0u) << "outside of a scope nothing is rounded";
+  const auto exact = product(Rounding::none);
+  EXPECT_EQ(device_->fast_paths().used, 0u);
   EXPECT_NE(exact, rounded);
-  {
-    const runtime::ComputeScope scope(*device_, runtime::Work::training);
-    EXPECT_EQ(product(), rounded);
-    {
-      const runtime::ComputeScope inner(*device_, runtime::Work::inference);
-      EXPECT_EQ(product(), exact) << "f16, for which there is no path here";
-    }
-    EXPECT_EQ(product(), rounded);
-    EXPECT_EQ(ops::chosen_path(queue, ProductKind::dense_nt, 1), nullptr)
-        << "one row stays with the portable kernel";
-  }
-  EXPECT_EQ(product(), exact);
+  EXPECT_EQ(product(Rounding::bf16), rounded);
   EXPECT_NE(device_->fast_paths().used, 0u);
+  EXPECT_EQ(product(Rounding::f16), exact) << "f16, for which there is no path here";
+  EXPECT_EQ(product(Rounding::none), exact);
+  EXPECT_EQ(ops::chosen_path(queue, Rounding::bf16, ProductKind::dense_nt, 1), nullptr)
+      << "one row stays with the portable kernel";
 }
 
 TEST_F(Emulated, ColumnsOfAWiderMatrixAreReadWhereTheyLie) {
@@ -240,8 +233,7 @@ TEST_F(Emulated, ColumnsOfAWiderMatrixAreReadWhereTheyLie) {
   Queue& queue = device_->queue();
   const auto dy = tensor({64, 40}, 1), x = tensor({64, 24}, 2), got = tensor({9, 24}, 3),
              want = tensor({9, 24}, 4);
-  const runtime::ComputeScope scope(*device_, runtime::Work::training);
-  ops::matmul_tn(queue, ops::Columns{dy, 31, 9}, x, got);
+  ops::matmul_tn(queue, Rounding::bf16, ops::Columns{dy, 31, 9}, x, got);
   ops::unit_matmul_tn(queue, {runtime::MatrixUnit::emulated, runtime::InputType::bf16},
                       ops::Columns{dy, 31, 9}, x, want);
   EXPECT_EQ(runtime::read_floats(queue, got), runtime::read_floats(queue, want));

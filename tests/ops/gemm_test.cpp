@@ -80,7 +80,7 @@ void enqueue(Queue& queue, const Case& x, const runtime::TensorView& a, const ru
   decltype(&ops::matmul_nt) op = ops::matmul_tn;
   if (x.form == Form::nt) op = ops::matmul_nt;
   else if (x.form == Form::nn) op = ops::matmul_nn;
-  op(queue, a, b, c, x.alpha, x.beta);
+  op(queue, runtime::Rounding::none, a, b, c, x.alpha, x.beta);
 }
 
 std::vector<float> magnitudes(std::vector<float> values) {
@@ -173,7 +173,7 @@ TEST(Gemm, BetaZeroDoesNotReadTheOldResult) {
     Queue& queue = shared_queue();
     const DeviceTensor da = put(queue, a, {M, 4}, DType::f32), db = put(queue, b, {20, 4}, DType::f32),
                        dc = put(queue, c, {M, 20}, DType::f32);
-    ops::matmul_nt(queue, da, db, dc);
+    ops::matmul_nt(queue, runtime::Rounding::none, da, db, dc);
     for (const float value : download(dc)) ASSERT_EQ(value, 4.0f);
   }
 }
@@ -184,7 +184,7 @@ TEST(Gemm, EmptySumIsBetaTimesC) {
   const runtime::TensorView left{some.view().memory, 0, DType::f32, {2, 0}},
       right{some.view().memory, 0, DType::f32, {3, 0}};
   const DeviceTensor c = upload({1, 2, 3, 4, 5, 6}, {2, 3});
-  ops::matmul_nt(queue, left, right, c, 1.0f, 0.5f);
+  ops::matmul_nt(queue, runtime::Rounding::none, left, right, c, 1.0f, 0.5f);
   EXPECT_EQ(download(c), (std::vector<float>{0.5f, 1, 1.5f, 2, 2.5f, 3}));
 }
 
@@ -198,7 +198,8 @@ TEST(Gemm, ViewsInsideALargerBuffer) {
     const auto view = [&](std::size_t at, const Shape& shape) {
       return runtime::TensorView{all.view().memory, at, DType::f32, shape};
     };
-    ops::matmul_nt(shared_queue(), view(a_at, {M, K}), view(b_at, {N, K}), view(c_at, {M, N}));
+    ops::matmul_nt(shared_queue(), runtime::Rounding::none, view(a_at, {M, K}), view(b_at, {N, K}),
+                   view(c_at, {M, N}));
     const std::vector<float> got = download(all);
     const std::span<const float> in(values);
     const auto want =
@@ -237,7 +238,7 @@ TEST(Gemm, LargeOperandsGoThroughInParts) {
     Queue& queue = shared_queue();
     const DeviceTensor da = put(queue, a, {M, K}, large_a ? DType::f32 : DType::f16),
                        db = put(queue, b, {N, K}, DType::f32), dc(queue.device(), DType::f32, {M, N}, "c");
-    ops::matmul_nt(queue, da, db, dc);
+    ops::matmul_nt(queue, runtime::Rounding::none, da, db, dc);
     const std::vector<float> got = download(dc);
     const auto want = ops::reference::matmul_nt(a, b, {}, M, N, K);
     for (std::size_t i = 0; i < want.size(); ++i) ASSERT_EQ(got[i], want[i]) << i;
@@ -274,20 +275,26 @@ TEST(Gemm, ColumnsOfAWiderMatrixGiveTheBitsOfACopy) {
                              got = put(*queue, c_part, out, DType::f32),
                              want = put(*queue, c_part, out, DType::f32);
           ops::matmul_tn(
-              *queue,
+              *queue, runtime::Rounding::none,
               ops::Columns{wide, static_cast<std::uint64_t>(begin), static_cast<std::uint64_t>(count)}, db,
               got, 0.5f, 2.0f);
-          ops::matmul_tn(*queue, dense, db, want, 0.5f, 2.0f);
+          ops::matmul_tn(*queue, runtime::Rounding::none, dense, db, want, 0.5f, 2.0f);
           EXPECT_EQ(runtime::read_floats(*queue, got), runtime::read_floats(*queue, want));
         }
 }
 
 TEST(Gemm, ColumnsMustLieInsideTheirMatrix) {
   const DeviceTensor a = device_tensor({3, 8}), b = device_tensor({3, 4}), c = device_tensor({2, 4});
-  EXPECT_THROW(ops::matmul_tn(shared_queue(), ops::Columns{a, 7, 2}, b, c), ShapeError);
-  EXPECT_THROW(ops::matmul_tn(shared_queue(), ops::Columns{a, 9, 0}, b, c), ShapeError);
-  EXPECT_THROW(ops::matmul_tn(shared_queue(), ops::Columns{a, ~std::uint64_t{0}, 2}, b, c), ShapeError);
-  EXPECT_THROW(ops::matmul_tn(shared_queue(), ops::Columns{a, 0, 3}, b, c), ShapeError) << "c has two rows";
+  EXPECT_THROW(ops::matmul_tn(shared_queue(), runtime::Rounding::none, ops::Columns{a, 7, 2}, b, c),
+               ShapeError);
+  EXPECT_THROW(ops::matmul_tn(shared_queue(), runtime::Rounding::none, ops::Columns{a, 9, 0}, b, c),
+               ShapeError);
+  EXPECT_THROW(
+      ops::matmul_tn(shared_queue(), runtime::Rounding::none, ops::Columns{a, ~std::uint64_t{0}, 2}, b, c),
+      ShapeError);
+  EXPECT_THROW(ops::matmul_tn(shared_queue(), runtime::Rounding::none, ops::Columns{a, 0, 3}, b, c),
+               ShapeError)
+      << "c has two rows";
 }
 
 TEST(Gemm, ClblastAgreesWithOurKernel) {
@@ -299,7 +306,7 @@ TEST(Gemm, ClblastAgreesWithOurKernel) {
   const std::vector<float> a = random_floats(K * all, 1), b = random_floats(K * N, 2),
                            part = copied_columns(a, all, begin, count);
   const DeviceTensor da = upload(a, {K, all}), db = upload(b, {K, N}), dc = device_tensor({count, N});
-  ops::matmul_tn(shared_queue(), ops::Columns{da, begin, count}, db, dc);
+  ops::matmul_tn(shared_queue(), runtime::Rounding::none, ops::Columns{da, begin, count}, db, dc);
   const std::vector<float> got = download(dc);
   const std::vector<double> want = ops::reference::matmul_tn(part, b, {}, count, N, K);
   for (std::size_t i = 0; i < want.size(); ++i)
@@ -310,13 +317,14 @@ TEST(Gemm, RefusesWhatDoesNotFit) {
   Queue& queue = shared_queue();
   const DeviceTensor a = device_tensor({2, 3}), b = device_tensor({4, 3}), c = device_tensor({2, 4}),
                      wrong = device_tensor({4, 2});
-  EXPECT_THROW(ops::matmul_nt(queue, a, b, wrong), ShapeError);
-  EXPECT_THROW(ops::matmul_nn(queue, a, b, c), ShapeError);
-  EXPECT_THROW(ops::matmul_tn(queue, a, b, c), ShapeError);
-  EXPECT_THROW(ops::matmul_nt(queue, device_tensor({6}), b, c), ShapeError);
-  EXPECT_THROW(ops::matmul_nt(queue, device_tensor({2, 3}, DType::u32), b, c), ShapeError);
+  EXPECT_THROW(ops::matmul_nt(queue, runtime::Rounding::none, a, b, wrong), ShapeError);
+  EXPECT_THROW(ops::matmul_nn(queue, runtime::Rounding::none, a, b, c), ShapeError);
+  EXPECT_THROW(ops::matmul_tn(queue, runtime::Rounding::none, a, b, c), ShapeError);
+  EXPECT_THROW(ops::matmul_nt(queue, runtime::Rounding::none, device_tensor({6}), b, c), ShapeError);
+  EXPECT_THROW(ops::matmul_nt(queue, runtime::Rounding::none, device_tensor({2, 3}, DType::u32), b, c),
+               ShapeError);
   const ScopedVariable engine("APIQ_GEMM", "fast");
-  EXPECT_THROW(ops::matmul_nt(queue, a, b, c), InvalidArgument);
+  EXPECT_THROW(ops::matmul_nt(queue, runtime::Rounding::none, a, b, c), InvalidArgument);
 }
 
 }  // namespace

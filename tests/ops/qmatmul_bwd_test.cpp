@@ -27,7 +27,7 @@ std::vector<float> run(runtime::Device& device, const BackwardData& d, DType typ
   DeviceQmatmul on_device(device, d.forward, 5);
   const auto dy = on_device.place_floats(type, {c.num_tokens, c.out_features}, d.dy);
   const auto dx = on_device.place(type, {c.num_tokens, c.in_features}, nullptr);
-  ops::qmatmul_bwd(device.queue(), on_device.weight, on_device.lora, dy, dx);
+  ops::qmatmul_bwd(device.queue(), runtime::Rounding::none, on_device.weight, on_device.lora, dy, dx);
   return runtime::read_floats(device.queue(), dx);
 }
 
@@ -110,7 +110,7 @@ TEST(QmatmulBwdRules, RefusesWrongShapesByName) {
              dx = on_device.place(DType::f32, {2, 64}, nullptr);
   const auto refusal = [&](const runtime::TensorView& in, const runtime::TensorView& out) {
     try {
-      ops::qmatmul_bwd(shared_queue(), on_device.weight, {}, in, out);
+      ops::qmatmul_bwd(shared_queue(), runtime::Rounding::none, on_device.weight, {}, in, out);
     } catch (const Error& error) {
       return std::string(error.what());
     }
@@ -118,7 +118,8 @@ TEST(QmatmulBwdRules, RefusesWrongShapesByName) {
   };
   EXPECT_EQ(refusal(dx, dx), "[qmatmul_bwd] dy: expected f32 or f16 [num_tokens, 32], got f32 [2, 64]");
   EXPECT_EQ(refusal(dy, dx.rows(0, 1)), "[qmatmul_bwd] dx: expected 2 tokens as in dy, got f32 [1, 64]");
-  EXPECT_NO_THROW(ops::qmatmul_bwd(shared_queue(), on_device.weight, {}, dy.rows(0, 0), dx.rows(0, 0)));
+  EXPECT_NO_THROW(ops::qmatmul_bwd(shared_queue(), runtime::Rounding::none, on_device.weight, {},
+                                   dy.rows(0, 0), dx.rows(0, 0)));
 }
 
 }  // namespace

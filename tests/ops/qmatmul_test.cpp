@@ -27,7 +27,7 @@ std::vector<float> run(runtime::Device& device, const QmatmulData& d, DType x_ty
   DeviceQmatmul on_device(device, d, 5);
   const auto x = on_device.place_floats(x_type, {d.shape.num_tokens, d.shape.in_features}, d.x);
   const auto y = on_device.place(y_type, {d.shape.num_tokens, d.shape.out_features}, nullptr);
-  ops::qmatmul(device.queue(), on_device.weight, on_device.lora, x, y);
+  ops::qmatmul(device.queue(), runtime::Rounding::none, on_device.weight, on_device.lora, x, y);
   return runtime::read_floats(device.queue(), y);
 }
 
@@ -123,8 +123,8 @@ TEST(QmatmulRules, NoTokensIsNoWork) {
   const QmatmulData d({32, 64, 2, 64, 1, 0}, DType::f32, 1);
   DeviceQmatmul on_device(shared_device(), d);
   const auto x = on_device.place_floats(DType::f32, {1, 64}, d.x);
-  EXPECT_NO_THROW(
-      ops::qmatmul(shared_queue(), on_device.weight, {}, x.rows(0, 0), x.rows(0, 0).reshaped({0, 32})));
+  EXPECT_NO_THROW(ops::qmatmul(shared_queue(), runtime::Rounding::none, on_device.weight, {}, x.rows(0, 0),
+                               x.rows(0, 0).reshaped({0, 32})));
 }
 
 TEST(QmatmulRules, RefusesWrongShapesByName) {
@@ -135,7 +135,7 @@ TEST(QmatmulRules, RefusesWrongShapesByName) {
   const auto refusal = [&](const ops::PackedWeightView& w, const ops::LoraView& lora,
                            const runtime::TensorView& in, const runtime::TensorView& out) {
     try {
-      ops::qmatmul(shared_queue(), w, lora, in, out);
+      ops::qmatmul(shared_queue(), runtime::Rounding::none, w, lora, in, out);
     } catch (const Error& error) {
       return std::string(error.what());
     }

@@ -115,10 +115,11 @@ void dump(const fs::path& model_folder, const fs::path& out) {
     // As TrainedLinear::backward does it, but with dW = dY^T X in the open: backward_rows leaves the latent
     // weights' gradient in its place.
     if (dx.memory != nullptr)
-      ops::matmul_nn(queue, dy, linears[l]->effective(), dx, 1.0f, accumulate ? 1.0f : 0.0f);
+      ops::matmul_nn(queue, runtime::Rounding::none, dy, linears[l]->effective(), dx, 1.0f,
+                     accumulate ? 1.0f : 0.0f);
     const DeviceTensor gradient(queue.device(), DType::f32, weights[l].shape(), "gradient");
-    ops::matmul_tn(queue, dy, in, gradient);
-    linears[l]->backward_rows(info, 0, gradient);
+    ops::matmul_tn(queue, runtime::Rounding::none, dy, in, gradient);
+    linears[l]->backward_rows(info, runtime::Rounding::none, 0, gradient);
     const std::string name = kBlockLinears[l];
     files.write(name + ".d_weight", gradient);
     files.write(name + ".d_logits", linears[l]->d_logits());

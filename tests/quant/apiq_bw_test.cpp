@@ -73,7 +73,7 @@ class ApiqBwTest : public ::testing::Test {
       weights_.push_back(upload(original_.back(), {shapes[l].first, shapes[l].second}));
     }
     const BlockFunction::Forward dense = [this](std::uint32_t l, const TensorView& x, const TensorView& y) {
-      ops::matmul_nt(shared_queue(), x, weights_[l], y);
+      ops::matmul_nt(shared_queue(), runtime::Rounding::none, x, weights_[l], y);
     };
     for (std::uint32_t i = 0; i < kSamples; ++i) {
       auto clean = random_floats(kTokens * kHidden, 10 + i);
@@ -131,8 +131,9 @@ class ApiqBwTest : public ::testing::Test {
     for (std::uint32_t i = 0; i < kSamples; ++i) {
       const auto got =
           download(output(inputs_[i], [&](std::uint32_t l, const TensorView& x, const TensorView& y) {
-            if (stored[l].weight.qweight.empty()) ops::matmul_nt(shared_queue(), x, weights_[l], y);
-            else linears[l].forward(shared_queue(), x, y);
+            if (stored[l].weight.qweight.empty())
+              ops::matmul_nt(shared_queue(), runtime::Rounding::none, x, weights_[l], y);
+            else linears[l].forward(shared_queue(), runtime::Rounding::none, x, y);
           }));
       const auto wanted = download(targets_[i]);
       for (std::size_t j = 0; j < got.size(); ++j) total += std::pow(got[j] - wanted[j], 2);

@@ -30,7 +30,7 @@ class GramTest : public ::testing::Test {
       x_.push_back(random_floats(kTokens * kIn, 10 + i));
       inputs_.push_back(upload(x_.back(), {kTokens, kIn}));
       targets_.push_back(testing::device_tensor({kTokens, kOut}));
-      ops::matmul_nt(shared_queue(), inputs_.back(), weight_, targets_.back());
+      ops::matmul_nt(shared_queue(), runtime::Rounding::none, inputs_.back(), weight_, targets_.back());
       target_.push_back(download(targets_.back()));
     }
   }

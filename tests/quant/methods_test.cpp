@@ -28,7 +28,7 @@ class MethodsTest : public ::testing::Test {
            noise = random_floats(kTokens * kIn, 20 + i, -0.1f, 0.1f);
       const DeviceTensor x = testing::upload(clean, {kTokens, kIn});
       targets_.push_back(testing::device_tensor({kTokens, kOut}));
-      ops::matmul_nt(shared_queue(), x, weight_, targets_.back());
+      ops::matmul_nt(shared_queue(), runtime::Rounding::none, x, weight_, targets_.back());
       for (std::size_t j = 0; j < clean.size(); ++j) clean[j] += noise[j];
       inputs_.push_back(testing::upload(clean, {kTokens, kIn}));
     }
@@ -60,7 +60,7 @@ class MethodsTest : public ::testing::Test {
     const DeviceTensor y = testing::device_tensor({kTokens, kOut});
     double total = 0;
     for (std::uint32_t i = 0; i < kSamples; ++i) {
-      linear.forward(shared_queue(), inputs_[i], y);
+      linear.forward(shared_queue(), runtime::Rounding::none, inputs_[i], y);
       const auto got = testing::download(y), wanted = testing::download(targets_[i]);
       for (std::size_t j = 0; j < got.size(); ++j) total += std::pow(got[j] - wanted[j], 2);
     }

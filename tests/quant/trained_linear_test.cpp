@@ -202,10 +202,10 @@ TEST_P(TrainedLinearTest, RowsOfTheGradientMayComeInPieces) {
   Layer whole(s, spec, keep, kRate), pieces(s, spec, keep, kRate);
   const auto gradient = random_floats(s.out * s.in, 9);
   const auto first = upload(gradient, {s.out, s.in}), second = upload(gradient, {s.out, s.in});
-  whole.linear.backward_rows(info(), 0, first);
+  whole.linear.backward_rows(info(), runtime::Rounding::none, 0, first);
   const std::uint64_t cut = s.out / 3;
-  pieces.linear.backward_rows(info(), 0, second.view().rows(0, cut));
-  pieces.linear.backward_rows(info(), cut, second.view().rows(cut, s.out - cut));
+  pieces.linear.backward_rows(info(), runtime::Rounding::none, 0, second.view().rows(0, cut));
+  pieces.linear.backward_rows(info(), runtime::Rounding::none, cut, second.view().rows(cut, s.out - cut));
   EXPECT_EQ(download(whole.linear.d_logits()), download(pieces.linear.d_logits()));
   EXPECT_EQ(download(whole.weight), download(pieces.weight));
   if (s.rank == 0) return;

@@ -3,10 +3,10 @@
 #include <gmock/gmock.h>
 
 #include "apiq/error.hpp"
-#include "runtime/compute.hpp"
 #include "runtime/fast_path_cache.hpp"
 #include "runtime/fast_path_gates.hpp"
 #include "runtime/fast_path_setting.hpp"
+#include "runtime/rounding.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace apiq {

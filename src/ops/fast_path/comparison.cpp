@@ -153,11 +153,15 @@ std::vector<FastPathSpeed> speeds(Queue& queue, const FastPath& path) {
 
 void run_portable(Queue& queue, const ProductCall& call) {
   switch (call.product) {
-    case ProductKind::dense_nt: return matmul_nt(queue, call.a, call.b, call.c, call.alpha, call.beta);
-    case ProductKind::dense_nn: return matmul_nn(queue, call.a, call.b, call.c, call.alpha, call.beta);
-    case ProductKind::dense_tn: return matmul_tn(queue, call.a, call.b, call.c, call.alpha, call.beta);
-    case ProductKind::packed_forward: return qmatmul(queue, call.w, call.lora, call.a, call.c);
-    case ProductKind::packed_dx: return qmatmul_bwd(queue, call.w, call.lora, call.a, call.c);
+    case ProductKind::dense_nt:
+      return matmul_nt(queue, Rounding::none, call.a, call.b, call.c, call.alpha, call.beta);
+    case ProductKind::dense_nn:
+      return matmul_nn(queue, Rounding::none, call.a, call.b, call.c, call.alpha, call.beta);
+    case ProductKind::dense_tn:
+      return matmul_tn(queue, Rounding::none, call.a, call.b, call.c, call.alpha, call.beta);
+    case ProductKind::packed_forward:
+      return qmatmul(queue, Rounding::none, call.w, call.lora, call.a, call.c);
+    case ProductKind::packed_dx: return qmatmul_bwd(queue, Rounding::none, call.w, call.lora, call.a, call.c);
   }
 }
 

@@ -46,12 +46,10 @@ struct FastPath {
 const std::vector<FastPath>& fast_path_table();
 std::vector<std::string> names_of(const std::vector<FastPath>& table);
 
-/// The row that takes products of this kind with so many rows of the result, under the device's present
-/// ComputeScope; nullptr: the portable kernel. Settles the device at the first call that could use a path. On
-/// devices whose gates refuse everything this is a comparison.
-const FastPath* chosen_path(Queue& queue, ProductKind product, std::uint64_t rows);
-/// The same for f32 products, whatever the scope.
-const FastPath* chosen_engine(Queue& queue, ProductKind product, std::uint64_t rows);
+/// The row that takes products of this kind with so many rows of the result and just this rounding of its
+/// inputs (none: another engine for f32 products); nullptr: the portable kernel. Settles the device at the
+/// first call that could use a path. On devices whose gates refuse everything this is a comparison.
+const FastPath* chosen_path(Queue& queue, Rounding rounding, ProductKind product, std::uint64_t rows);
 
 /// Decides about every path now, if that was not done: before memory is planned and filled, where a trial
 /// would get in the way.

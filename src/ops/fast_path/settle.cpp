@@ -167,9 +167,7 @@ void leave_fast_paths(Queue& queue) {
   state.phase = FastPathState::Phase::settled;
 }
 
-namespace {
-
-const FastPath* path_for(Queue& queue, Rounding rounding, ProductKind product, std::uint64_t rows) {
+const FastPath* chosen_path(Queue& queue, Rounding rounding, ProductKind product, std::uint64_t rows) {
   if (rows < 2) return nullptr;
   FastPathState& state = queue.device().fast_paths();
   if (state.phase == FastPathState::Phase::open) settle_fast_paths(queue);
@@ -179,17 +177,6 @@ const FastPath* path_for(Queue& queue, Rounding rounding, ProductKind product, s
   const FastPath& path = fast_path_table()[static_cast<std::size_t>(row)];
   state.used |= std::uint64_t{1} << row;
   return &path;
-}
-
-}  // namespace
-
-const FastPath* chosen_path(Queue& queue, ProductKind product, std::uint64_t rows) {
-  const Rounding rounding = queue.device().fast_paths().rounding;
-  return rounding == Rounding::none ? nullptr : path_for(queue, rounding, product, rows);
-}
-
-const FastPath* chosen_engine(Queue& queue, ProductKind product, std::uint64_t rows) {
-  return path_for(queue, Rounding::none, product, rows);
 }
 
 }  // namespace apiq::ops

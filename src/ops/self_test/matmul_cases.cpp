@@ -9,7 +9,7 @@ namespace {
 
 struct Form {
   const char* name;
-  void (*run)(Queue&, const TensorView&, const TensorView&, const TensorView&, float, float);
+  void (*run)(Queue&, Rounding, const TensorView&, const TensorView&, const TensorView&, float, float);
   std::vector<double> (*reference)(std::span<const float>, std::span<const float>, std::span<const float>,
                                    std::size_t, std::size_t, std::size_t, double, double);
   bool a_by_k, b_by_k;  // operand stored [K, ...]
@@ -23,7 +23,7 @@ Measure run_product(Queue& queue, const Form& form, std::size_t M, DType dtype) 
   const DeviceTensor da = put(queue, a, form.a_by_k ? Shape{kK, M} : Shape{M, kK}, dtype);
   const DeviceTensor db = put(queue, b, form.b_by_k ? Shape{kK, kN} : Shape{kN, kK}, dtype);
   const DeviceTensor dc = put(queue, c, {M, kN}, dtype);
-  form.run(queue, da, db, dc, 0.5f, 0.25f);
+  form.run(queue, Rounding::none, da, db, dc, 0.5f, 0.25f);
   // A sum of K random terms is off by about sqrt(K) roundings; K of them are allowed, and those of alpha and
   // beta.
   return {difference(queue, dc, form.reference(a, b, c, M, kN, kK, 0.5, 0.25)),
@@ -36,7 +36,7 @@ Measure run_columns(Queue& queue) {
   std::vector<float> a = random_values(kAll * kK, 1), b = random_values(kN * kK, 2);
   const DeviceTensor da = put(queue, a, {kK, kAll}), db = put(queue, b, {kK, kN}),
                      dc = space(queue, {kCount, kN});
-  ops::matmul_tn(queue, Columns{da, kBegin, kCount}, db, dc);
+  ops::matmul_tn(queue, Rounding::none, Columns{da, kBegin, kCount}, db, dc);
   const std::vector<double> all = reference::matmul_tn(a, b, {}, kAll, kN, kK);
   return {difference(queue, dc, {all.begin() + kBegin * kN, all.begin() + (kBegin + kCount) * kN}),
           kK * kF32Unit};

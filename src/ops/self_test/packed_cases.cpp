@@ -131,7 +131,7 @@ Measure run_qmatmul(Queue& queue, const PackedLayout& layout, std::uint32_t toke
   const DeviceTensor dx = put(queue, x, {tokens, layout.in_features}, dtype),
                      y = space(queue, {tokens, layout.out_features}, dtype);
   const Factors lora(queue, layout, rank);
-  qmatmul(queue, packed.view, lora.view, dx, y);
+  qmatmul(queue, Rounding::none, packed.view, lora.view, dx, y);
   const reference::QmatmulProblem problem{
       tokens, layout.out_features, layout.in_features, layout.group_size, rank,   0.25,
       x,      data.codes,          data.scales,        data.zeros,        lora.A, lora.B};
@@ -149,7 +149,7 @@ Measure run_qmatmul_bwd(Queue& queue, const PackedLayout& layout, std::uint32_t 
   const DeviceTensor dy = put(queue, gradient, {tokens, layout.out_features}, dtype),
                      dx = space(queue, {tokens, layout.in_features}, dtype);
   const Factors lora(queue, layout, rank);
-  qmatmul_bwd(queue, packed.view, lora.view, dy, dx);
+  qmatmul_bwd(queue, Rounding::none, packed.view, lora.view, dy, dx);
   const reference::QmatmulProblem problem{
       tokens, layout.out_features, layout.in_features, layout.group_size, rank,   0.25,
       {},     data.codes,          data.scales,        data.zeros,        lora.A, lora.B};

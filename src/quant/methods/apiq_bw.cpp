@@ -8,7 +8,6 @@
 #include "quant/samples.hpp"
 #include "quant/train_loop.hpp"
 #include "quant/trained_linear.hpp"
-#include "runtime/compute.hpp"
 
 namespace apiq::quant {
 
@@ -49,16 +48,15 @@ BlockTrainer::BlockTrainer(const BlockProblem& problem) : problem_(problem), que
 
 void BlockTrainer::forward(std::uint32_t l, const TensorView& x, const TensorView& y) {
   if (trained_[l]) return trained_[l]->forward(x, y);
-  const runtime::ComputeScope compute(queue_.device(), runtime::Work::training);
-  ops::matmul_nt(queue_, x, problem_.linears[l].weight, y);
+  ops::matmul_nt(queue_, queue_.device().rounding(runtime::Work::training), x, problem_.linears[l].weight, y);
 }
 
 void BlockTrainer::backward(const StepInfo& info, std::uint32_t l, const TensorView& x, const TensorView& dy,
                             const TensorView& dx, bool accumulate) {
   if (trained_[l]) return trained_[l]->backward(info, x, dy, dx, accumulate);
-  const runtime::ComputeScope compute(queue_.device(), runtime::Work::gradient);
   if (dx.memory != nullptr)
-    ops::matmul_nn(queue_, dy, problem_.linears[l].weight, dx, 1.0f, accumulate ? 1.0f : 0.0f);
+    ops::matmul_nn(queue_, queue_.device().rounding(runtime::Work::gradient), dy, problem_.linears[l].weight,
+                   dx, 1.0f, accumulate ? 1.0f : 0.0f);
 }
 
 /// Stage by stage, each seeing what the stages before it give with their LoRA in place (recipes, 2.2).

@@ -1,12 +1,10 @@
-// Which products may round their inputs. By default none: factorizations, second moments and everything a
-// method computes on the side stay f32. The products of activations with weights and their gradients open a
-// ComputeScope.
+// What the inputs of a product may be rounded to: an argument of every product, so that it gives the same
+// numbers whoever calls it. Factorizations, second moments and everything a method computes on the side ask
+// for none; products of activations with weights and their gradients for what --compute allows.
 #pragma once
 #include "apiq/device.hpp"
 
 namespace apiq::runtime {
-
-class Device;
 
 enum class Rounding { none, f16, bf16 };
 inline constexpr int kRoundings = 3;
@@ -18,7 +16,7 @@ enum class Work {
   gradient,   // of a loss: small numbers over a wide range, which f16 flushes to zero
 };
 
-/// What --compute allows for this work. Reasons: docs/devices.md.
+/// What --compute allows for this work (Device::rounding asks for its own). Reasons: docs/devices.md.
 constexpr Rounding rounding_of(Compute compute, Work work) {
   switch (compute) {
     case Compute::f32: return Rounding::none;
@@ -28,19 +26,5 @@ constexpr Rounding rounding_of(Compute compute, Work work) {
   }
   return work == Work::inference ? Rounding::f16 : Rounding::bf16;
 }
-
-/// As long as it lives, products on this device's queue may round their inputs as --compute says for this
-/// work. Scopes nest.
-class ComputeScope {
- public:
-  ComputeScope(Device& device, Work work);
-  ~ComputeScope();
-  ComputeScope(const ComputeScope&) = delete;
-  ComputeScope& operator=(const ComputeScope&) = delete;
-
- private:
-  Device& device_;
-  Rounding before_;
-};
 
 }  // namespace apiq::runtime
