@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Reads an apiq-cl checkpoint with h5py and numpy, from docs/checkpoint-format.md and docs/packed-format.md alone.
+"""Reads an apiq-cl checkpoint with h5py and numpy, from docs/checkpoint-format.md and docs/packed-format.md
+alone.
 
 read_checkpoint.py FILE                 prints what the file holds
-read_checkpoint.py FILE --dump FOLDER   writes every linear, dequantized, as FOLDER/<name>.f32: row-major little-endian float32
+read_checkpoint.py FILE --dump FOLDER   writes every linear, dequantized, as FOLDER/<name>.f32: row-major
+                                        little-endian float32
 """
 import argparse
 import os
@@ -32,7 +34,8 @@ def unpack_codes(qweight, bits):
         codes = low + 4 * (qweight[:, :, 2:3, :] >> column & 1)
     else:
         per_word = 32 // bits
-        codes = np.take(qweight, np.arange(32) // per_word, axis=2) >> bits * (column % per_word) & (2**bits - 1)
+        shifted = np.take(qweight, np.arange(32) // per_word, axis=2) >> bits * (column % per_word)
+        codes = shifted & (2**bits - 1)
     return codes.transpose(0, 3, 1, 2).reshape(blocks * 32, chunks * 32)  # from [block, chunk, column, row]
 
 
@@ -48,7 +51,8 @@ def unpack_zeros(qzeros, bits):
 
 def dequantize(linear):
     """float32 [out_features, in_features]."""
-    bits, group_size, rows, columns = (int(linear.attrs[k]) for k in ("bits", "group_size", "out_features", "in_features"))
+    bits, group_size, rows, columns = (
+        int(linear.attrs[k]) for k in ("bits", "group_size", "out_features", "in_features"))
     if text(linear.attrs["layout"]) != LAYOUT:
         sys.exit(f"{linear.name}: layout {text(linear.attrs['layout'])!r}; this program reads {LAYOUT!r}")
     groups = columns // group_size
@@ -67,7 +71,8 @@ def tensor_as_float32(tensor):
 
 
 def linears(file):
-    """Name and float32 weight of every linear: those in /linears, and those that were not quantized, in /tensors."""
+    """Name and float32 weight of every linear: those in /linears, and those that were not quantized, in
+    /tensors."""
     for name, linear in file["linears"].items():
         yield name, dequantize(linear)
     for name, tensor in file["tensors"].items():
@@ -83,7 +88,10 @@ def print_summary(file):
     for name, linear in file["linears"].items():
         a = linear.attrs
         shape = f"{a['out_features']}x{a['in_features']}"
-        print(f"{name:44} {shape:>14} {a['bits']:4} {a['group_size']:5} {a['rank']:4} {a['alpha']:7g} {linear['scales'].dtype!s:>8}")
+        print(
+            f"{name:44} {shape:>14} {a['bits']:4} {a['group_size']:5} {a['rank']:4} {a['alpha']:7g} "
+            f"{linear['scales'].dtype!s:>8}"
+        )
     print(f"\n{'tensor':60} {'shape':>14} dtype")
     for name, tensor in file["tensors"].items():
         dtype = text(tensor.attrs["dtype"]) if "dtype" in tensor.attrs else tensor.dtype
@@ -91,7 +99,8 @@ def print_summary(file):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file")
     parser.add_argument("--dump", metavar="FOLDER")
     options = parser.parse_args()
@@ -99,7 +108,9 @@ def main():
         if "format" not in file.attrs or text(file.attrs["format"]) != FORMAT:
             sys.exit(f"{options.file}: not an apiq checkpoint")
         if file.attrs["format_version"] != VERSION:
-            sys.exit(f"{options.file}: format_version {file.attrs['format_version']}; this program reads {VERSION}")
+            sys.exit(
+                f"{options.file}: format_version {file.attrs['format_version']}; this program reads {VERSION}"
+            )
         print_summary(file)
         if options.dump:
             os.makedirs(options.dump, exist_ok=True)

@@ -1,5 +1,5 @@
-// argmax: the lowest index of the largest of `count` floats, or 0xffffffff if any of them is not finite. Two steps: each work-group's
-// part, then what the parts found.
+// argmax: the lowest index of the largest of `count` floats, or 0xffffffff if any of them is not finite. Two
+// steps: each work-group's part, then what the parts found.
 // Tunables:  VW (16), WG (1) a power of two
 // Needs:     OpenCL C 1.2; local memory 12 * WG bytes (none for WG = 1).   Launcher: src/ops/argmax.cpp
 
@@ -22,7 +22,8 @@ Best group_best(Best best, local Best* scratch) {
 #endif
 
 kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
-void argmax_parts(const ArgmaxArgs args, global const float* restrict logits, global uint* restrict partials) {
+void argmax_parts(const ArgmaxArgs args, global const float* restrict logits,
+                  global uint* restrict partials) {
   BEST_SCRATCH(scratch);
   const uint part = get_group_id(0), end = min((part + 1) * args.part_size, args.count);
   logits += args.logits;

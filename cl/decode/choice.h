@@ -1,7 +1,8 @@
 // The head: logits of the last hidden state and the greedy choice. Needs decode/stages.h, best.h.
 
 // Logits of rows begin .. end - 1, and the best of them.
-Best head_rows(const DecodeArgs* a, uint begin, uint end, global const float* h, global const STORED(TABLE_HALF)* head, global float* logits) {
+Best head_rows(const DecodeArgs* a, uint begin, uint end, global const float* h,
+               global const STORED(TABLE_HALF)* head, global float* logits) {
   FLOATV best = -INFINITY;
   UINTV rows = APIQ_DECODE_NONE;
   INTV bad = 0;
@@ -22,14 +23,16 @@ Best head_rows(const DecodeArgs* a, uint begin, uint end, global const float* h,
   return best_lane(best, rows, bad);
 }
 
-// Two phases: logits, and out[0] = the id of the largest, or APIQ_DECODE_NONE if one is not finite. Sets the stop word then and at an end of text.
-void head_stage(Token* at, const DecodeArgs* a, global const float* norm, global const STORED(TABLE_HALF)* head, global float* logits,
-                global uint* out,
+// Two phases: logits, and out[0] = the id of the largest, or APIQ_DECODE_NONE if one is not finite. Sets the
+// stop word then and at an end of text.
+void head_stage(Token* at, const DecodeArgs* a, global const float* norm,
+                global const STORED(TABLE_HALF)* head, global float* logits, global uint* out,
                 Counters partials, Counters stop) {
   Source source = {norm, 0, a->hidden, false, false};
   Phase phase = begin_phase(at->counters, at->phase++, PARTS(a->vocab, a->head_rows));
   for (uint task = take_task(&phase); task < phase.tasks; task = take_task(&phase)) {
-    const Best best = head_rows(a, task * a->head_rows, min((task + 1) * a->head_rows, a->vocab), input_of(at, a, &source), head, logits);
+    const Best best = head_rows(a, task * a->head_rows, min((task + 1) * a->head_rows, a->vocab),
+                                input_of(at, a, &source), head, logits);
     partials[3 * task] = as_uint(best.value);
     partials[3 * task + 1] = best.row;
     partials[3 * task + 2] = best.bad;

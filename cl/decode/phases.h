@@ -1,9 +1,10 @@
-// Work shared between work-groups within one launch. The work is a list of phases, each a number of tasks; work-groups are one work-item,
-// take tasks from a counter until there are none, and go on when all of the phase are done. A group waits only for tasks that running
-// groups have taken, never for a group that has not started: any number of groups, in any order, even one after another, comes to an end.
+// Work shared between work-groups within one launch. The work is a list of phases, each a number of tasks;
+// work-groups are one work-item, take tasks from a counter until there are none, and go on when all of the
+// phase are done. A group waits only for tasks that running groups have taken, never for a group that has not
+// started: any number of groups, in any order, even one after another, comes to an end.
 //
-// Every phase of a launch has counters of its own, zero at its start: a group may fall behind by any number of phases. Two sets take turns;
-// a launch clears the set of the next one.
+// Every phase of a launch has counters of its own, zero at its start: a group may fall behind by any number
+// of phases. Two sets take turns; a launch clears the set of the next one.
 // What groups tell each other must not be const or restrict; each wait ends in an atomic operation.
 typedef volatile global uint* Counters;
 

@@ -1,24 +1,30 @@
 // stage: the packed linears of a block that share their input, for one token, in two launches.
-//   stage_input     what the products read: h = rmsnorm(x) * norm (or x), prepared and summed per group; t = scaling * A h of every linear
+//   stage_input     what the products read: h = rmsnorm(x) * norm (or x), prepared and summed per group;
+//                   t = scaling * A h of every linear
 //   stage_products  their products with h, LoRA included, and what follows them
 // Groups and features are whole chunks here, so nothing is ragged but the rows.
-// Meaning:   BITS 2|3|4|8   ALIGNED 1   Y_HALF 0|1 (storage of x and y)   NORM 0|1   OUTPUT 0: y = it, 1: y += it, 2: y0 = silu(first) * second
-// Tunables:  VW, RV, LS, KS, EXTRACT, AHEAD as in qgemv; WG work-items of stage_input's groups, RANKS of one such group
-// Needs:     OpenCL C 1.2; local memory 4 * LS * KS * VW * RV bytes (twice for OUTPUT 2) if KS > 1, 4 * WG if WG > 1.   Launcher: src/ops/stage.cpp
+// Meaning:   BITS 2|3|4|8   ALIGNED 1   Y_HALF 0|1 (storage of x and y)   NORM 0|1
+//            OUTPUT 0: y = it, 1: y += it, 2: y0 = silu(first) * second
+// Tunables:  VW, RV, LS, KS, EXTRACT, AHEAD as in qgemv; WG work-items of stage_input's groups, RANKS of one
+//            such group
+// Needs:     OpenCL C 1.2; local memory 4 * LS * KS * VW * RV bytes (twice for OUTPUT 2) if KS > 1, 4 * WG if
+//            WG > 1.   Launcher: src/ops/stage.cpp
 #define ROWS (VW * RV)
 #define HALF Y_HALF
 
 kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
-void stage_input(const StageInputArgs a, global const STORED(HALF)* restrict x, global const float* restrict norm, global const half* restrict A0,
-                 global const half* restrict A1, global const half* restrict A2, global float* restrict prepared, global float* restrict sums,
-                 global float* restrict t) {
+void stage_input(const StageInputArgs a, global const STORED(HALF)* restrict x,
+                 global const float* restrict norm, global const half* restrict A0,
+                 global const half* restrict A1, global const half* restrict A2,
+                 global float* restrict prepared, global float* restrict sums, global float* restrict t) {
   GROUP_SCRATCH(scratch);
   const uint item = get_local_id(0);
   x += a.x;
   norm += a.norm;
 #if NORM
   FLOATV squares = 0.0f;
-  for (uint k = item * VW; k < a.features; k += WG * VW) squares = FMA(LOADV_OF(HALF)(x, k), LOADV_OF(HALF)(x, k), squares);
+  for (uint k = item * VW; k < a.features; k += WG * VW)
+    squares = FMA(LOADV_OF(HALF)(x, k), LOADV_OF(HALF)(x, k), squares);
   const float inverse = 1.0f / sqrt(GROUP_SUM(SUMV(squares), scratch) / (float)a.features + a.eps);
 #define H(k) (LOADV_OF(HALF)(x, k) * inverse * LOADV(norm, k))
 #else
@@ -45,7 +51,8 @@ void stage_input(const StageInputArgs a, global const STORED(HALF)* restrict x, 
   // The other groups: RANKS ranks of one linear each.
   --part;
   uint which = 0;
-  for (; which + 1 < APIQ_STAGE_LINEARS && part >= a.rank_groups[which]; ++which) part -= a.rank_groups[which];
+  for (; which + 1 < APIQ_STAGE_LINEARS && part >= a.rank_groups[which]; ++which)
+    part -= a.rank_groups[which];
   global const half* A = (which == 0 ? A0 : which == 1 ? A1 : A2) + a.lora_A[which];
   const uint ranks = a.ranks[which];
   FLOATV dots[RANKS];
@@ -54,11 +61,13 @@ void stage_input(const StageInputArgs a, global const STORED(HALF)* restrict x, 
   for (uint k = item * VW; k < a.features; k += WG * VW) {
     const FLOATV h = H(k);
 #pragma unroll
-    for (uint r = 0; r < RANKS; ++r) dots[r] = FMA(LOADV_HALF(A, (ulong)min(part * RANKS + r, ranks - 1) * a.features + k), h, dots[r]);
+    for (uint r = 0; r < RANKS; ++r)
+      dots[r] = FMA(LOADV_HALF(A, (ulong)min(part * RANKS + r, ranks - 1) * a.features + k), h, dots[r]);
   }
   for (uint r = 0; r < RANKS; ++r) {
     const float dot = GROUP_SUM(SUMV(dots[r]), scratch);
-    if (item == 0 && part * RANKS + r < ranks) t[a.t + which * a.t_stride + part * RANKS + r] = a.scaling[which] * dot;
+    if (item == 0 && part * RANKS + r < ranks)
+      t[a.t + which * a.t_stride + part * RANKS + r] = a.scaling[which] * dot;
   }
 }
 
@@ -86,7 +95,8 @@ typedef struct {
 } StageInput;
 
 // Products of this item's rows (all of them with one slice, else a share) with one linear.
-void stage_rows(RESULT* out, const StageProductsArgs* a, uint which, uint row, local float* parts, const Matrix m, const StageInput in) {
+void stage_rows(RESULT* out, const StageProductsArgs* a, uint which, uint row, local float* parts,
+                const Matrix m, const StageInput in) {
   QmatmulArgs q;
   q.out_features = a->out_features[which];
   q.padded_rows = (q.out_features + ROW_BLOCK - 1) / ROW_BLOCK * ROW_BLOCK;
@@ -104,8 +114,9 @@ void stage_rows(RESULT* out, const StageProductsArgs* a, uint which, uint row, l
   FLOATV acc[RV];
 #pragma unroll
   for (uint v = 0; v < RV; ++v) acc[v] = 0.0f;
-  qgemv_rows(acc, q, row, slice * slice_groups, min((slice + 1) * slice_groups, a->groups), m.qweight, m.scales, m.qzeros,
-             in.prepared + a->prepared, in.sums + a->sums, in.t + a->t + which * a->t_stride, m.lora_B_t);
+  qgemv_rows(acc, q, row, slice * slice_groups, min((slice + 1) * slice_groups, a->groups), m.qweight,
+             m.scales, m.qzeros, in.prepared + a->prepared, in.sums + a->sums,
+             in.t + a->t + which * a->t_stride, m.lora_B_t);
 #if KS == 1
   (void)parts;
 #pragma unroll
@@ -133,28 +144,34 @@ void stage_store(global STORED(HALF)* y, uint row, uint rows, RESULT value) {
   }
   float lanes[VW];
   STOREV(lanes, 0, value);
-  for (uint r = 0; row + r < rows; ++r) STORE(HALF)(y, row + r, OUTPUT == 1 ? LOAD(HALF)(y, row + r) + lanes[r] : lanes[r]);
+  for (uint r = 0; row + r < rows; ++r)
+    STORE(HALF)(y, row + r, OUTPUT == 1 ? LOAD(HALF)(y, row + r) + lanes[r] : lanes[r]);
 #else
   if (row < rows) STORE(HALF)(y, row, OUTPUT == 1 ? LOAD(HALF)(y, row) + value : value);
 #endif
 }
 
 kernel __attribute__((reqd_work_group_size(LS, KS, 1)))
-void stage_products(const StageProductsArgs a, global const uint* restrict w0, global const half* restrict s0, global const uint* restrict z0,
-                    global const half* restrict B0, global STORED(HALF)* y0, global const uint* restrict w1, global const half* restrict s1,
-                    global const uint* restrict z1, global const half* restrict B1, global STORED(HALF)* y1, global const uint* restrict w2,
-                    global const half* restrict s2, global const uint* restrict z2, global const half* restrict B2, global STORED(HALF)* y2,
-                    global const float* restrict prepared, global const float* restrict sums, global const float* restrict t) {
+void stage_products(const StageProductsArgs a, global const uint* restrict w0, global const half* restrict s0,
+                    global const uint* restrict z0, global const half* restrict B0, global STORED(HALF)* y0,
+                    global const uint* restrict w1, global const half* restrict s1,
+                    global const uint* restrict z1, global const half* restrict B1, global STORED(HALF)* y1,
+                    global const uint* restrict w2, global const half* restrict s2,
+                    global const uint* restrict z2, global const half* restrict B2, global STORED(HALF)* y2,
+                    global const float* restrict prepared, global const float* restrict sums,
+                    global const float* restrict t) {
 #if KS > 1
   local float parts[KS * ROWS * LS], more_parts[OUTPUT == 2 ? KS * ROWS * LS : 1];
 #else
   local float *parts = 0, *more_parts = 0;
 #endif
-  const Matrix m0 = {w0, z0, s0, B0, y0 + a.y[0]}, m1 = {w1, z1, s1, B1, y1 + a.y[1]}, m2 = {w2, z2, s2, B2, y2 + a.y[2]};
+  const Matrix m0 = {w0, z0, s0, B0, y0 + a.y[0]}, m1 = {w1, z1, s1, B1, y1 + a.y[1]},
+               m2 = {w2, z2, s2, B2, y2 + a.y[2]};
   const StageInput in = {prepared, sums, t};
   uint part = get_group_id(0), which = 0;
   if (OUTPUT != 2)
-    for (; which + 1 < APIQ_STAGE_LINEARS && part >= a.row_groups[which]; ++which) part -= a.row_groups[which];
+    for (; which + 1 < APIQ_STAGE_LINEARS && part >= a.row_groups[which]; ++which)
+      part -= a.row_groups[which];
   const Matrix m = which == 0 ? m0 : which == 1 ? m1 : m2;
   const uint row = (part * LS + get_local_id(0)) * ROWS, slice = get_local_id(1);
   RESULT out[RESULTS], up[RESULTS];

@@ -1,15 +1,19 @@
-// After lib/common.h, lib/ragged.h and lib/transpose_square.h: what the tiled attention kernels share. A work-group of TR x TD items works on a tile of
-// BQ "own" elements (lanes of vectors) by BK "others"; item (tr, td) owns RB vectors of VW own elements, scores every TD-th other one, and
-// sums every TD-th dimension of the result. Operands pass through local memory: DS dimensions at a time for scores, VS others at a time for sums.
-// Own elements are laid out transposed (a vector holds one dimension of VW of them), the others one after another.
+// After lib/common.h, lib/ragged.h and lib/transpose_square.h: what the tiled attention kernels share. A
+// work-group of TR x TD items works on a tile of BQ "own" elements (lanes of vectors) by BK "others"; item
+// (tr, td) owns RB vectors of VW own elements, scores every TD-th other one, and sums every TD-th dimension
+// of the result. Operands pass through local memory: DS dimensions at a time for scores, VS others at a time
+// for sums. Own elements are laid out transposed (a vector holds one dimension of VW of them), the others one
+// after another.
 #define WG (TR * TD)
 #define OWN_VECTORS (TR * RB)
 #define BQ (OWN_VECTORS * VW)
 #define ROUND (TD * KC)  // others the work-group scores at once
 #define ITEM_DIMS ((HEAD_DIM + TD - 1) / TD)
 #define BLOCK_DIMS (ITEM_DIMS < DC ? ITEM_DIMS : DC)
-#define DIMS ((ITEM_DIMS + BLOCK_DIMS - 1) / BLOCK_DIMS * BLOCK_DIMS)  // dimensions of the result of one item, padded
-#define CHUNK_DIMS (DS < HEAD_DIM ? DS : HEAD_DIM)                     // dimensions in local memory for scores
+// Dimensions of the result of one item, padded.
+#define DIMS ((ITEM_DIMS + BLOCK_DIMS - 1) / BLOCK_DIMS * BLOCK_DIMS)
+// Dimensions in local memory for scores.
+#define CHUNK_DIMS (DS < HEAD_DIM ? DS : HEAD_DIM)
 #define CHUNK_VECTORS ((CHUNK_DIMS + VW - 1) / VW)
 #if HEAD_DIM % CHUNK_DIMS == 0
 #define STAGED_DIMS(d0) CHUNK_DIMS
@@ -39,13 +43,15 @@ FLOATV load_dims(global const STORED(HALF)* row, uint at) {
   return LOADV_PART_OF(HALF)(row, at, at < HEAD_DIM ? HEAD_DIM - at : 0, 0.0f);
 }
 
-// Dimensions d0 .. d0 + CHUNK_DIMS - 1 of the own elements, times scale, to local memory; squares of VW x VW at a time. Neighbouring items take
-// neighbouring elements: their stores go to different banks.
-void stage_own(global const STORED(HALF)* from, local const ulong* begin, uint d0, float scale, local FLOATV* tile) {
+// Dimensions d0 .. d0 + CHUNK_DIMS - 1 of the own elements, times scale, to local memory; squares of VW x VW
+// at a time. Neighbouring items take neighbouring elements: their stores go to different banks.
+void stage_own(global const STORED(HALF)* from, local const ulong* begin, uint d0, float scale,
+               local FLOATV* tile) {
   for (uint i = get_local_id(0); i < OWN_VECTORS * CHUNK_VECTORS; i += WG) {
     const uint own = i % OWN_VECTORS, at = i / OWN_VECTORS * VW;
     FLOATV square[VW];
-    UNROLL_LANES for (uint lane = 0; lane < VW; ++lane) square[lane] = load_dims(from + begin[own * VW + lane], d0 + at) * scale;
+    UNROLL_LANES for (uint lane = 0; lane < VW; ++lane)
+      square[lane] = load_dims(from + begin[own * VW + lane], d0 + at) * scale;
     TRANSPOSE_SQUARE(square);
     UNROLL_LANES for (uint d = 0; d < VW; ++d) {
       if (at + d < CHUNK_DIMS) tile[(at + d) * OWN_VECTORS + own] = square[d];
@@ -54,12 +60,14 @@ void stage_own(global const STORED(HALF)* from, local const ulong* begin, uint d
 }
 
 // The other way, for own elements 0 .. last.
-void store_own(local const FLOATV* tile, local const ulong* begin, uint d0, uint last, global STORED(HALF)* to) {
+void store_own(local const FLOATV* tile, local const ulong* begin, uint d0, uint last,
+               global STORED(HALF)* to) {
   for (uint i = get_local_id(0); i < OWN_VECTORS * CHUNK_VECTORS; i += WG) {
     const uint own = i % OWN_VECTORS, at = i / OWN_VECTORS * VW;
     if (d0 + at >= HEAD_DIM) continue;
     FLOATV square[VW];
-    UNROLL_LANES for (uint d = 0; d < VW; ++d) square[d] = at + d < CHUNK_DIMS ? tile[(at + d) * OWN_VECTORS + own] : (FLOATV)(0.0f);
+    UNROLL_LANES for (uint d = 0; d < VW; ++d)
+      square[d] = at + d < CHUNK_DIMS ? tile[(at + d) * OWN_VECTORS + own] : (FLOATV)(0.0f);
     TRANSPOSE_SQUARE(square);
     UNROLL_LANES for (uint lane = 0; lane < VW; ++lane) {
       if (own * VW + lane > last) continue;
@@ -74,41 +82,43 @@ void store_own(local const FLOATV* tile, local const ulong* begin, uint d0, uint
 }
 
 // sums[r * KC + i] += products of own vector r with other i * TD + td over the dimensions staged from d0 on.
-#define ADD_SCORES(sums, own_tile, others, d0)                                                                                \
-  for (uint d = 0; d < STAGED_DIMS(d0); ++d) {                                                                                \
-    FLOATV own[RB];                                                                                                           \
-    UNROLL for (uint r = 0; r < RB; ++r) own[r] = own_tile[d * OWN_VECTORS + r * TR + tr];                                    \
-    UNROLL for (uint i = 0; i < KC; ++i) {                                                                                    \
-      const FLOATV other = others[(i * TD + td) * SCORE_STRIDE + d];                                                          \
-      UNROLL for (uint r = 0; r < RB; ++r) sums[r * KC + i] = FMA(own[r], other, sums[r * KC + i]);                           \
-    }                                                                                                                         \
+#define ADD_SCORES(sums, own_tile, others, d0)                                                      \
+  for (uint d = 0; d < STAGED_DIMS(d0); ++d) {                                                      \
+    FLOATV own[RB];                                                                                 \
+    UNROLL for (uint r = 0; r < RB; ++r) own[r] = own_tile[d * OWN_VECTORS + r * TR + tr];          \
+    UNROLL for (uint i = 0; i < KC; ++i) {                                                          \
+      const FLOATV other = others[(i * TD + td) * SCORE_STRIDE + d];                                \
+      UNROLL for (uint r = 0; r < RB; ++r) sums[r * KC + i] = FMA(own[r], other, sums[r * KC + i]); \
+    }                                                                                               \
   }
 
-// acc[i * RB + r] = acc * keep[r] + sum of weights[other][own vector r] * others[other][dimension i * TD + td] over the VS others staged.
-#define ADD_WEIGHTED(acc, keep, weights, others)                                                                              \
-  UNROLL_OUTER for (uint d0 = 0; d0 < DIMS; d0 += BLOCK_DIMS) {                                                               \
-    FLOATV sum[BLOCK_DIMS * RB];                                                                                              \
-    UNROLL for (uint i = 0; i < BLOCK_DIMS * RB; ++i) sum[i] = acc[d0 * RB + i] * keep[i % RB];                               \
-    for (uint n = 0; n < VS; ++n) {                                                                                           \
-      FLOATV weight[RB];                                                                                                      \
-      UNROLL for (uint r = 0; r < RB; ++r) weight[r] = weights[n * OWN_VECTORS + r * TR + tr];                                \
-      UNROLL for (uint i = 0; i < BLOCK_DIMS; ++i) {                                                                          \
-        const FLOATV other = others[n * SUM_STRIDE + (d0 + i) * TD + td];                                                     \
-        UNROLL for (uint r = 0; r < RB; ++r) sum[i * RB + r] = FMA(weight[r], other, sum[i * RB + r]);                        \
-      }                                                                                                                       \
-    }                                                                                                                         \
-    UNROLL for (uint i = 0; i < BLOCK_DIMS * RB; ++i) acc[d0 * RB + i] = sum[i];                                              \
+// acc[i * RB + r] = acc * keep[r] + sum of weights[other][own vector r] * others[other][dimension i * TD +
+// td] over the VS others staged.
+#define ADD_WEIGHTED(acc, keep, weights, others)                                                       \
+  UNROLL_OUTER for (uint d0 = 0; d0 < DIMS; d0 += BLOCK_DIMS) {                                        \
+    FLOATV sum[BLOCK_DIMS * RB];                                                                       \
+    UNROLL for (uint i = 0; i < BLOCK_DIMS * RB; ++i) sum[i] = acc[d0 * RB + i] * keep[i % RB];        \
+    for (uint n = 0; n < VS; ++n) {                                                                    \
+      FLOATV weight[RB];                                                                               \
+      UNROLL for (uint r = 0; r < RB; ++r) weight[r] = weights[n * OWN_VECTORS + r * TR + tr];         \
+      UNROLL for (uint i = 0; i < BLOCK_DIMS; ++i) {                                                   \
+        const FLOATV other = others[n * SUM_STRIDE + (d0 + i) * TD + td];                              \
+        UNROLL for (uint r = 0; r < RB; ++r) sum[i * RB + r] = FMA(weight[r], other, sum[i * RB + r]); \
+      }                                                                                                \
+    }                                                                                                  \
+    UNROLL for (uint i = 0; i < BLOCK_DIMS * RB; ++i) acc[d0 * RB + i] = sum[i];                       \
   }
 
-// acc * factor[own vector] to global memory, through local memory. The result may lie where the work-group's own elements came from.
-#define STORE_RESULT(acc, factor, own_tile, begin, last, to)                                                                  \
-  for (uint d0 = 0; d0 < HEAD_DIM; d0 += CHUNK_DIMS) {                                                                        \
-    SYNC_GLOBAL();                                                                                                            \
-    UNROLL_OUTER for (uint i = 0; i < RB * DIMS; ++i) {                                                                       \
-      const uint d = i / RB * TD + td;                                                                                        \
-      if (d >= d0 && d < d0 + CHUNK_DIMS && d < HEAD_DIM)                                                                     \
-        own_tile[(d - d0) * OWN_VECTORS + i % RB * TR + tr] = acc[i] * factor[i % RB];                                        \
-    }                                                                                                                         \
-    SYNC();                                                                                                                   \
-    store_own(own_tile, begin, d0, last, to);                                                                                 \
+// acc * factor[own vector] to global memory, through local memory. The result may lie where the work-group's
+// own elements came from.
+#define STORE_RESULT(acc, factor, own_tile, begin, last, to)                           \
+  for (uint d0 = 0; d0 < HEAD_DIM; d0 += CHUNK_DIMS) {                                 \
+    SYNC_GLOBAL();                                                                     \
+    UNROLL_OUTER for (uint i = 0; i < RB * DIMS; ++i) {                                \
+      const uint d = i / RB * TD + td;                                                 \
+      if (d >= d0 && d < d0 + CHUNK_DIMS && d < HEAD_DIM)                              \
+        own_tile[(d - d0) * OWN_VECTORS + i % RB * TR + tr] = acc[i] * factor[i % RB]; \
+    }                                                                                  \
+    SYNC();                                                                            \
+    store_own(own_tile, begin, d0, last, to);                                          \
   }

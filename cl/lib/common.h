@@ -1,9 +1,10 @@
-// Second in every kernel's source list, after shared/types.h: vector types by width and storage access by type.
+// Second in every kernel's source list, after shared/types.h: vector types by width and storage access by
+// type.
 //
-// VW is the vector width of the program (1, 2, 4, 8 or 16): wide on CPUs, narrow on GPUs. FLOATV, UINTV, INTV are the types;
-// LOADV(p, i) / STOREV(p, i, v) move VW contiguous floats from element i on.
-// Activations, weights and results are stored as float or half; kernels write TENSOR(HALF_MACRO) pointers and use the LOAD / STORE
-// pairs below with the same macro, so one source serves both storage types.
+// VW is the vector width of the program (1, 2, 4, 8 or 16): wide on CPUs, narrow on GPUs. FLOATV, UINTV, INTV
+// are the types; LOADV(p, i) / STOREV(p, i, v) move VW contiguous floats from element i on.
+// Activations, weights and results are stored as float or half; kernels write TENSOR(HALF_MACRO) pointers and
+// use the LOAD / STORE pairs below with the same macro, so one source serves both storage types.
 #define CAT2(a, b) a##b
 #define CAT(a, b) CAT2(a, b)
 #define FMA fma
@@ -37,9 +38,10 @@
 #define CONVERT_FLOATV(v) CAT(convert_float, VW)(v)
 #endif
 #if VW >= 8
-// PoCL 3.1 may compile wide vload_halfN / vstore_halfN to moves that fault unless the address is a multiple of 16 bytes, which OpenCL
-// does not ask for. The conversion therefore works on an aligned copy, which compilers keep in registers; eight at a time, since it
-// puts the halves of a vector of 16 together and takes them apart with twice as many instructions.
+// PoCL 3.1 may compile wide vload_halfN / vstore_halfN to moves that fault unless the address is a multiple
+// of 16 bytes, which OpenCL does not ask for. The conversion therefore works on an aligned copy, which
+// compilers keep in registers; eight at a time, since it puts the halves of a vector of 16 together and takes
+// them apart with twice as many instructions.
 float8 load_8_halves(global const half* p) {
   const ushort8 bits = vload8(0, (global const ushort*)p);
   return vload_half8(0, (const half*)&bits);
@@ -53,7 +55,9 @@ void store_8_halves(float8 v, global half* p) {
 #define load_unaligned_half load_8_halves
 #define store_unaligned_half store_8_halves
 #else
-float16 load_unaligned_half(global const half* p) { return (float16)(load_8_halves(p), load_8_halves(p + 8)); }
+float16 load_unaligned_half(global const half* p) {
+  return (float16)(load_8_halves(p), load_8_halves(p + 8));
+}
 void store_unaligned_half(float16 v, global half* p) {
   store_8_halves(v.lo, p);
   store_8_halves(v.hi, p + 8);
@@ -74,7 +78,8 @@ void store_unaligned_half(float16 v, global half* p) {
 #endif
 #endif
 
-// Storage types: STORED(1) is half, STORED(0) is float; LOAD(1)(p, i), LOADV_OF(1)(p, i) and so on follow the same macro.
+// Storage types: STORED(1) is half, STORED(0) is float; LOAD(1)(p, i), LOADV_OF(1)(p, i) and so on follow the
+// same macro.
 #define STORED_0 float
 #define STORED_1 half
 #define STORED(is_half) CAT(STORED_, is_half)

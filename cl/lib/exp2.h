@@ -1,9 +1,11 @@
 // After lib/common.h, needs VW: 2^x for x <= 0 as softmax needs it, and the larger of two vectors.
 //
-// CPUs (wide vectors): x = n + f with n whole and |f| <= 1/2; 2^f is a polynomial of degree 6 whose coefficients were fitted to the least relative
-// error (2e-9) with the first fixed at 1, evaluated in f32: off by at most 1.4 * 2^-24 relatively. 2^n goes into the exponent's bits.
-// Below -127 the result is 0 exactly (also for -infinity), between -127 and -126 it is some number below 2^-126. PoCL's own exp looks its values up
-// in tables, lane by lane. GPUs have an instruction for 2^x: there the built-in function is taken.
+// CPUs (wide vectors): x = n + f with n whole and |f| <= 1/2; 2^f is a polynomial of degree 6 whose
+// coefficients were fitted to the least relative error (2e-9) with the first fixed at 1, evaluated in f32:
+// off by at most 1.4 * 2^-24 relatively. 2^n goes into the exponent's bits. Below -127 the result is 0
+// exactly (also for -infinity), between -127 and -126 it is some number below 2^-126. PoCL's own exp looks
+// its values up in tables, lane by lane. GPUs have an instruction for 2^x: there the built-in function is
+// taken.
 #define LOG2_E 1.44269504f
 #define LN_2 0.693147181f
 

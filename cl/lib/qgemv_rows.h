@@ -1,12 +1,14 @@
-// The inner loop of every product of one token with a packed weight: RV vectors of VW neighbouring output rows, LoRA included. Needs
-// BITS, ALIGNED, EXTRACT, VW, RV, lib/unpack.h and shared/qmatmul_args.h. Bound by reading w once, so the work per weight is the least
-// there is: codes are masked where they lie (the powers of two went into x) or looked up in pairs, and scale and zero point are applied
-// once per group:
+// The inner loop of every product of one token with a packed weight: RV vectors of VW neighbouring output
+// rows, LoRA included. Needs BITS, ALIGNED, EXTRACT, VW, RV, lib/unpack.h and shared/qmatmul_args.h. Bound by
+// reading w once, so the work per weight is the least there is: codes are masked where they lie (the powers
+// of two went into x) or looked up in pairs, and scale and zero point are applied once per group:
 //   acc += scale * (sum code x - zero * sum x)
-#define CHAINS (RV > 2 ? 2 : 4)  // independent sums per row vector, so that additions overlap; features i, i + CHAINS, .. share one
+// Independent sums per row vector, so that additions overlap; features i, i + CHAINS, .. share one.
+#define CHAINS (RV > 2 ? 2 : 4)
 
 #if TABLES && VW == 16 && ALIGNED
-// Four bits of every lane select one of 16 sums: table[word >> shift & 15], one instruction. x is that of the part.
+// Four bits of every lane select one of 16 sums: table[word >> shift & 15], one instruction. x is that of the
+// part.
 #define LOOK_UP(table, word, shift) __builtin_ia32_permvarsf512(table, as_int16((word) >> (shift)))
 #define LOW_CODES ((float16)(0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3))
 #define HIGH_CODES ((float16)(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3))
@@ -18,8 +20,9 @@
 #define BIT_1 ((float16)(0, 0, 4, 4, 0, 0, 4, 4, 0, 0, 4, 4, 0, 0, 4, 4))
 #define BIT_2 ((float16)(0, 0, 0, 0, 4, 4, 4, 4, 0, 0, 0, 0, 4, 4, 4, 4))
 #define BIT_3 ((float16)(0, 0, 0, 0, 0, 0, 0, 0, 4, 4, 4, 4, 4, 4, 4, 4))
-#define FOUR_SUMS(x) \
-  FMA(BIT_3, (float16)((x)[3]), FMA(BIT_2, (float16)((x)[2]), FMA(BIT_1, (float16)((x)[1]), BIT_0 * (float16)((x)[0]))))
+#define FOUR_SUMS(x)            \
+  FMA(BIT_3, (float16)((x)[3]), \
+      FMA(BIT_2, (float16)((x)[2]), FMA(BIT_1, (float16)((x)[1]), BIT_0*(float16)((x)[0]))))
 #endif
 
 void add_part(FLOATV raw[RV][CHAINS], UINTV words[RV][PART_WORDS], global const float* x) {
@@ -45,21 +48,25 @@ void add_part(FLOATV raw[RV][CHAINS], UINTV words[RV][PART_WORDS], global const 
   for (uint i = 0; i < PART; ++i) {
 #pragma unroll
     for (uint v = 0; v < RV; ++v)
-      raw[v][i % CHAINS] = FMA(CONVERT_FLOATV(PREPARED_CODE(words[v], i)), (FLOATV)(values[i]), raw[v][i % CHAINS]);
+      raw[v][i % CHAINS] =
+          FMA(CONVERT_FLOATV(PREPARED_CODE(words[v], i)), (FLOATV)(values[i]), raw[v][i % CHAINS]);
   }
 }
 #endif
 
-// Adds to acc[v] the share of groups first_group .. last_group - 1 in the products of rows row + v * VW .. + VW - 1. Rows past the
-// padded ones repeat the last: callers do not store them. row is a multiple of VW.
-//   x, x_sums  one token's prepared activations (matmul/gemv_input.cl): PREPARED_X(value, feature), zero up to whole chunks, from an
+// Adds to acc[v] the share of groups first_group .. last_group - 1 in the products of rows row + v * VW .. +
+// VW - 1. Rows past the padded ones repeat the last: callers do not store them. row is a multiple of VW.
+//   x, x_sums  one token's prepared activations (matmul/gemv_input.cl): PREPARED_X(value, feature), zero up
+//   to whole chunks, from an
 //              address divisible by 16; and the plain sum of each group
 //   lora_t     that token's scaling * x A^T, [rank]
-// Offsets into qweight, scales, qzeros and lora_B_t are taken from `a`; the other pointers are those of the token.
-__attribute__((always_inline)) void qgemv_rows(FLOATV* acc, const QmatmulArgs a, uint row, uint first_group, uint last_group,
-                                               global const uint* qweight, global const half* scales, global const uint* qzeros,
-                                               global const float* x, global const float* x_sums, global const float* lora_t,
-                                               global const half* lora_B_t) {
+// Offsets into qweight, scales, qzeros and lora_B_t are taken from `a`; the other pointers are those of the
+// token.
+__attribute__((always_inline)) void qgemv_rows(FLOATV* acc, const QmatmulArgs a, uint row, uint first_group,
+                                               uint last_group, global const uint* qweight,
+                                               global const half* scales, global const uint* qzeros,
+                                               global const float* x, global const float* x_sums,
+                                               global const float* lora_t, global const half* lora_B_t) {
   scales += a.scales;
   qzeros += a.qzeros;
   lora_B_t += a.lora_B_t;
@@ -70,7 +77,8 @@ __attribute__((always_inline)) void qgemv_rows(FLOATV* acc, const QmatmulArgs a,
     rows[v] = min(row + v * VW, a.padded_rows - VW);
     words_of[v] = qweight + a.qweight + chunk_start(rows[v], 0, a.chunks);
   }
-  // LoRA's ranks are spread over the groups: their rows lie far apart, and arithmetic between the loads hides the wait for memory.
+  // LoRA's ranks are spread over the groups: their rows lie far apart, and arithmetic between the loads hides
+  // the wait for memory.
   const uint group_ranks = (a.rank + a.groups - 1) / a.groups;
   for (uint group = first_group; group < last_group; ++group) {
     FLOATV raw[RV][CHAINS];
@@ -85,7 +93,8 @@ __attribute__((always_inline)) void qgemv_rows(FLOATV* acc, const QmatmulArgs a,
       for (uint v = 0; v < RV; ++v) {
         LOAD_PART(words[v], words_of[v], part);
 #pragma unroll
-        for (uint w = 0; w < PART_WORDS; ++w) FETCH(words_of[v] + AHEAD * 256u + ((size_t)part * PART_WORDS + w) * ROW_BLOCK);
+        for (uint w = 0; w < PART_WORDS; ++w)
+          FETCH(words_of[v] + AHEAD * 256u + ((size_t)part * PART_WORDS + w) * ROW_BLOCK);
       }
 #if ALIGNED
       add_part(raw, words, x + part * PART);
@@ -94,7 +103,8 @@ __attribute__((always_inline)) void qgemv_rows(FLOATV* acc, const QmatmulArgs a,
       for (uint i = max(first, part * PART) - part * PART; i < min(last - part * PART, PART); ++i) {
 #pragma unroll
         for (uint v = 0; v < RV; ++v)
-          raw[v][0] = FMA(CONVERT_FLOATV(PREPARED_CODE(words[v], i)), (FLOATV)(x[part * PART + i]), raw[v][0]);
+          raw[v][0] =
+              FMA(CONVERT_FLOATV(PREPARED_CODE(words[v], i)), (FLOATV)(x[part * PART + i]), raw[v][0]);
       }
 #endif
     }
@@ -108,9 +118,11 @@ __attribute__((always_inline)) void qgemv_rows(FLOATV* acc, const QmatmulArgs a,
     }
     for (uint r = group * group_ranks; r < min((group + 1) * group_ranks, a.rank); ++r) {
 #pragma unroll
-      for (uint v = 0; v < RV; ++v) FETCH(lora_B_t + (size_t)min(r + 4, a.rank - 1) * a.padded_rows + rows[v]);
+      for (uint v = 0; v < RV; ++v)
+        FETCH(lora_B_t + (size_t)min(r + 4, a.rank - 1) * a.padded_rows + rows[v]);
 #pragma unroll
-      for (uint v = 0; v < RV; ++v) acc[v] = FMA(LOADV_HALF(lora_B_t, (size_t)r * a.padded_rows + rows[v]), (FLOATV)(lora_t[r]), acc[v]);
+      for (uint v = 0; v < RV; ++v)
+        acc[v] = FMA(LOADV_HALF(lora_B_t, (size_t)r * a.padded_rows + rows[v]), (FLOATV)(lora_t[r]), acc[v]);
     }
   }
 }

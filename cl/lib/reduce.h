@@ -1,7 +1,8 @@
-// After lib/common.h: reductions over a work-group of WG items (a power of two), in an order that depends on WG only, and over the
-// lanes of one vector. Every item gets the result. The scratch array is declared in the kernel with GROUP_SCRATCH(name); it may be
-// used again at once. A group of one item (the CPU preset) needs neither local memory nor barriers. Programs that define TEAM, a power of two
-// that divides WG, reduce over each TEAM consecutive items instead, all teams at the same time.
+// After lib/common.h: reductions over a work-group of WG items (a power of two), in an order that depends on
+// WG only, and over the lanes of one vector. Every item gets the result. The scratch array is declared in the
+// kernel with GROUP_SCRATCH(name); it may be used again at once. A group of one item (the CPU preset) needs
+// neither local memory nor barriers. Programs that define TEAM, a power of two that divides WG, reduce over
+// each TEAM consecutive items instead, all teams at the same time.
 #ifndef TEAM
 #define TEAM WG
 #endif
@@ -46,7 +47,8 @@ float2 pair_add(float2 a, float2 b) {
 }
 // The sum as one float; an infinite one has a meaningless low part.
 float pair_value(float2 sum) { return isfinite(sum.x) ? sum.x + sum.y : sum.x; }
-#define GROUP_SUM_PAIRS(value, scratch) GROUP_REDUCE(group_sum_pairs, value, scratch)  // scratch: GROUP_SCRATCH_OF(float2, name)
+// Scratch: GROUP_SCRATCH_OF(float2, name).
+#define GROUP_SUM_PAIRS(value, scratch) GROUP_REDUCE(group_sum_pairs, value, scratch)
 DEFINE_GROUP_REDUCE(group_sum_pairs, float2, pair_add)
 
 #ifdef VW

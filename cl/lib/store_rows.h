@@ -1,4 +1,5 @@
-// How a work-item hands over the VW output rows it computed: to memory (y, stored as Y_HALF says), or lane by lane to local memory.
+// How a work-item hands over the VW output rows it computed: to memory (y, stored as Y_HALF says), or lane by
+// lane to local memory.
 void store_rows(global STORED(Y_HALF)* y, uint row, uint rows, FLOATV value) {
   if (row + VW <= rows) {
     STOREV_OF(Y_HALF)(y, row, value);

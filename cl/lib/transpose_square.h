@@ -1,5 +1,6 @@
-// After lib/common.h, needs VW (any): swaps element j of vector i with element i of vector j in an array of VW vectors. Narrow vectors are swapped in
-// registers; wide ones in memory, because PoCL compiles what attention would inline of it (lib/transpose.h) for seconds, and saves 5 % of its time.
+// After lib/common.h, needs VW (any): swaps element j of vector i with element i of vector j in an array of
+// VW vectors. Narrow vectors are swapped in registers; wide ones in memory, because PoCL compiles what
+// attention would inline of it (lib/transpose.h) for seconds, and saves 5 % of its time.
 #if VW < 8
 #define UNROLL_LANES _Pragma("unroll")
 #else

@@ -1,4 +1,5 @@
-// Where v_mfma_f32_16x16x16 keeps its operands, for unit_emulated.h; written value -> register, the other way round than unit_amd_mfma.h.
+// Where v_mfma_f32_16x16x16 keeps its operands, for unit_emulated.h; written value -> register, the other way
+// round than unit_amd_mfma.h.
 #define UNIT_LANES 64
 #define EMULATED_K 16
 #define EMULATED_A_WORDS 2

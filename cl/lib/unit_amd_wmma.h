@@ -1,7 +1,8 @@
-// AMD RDNA matrix units: v_wmma_f32_16x16x16 with waves of 32 lanes, executed by unit_amd_wmma_builtin.h (unit_emulated.h: in software).
-// Fragment layouts: RDNA 3 and RDNA 4 instruction set documents, "Wave matrix multiply accumulate".
-//   gfx11: lane l holds of a row l % 16 and of b column l % 16, all 16 k (eight words; lanes 16-31 repeat lanes 0-15),
-//          of c column l % 16 at rows l / 16, l / 16 + 2, ...
+// AMD RDNA matrix units: v_wmma_f32_16x16x16 with waves of 32 lanes, executed by unit_amd_wmma_builtin.h
+// (unit_emulated.h: in software). Fragment layouts: RDNA 3 and RDNA 4 instruction set documents, "Wave matrix
+// multiply accumulate".
+//   gfx11: lane l holds of a row l % 16 and of b column l % 16, all 16 k (eight words; lanes 16-31 repeat
+//          lanes 0-15), of c column l % 16 at rows l / 16, l / 16 + 2, ...
 //   gfx12: of a and b k 8 (l / 16) .. + 7 (four words), of c column l % 16 at rows 8 (l / 16) .. + 7
 // WMMA_GFX12 chooses (unit_amd_gfx11.h, unit_amd_gfx12.h).
 #define UNIT_LANES 32
@@ -20,7 +21,8 @@ typedef struct {
   float values[UNIT_VALUES];
 } UnitC;
 
-UNIT_INLINE UnitA unit_load_a(const UnitLane unit, local const uint4* slab, const uint line, const uint step) {
+UNIT_INLINE UnitA unit_load_a(const UnitLane unit, local const uint4* slab, const uint line,
+                              const uint step) {
   UnitA a;
 #pragma unroll
   for (uint i = 0; i < WMMA_CHUNKS; ++i)
@@ -28,13 +30,18 @@ UNIT_INLINE UnitA unit_load_a(const UnitLane unit, local const uint4* slab, cons
   return a;
 }
 
-UNIT_INLINE UnitB unit_load_b(const UnitLane unit, local const uint4* slab, const uint line, const uint step) {
+UNIT_INLINE UnitB unit_load_b(const UnitLane unit, local const uint4* slab, const uint line,
+                              const uint step) {
   return unit_load_a(unit, slab, line, step);
 }
 
-UNIT_INLINE void unit_multiply(const UnitLane unit, UnitC* c, const UnitA a, const UnitB b) { unit_instruction(unit, c->values, a.words, b.words); }
+UNIT_INLINE void unit_multiply(const UnitLane unit, UnitC* c, const UnitA a, const UnitB b) {
+  unit_instruction(unit, c->values, a.words, b.words);
+}
 
-UNIT_INLINE uint unit_row(const UnitLane unit, const uint i) { return WMMA_GFX12 ? unit.lane / 16 * 8 + i : unit.lane / 16 + 2 * i; }
+UNIT_INLINE uint unit_row(const UnitLane unit, const uint i) {
+  return WMMA_GFX12 ? unit.lane / 16 * 8 + i : unit.lane / 16 + 2 * i;
+}
 UNIT_INLINE uint unit_column(const UnitLane unit, const uint i) {
   (void)i;
   return unit.lane % 16;

@@ -1,4 +1,5 @@
-// Where v_wmma_f32_16x16x16 keeps its operands, for unit_emulated.h; written value -> register, the other way round than unit_amd_wmma.h.
+// Where v_wmma_f32_16x16x16 keeps its operands, for unit_emulated.h; written value -> register, the other way
+// round than unit_amd_wmma.h.
 #define UNIT_LANES 32
 #define EMULATED_K 16
 #define EMULATED_A_WORDS (WMMA_GFX12 ? 4 : 8)

@@ -1,12 +1,14 @@
-// A matrix instruction in software, so that a device without one runs the kernels that are built on it, vendor header included: every lane
-// lays its registers open in local memory, and each value of c is summed up from where the vendor's manual says its factors are.
-// Slow; for tests. Needs, from the file that describes the instruction:
-//   UNIT_LANES; EMULATED_K                        its depth
-//   EMULATED_A_WORDS, EMULATED_B_WORDS, EMULATED_C_VALUES   registers per lane
-//   EMULATED_A_LANE(row, k), EMULATED_A_HALF(row, k)         lane and 16-bit half (2 * register + upper) that hold a value of a
-//   EMULATED_B_LANE(column, k), EMULATED_B_HALF(column, k)
+// A matrix instruction in software, so that a device without one runs the kernels that are built on it,
+// vendor header included: every lane lays its registers open in local memory, and each value of c is summed
+// up from where the vendor's manual says its factors are. Slow; for tests. Needs, from the file that
+// describes the instruction:
+//   UNIT_LANES; EMULATED_K                                   its depth
+//   EMULATED_A_WORDS, EMULATED_B_WORDS, EMULATED_C_VALUES    registers per lane
+//   EMULATED_A_LANE(row, k), EMULATED_A_HALF(row, k)         lane and 16-bit half (2 * register + upper)
+//   EMULATED_B_LANE(column, k), EMULATED_B_HALF(column, k)   that hold a value of a, of b
 //   EMULATED_C_ROW(lane, i), EMULATED_C_COLUMN(lane, i)      what register i of a lane's c is
-#define UNIT_ROLLED  // loops over instructions stay loops: unrolled barriers cost seconds of compile time each
+// Loops over instructions stay loops: unrolled barriers cost seconds of compile time each.
+#define UNIT_ROLLED
 #define EMULATED_WORDS (EMULATED_A_WORDS + EMULATED_B_WORDS)
 
 typedef struct {
@@ -40,8 +42,11 @@ UNIT_INLINE void emulated_instruction(const UnitLane unit, float* c, const uint*
     const uint row = EMULATED_C_ROW(unit.lane, i), column = EMULATED_C_COLUMN(unit.lane, i);
     float sum = c[i];
     for (uint k = 0; k < EMULATED_K; ++k)
-      sum = fma(emulated_input(unit.words + EMULATED_A_LANE(row, k) * EMULATED_WORDS, EMULATED_A_HALF(row, k)),
-                emulated_input(unit.words + EMULATED_B_LANE(column, k) * EMULATED_WORDS + EMULATED_A_WORDS, EMULATED_B_HALF(column, k)), sum);
+      sum =
+          fma(emulated_input(unit.words + EMULATED_A_LANE(row, k) * EMULATED_WORDS, EMULATED_A_HALF(row, k)),
+              emulated_input(unit.words + EMULATED_B_LANE(column, k) * EMULATED_WORDS + EMULATED_A_WORDS,
+                             EMULATED_B_HALF(column, k)),
+              sum);
     c[i] = sum;
   }
   barrier(CLK_LOCAL_MEM_FENCE);

@@ -1,7 +1,9 @@
-// Intel's matrix engines (XMX) by intel_sub_group_*_matrix_mad_k16 with eight rows, executed by unit_intel_dpas_builtin.h (unit_emulated.h: in software).
-// Fragment layout: cl_intel_subgroup_matrix_multiply_accumulate. Lane l of a sub-group holds of c and b column l: eight rows of c, all 16 k
-// of b (eight words), and of a in register m, row m: k 2l and 2l + 1 with sub-groups of 8 lanes (DG2), k l with 16 lanes (PVC, Battlemage).
-// SUB_GROUP is the device's least sub-group size, 8 or 16: the width that the instruction has there.
+// Intel's matrix engines (XMX) by intel_sub_group_*_matrix_mad_k16 with eight rows, executed by
+// unit_intel_dpas_builtin.h (unit_emulated.h: in software). Fragment layout:
+// cl_intel_subgroup_matrix_multiply_accumulate. Lane l of a sub-group holds of c and b column l: eight rows
+// of c, all 16 k of b (eight words), and of a in register m, row m: k 2l and 2l + 1 with sub-groups of 8
+// lanes (DG2), k l with 16 lanes (PVC, Battlemage). SUB_GROUP is the device's least sub-group size, 8 or 16:
+// the width that the instruction has there.
 #define UNIT_LANES SUB_GROUP
 #define UNIT_M 8
 #define UNIT_N SUB_GROUP
@@ -19,12 +21,14 @@ typedef struct {
   float values[UNIT_VALUES];
 } UnitC;
 
-UNIT_INLINE UnitA unit_load_a(const UnitLane unit, local const uint4* slab, const uint line, const uint step) {
+UNIT_INLINE UnitA unit_load_a(const UnitLane unit, local const uint4* slab, const uint line,
+                              const uint step) {
   UnitA a;
 #if SUB_GROUP == 8
   local const uint* words = (local const uint*)slab;
 #pragma unroll
-  for (uint m = 0; m < 8; ++m) a.words[m] = words[4 * slab_from(line, m, 2 * step + unit.lane / 4) + unit.lane % 4];
+  for (uint m = 0; m < 8; ++m)
+    a.words[m] = words[4 * slab_from(line, m, 2 * step + unit.lane / 4) + unit.lane % 4];
 #else
   local const ushort* halves = (local const ushort*)slab;
 #pragma unroll
@@ -35,14 +39,17 @@ UNIT_INLINE UnitA unit_load_a(const UnitLane unit, local const uint4* slab, cons
   return a;
 }
 
-UNIT_INLINE UnitB unit_load_b(const UnitLane unit, local const uint4* slab, const uint line, const uint step) {
+UNIT_INLINE UnitB unit_load_b(const UnitLane unit, local const uint4* slab, const uint line,
+                              const uint step) {
   UnitB b;
   vstore4(slab[slab_from(line, unit.lane, 2 * step)], 0, b.words);
   vstore4(slab[slab_from(line, unit.lane, 2 * step + 1)], 1, b.words);
   return b;
 }
 
-UNIT_INLINE void unit_multiply(const UnitLane unit, UnitC* c, const UnitA a, const UnitB b) { unit_instruction(unit, c->values, a.words, b.words); }
+UNIT_INLINE void unit_multiply(const UnitLane unit, UnitC* c, const UnitA a, const UnitB b) {
+  unit_instruction(unit, c->values, a.words, b.words);
+}
 
 UNIT_INLINE uint unit_row(const UnitLane unit, const uint i) {
   (void)unit;

@@ -1,12 +1,15 @@
-// The functions under unit_intel_dpas.h. Compilers that list the extension without declaring them get the prototypes from here.
+// The functions under unit_intel_dpas.h. Compilers that list the extension without declaring them get the
+// prototypes from here.
 #pragma OPENCL EXTENSION cl_khr_fp16 : enable
 #define UNIT_ATTRIBUTES __attribute__((intel_reqd_sub_group_size(SUB_GROUP)))
 
 typedef struct {
   uint lane, group;
 } UnitLane;
-// Sub-groups are runs of neighbouring work-items of one dimension; the self-test compares with get_sub_group_local_id().
-#define UNIT_ENTER(name) const UnitLane name = {(uint)get_local_id(0) % SUB_GROUP, (uint)get_local_id(0) / SUB_GROUP}
+// Sub-groups are runs of neighbouring work-items of one dimension; the self-test compares with
+// get_sub_group_local_id().
+#define UNIT_ENTER(name) \
+  const UnitLane name = {(uint)get_local_id(0) % SUB_GROUP, (uint)get_local_id(0) / SUB_GROUP}
 
 UNIT_INLINE uint unit_hardware_lane(const UnitLane unit) {
   (void)unit;
@@ -36,9 +39,11 @@ UNIT_INLINE uint unit_pack(const float low, const float high) {
 UNIT_INLINE void unit_instruction(const UnitLane unit, float* c, const uint* a, const uint* b) {
   (void)unit;
 #if INPUT_BF16
-  const float8 result = intel_sub_group_bf16_bf16_matrix_mad_k16(DPAS_LOAD_A(a), as_int8(vload8(0, b)), vload8(0, c));
+  const float8 result =
+      intel_sub_group_bf16_bf16_matrix_mad_k16(DPAS_LOAD_A(a), as_int8(vload8(0, b)), vload8(0, c));
 #else
-  const float8 result = intel_sub_group_f16_f16_matrix_mad_k16(DPAS_LOAD_A(a), as_int8(vload8(0, b)), vload8(0, c));
+  const float8 result =
+      intel_sub_group_f16_f16_matrix_mad_k16(DPAS_LOAD_A(a), as_int8(vload8(0, b)), vload8(0, c));
 #endif
   vstore8(result, 0, c);
 }

@@ -1,5 +1,6 @@
-// Where intel_sub_group_*_matrix_mad_k16 keeps its operands, for unit_emulated.h; written value -> register, the other way round than
-// unit_intel_dpas.h. Sub-groups of 8: register `row` of a is a word, two k; of 16: half a word, one k. Register i of b holds k 2i and 2i + 1.
+// Where intel_sub_group_*_matrix_mad_k16 keeps its operands, for unit_emulated.h; written value -> register,
+// the other way round than unit_intel_dpas.h. Sub-groups of 8: register `row` of a is a word, two k; of 16:
+// half a word, one k. Register i of b holds k 2i and 2i + 1.
 #define UNIT_LANES SUB_GROUP
 #define UNIT_ATTRIBUTES
 #define EMULATED_K 16

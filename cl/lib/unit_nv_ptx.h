@@ -1,4 +1,5 @@
-// The instructions under unit_nv_mma.h as inline PTX. volatile and read-write operands keep compilers from reusing stale sums.
+// The instructions under unit_nv_mma.h as inline PTX. volatile and read-write operands keep compilers from
+// reusing stale sums.
 typedef struct {
   uint lane, group;
 } UnitLane;
@@ -36,13 +37,17 @@ UNIT_INLINE void ldmatrix_x4(const UnitLane unit, uint* words, local const uint4
 
 UNIT_INLINE void ldmatrix_x2(const UnitLane unit, uint* words, local const uint4* row) {
   (void)unit;
-  asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0, %1}, [%2];" : "=r"(words[0]), "=r"(words[1]) : "l"(row) : "memory");
+  asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0, %1}, [%2];"
+               : "=r"(words[0]), "=r"(words[1])
+               : "l"(row)
+               : "memory");
 }
 
-UNIT_INLINE void mma_m16n8k16(const UnitLane unit, float* c, const uint a0, const uint a1, const uint a2, const uint a3, const uint b0,
-                                const uint b1) {
+UNIT_INLINE void mma_m16n8k16(const UnitLane unit, float* c, const uint a0, const uint a1, const uint a2,
+                              const uint a3, const uint b0, const uint b1) {
   (void)unit;
-  asm volatile("mma.sync.aligned.m16n8k16.row.col." MMA_TYPES " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+  asm volatile("mma.sync.aligned.m16n8k16.row.col." MMA_TYPES
+               " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
                : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
                : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
 }

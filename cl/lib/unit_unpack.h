@@ -1,8 +1,10 @@
-// Unpacking a part of a packed weight (unpack.h, whose VW must be 1 here) into a tile of unit_tile.h, in two halves like unit_stage.h:
-// weight_load brings words, scale and zero points into registers, weight_store turns codes into scale * (code - zero_point), exact in fp32,
-// rounds and stores. TRANSPOSED 0: lines are output rows and k are input features, as in y = x w^T; 1: the other way, as in dx = dy w.
-// WHOLE 1: group_size is a multiple of 32, so that no slab and no run of features leaves its group; 0: scale and zero point are looked up
-// for every value. Rows and features past the end repeat existing words: they meet zeros of the other operand or are never stored.
+// Unpacking a part of a packed weight (unpack.h, whose VW must be 1 here) into a tile of unit_tile.h, in two
+// halves like unit_stage.h: weight_load brings words, scale and zero points into registers, weight_store
+// turns codes into scale * (code - zero_point), exact in fp32, rounds and stores. TRANSPOSED 0: lines are
+// output rows and k are input features, as in y = x w^T; 1: the other way, as in dx = dy w. WHOLE 1:
+// group_size is a multiple of 32, so that no slab and no run of features leaves its group; 0: scale and zero
+// point are looked up for every value. Rows and features past the end repeat existing words: they meet zeros
+// of the other operand or are never stored.
 
 // code - zero_point with one addition: a code under the exponent of 2^23 is the float 2^23 + code.
 #define CODE_FLOAT(code) as_float(0x4b000000u | (code))
@@ -32,7 +34,8 @@ UNIT_INLINE uint4 pack_eight(const float* v) {
 }
 
 #if !TRANSPOSED
-// A task is PIECE neighbouring features (a slab or a part of it) of one row; neighbouring work-items take neighbouring rows.
+// A task is PIECE neighbouring features (a slab or a part of it) of one row; neighbouring work-items take
+// neighbouring rows.
 #define WEIGHT_SPAN (COLUMNS * 32 / UNIT_ITEMS)
 #if COLUMNS * 32 / (UNITS_M * UNITS_N * UNIT_LANES) >= 32
 #define PIECE 32
@@ -41,7 +44,8 @@ UNIT_INLINE uint4 pack_eight(const float* v) {
 #endif
 #define WEIGHT_TASKS (WEIGHT_SPAN / PIECE)
 #if BITS == 3
-#define WEIGHT_WORDS (PIECE == 32 ? 3 : 2)  // low bits of 16 features in each but the last, which has the high bits
+// Low bits of 16 features in each but the last, which has the high bits.
+#define WEIGHT_WORDS (PIECE == 32 ? 3 : 2)
 #else
 #define WEIGHT_WORDS (PIECE * BITS > 32 ? PIECE * BITS / 32 : 1)
 #endif
@@ -52,10 +56,12 @@ typedef struct {
   ushort scale;
 } HeldWeight;
 
-UNIT_INLINE HeldWeight weight_load(global const uint* qweight, global const half* scales, global const uint* qzeros, const WeightArgs w, const uint line0,
-                       const uint k0, const uint item, const uint task) {
+UNIT_INLINE HeldWeight weight_load(global const uint* qweight, global const half* scales,
+                                   global const uint* qzeros, const WeightArgs w, const uint line0,
+                                   const uint k0, const uint item, const uint task) {
   UNUSED_LOOKUP;
-  const uint i = task * UNIT_ITEMS + item, row = min(line0 + i % COLUMNS, w.padded_rows - 1), first = i / COLUMNS * PIECE;
+  const uint i = task * UNIT_ITEMS + item, row = min(line0 + i % COLUMNS, w.padded_rows - 1),
+             first = i / COLUMNS * PIECE;
   global const uint* words = qweight + w.qweight + chunk_start(row, k0 / CHUNK, w.chunks);
   HeldWeight held;
 #pragma unroll
@@ -70,7 +76,8 @@ UNIT_INLINE HeldWeight weight_load(global const uint* qweight, global const half
   const uint group = min(k0 / w.group_size, w.groups - 1);
   held.scale = ((global const ushort*)scales)[w.scales + scale_start(row, group, w.groups)];
 #pragma unroll
-  for (uint p = 0; p < BITS; ++p) held.zeros[p] = qzeros[w.qzeros + (row / ROW_BLOCK * w.groups + group) * BITS + p];
+  for (uint p = 0; p < BITS; ++p)
+    held.zeros[p] = qzeros[w.qzeros + (row / ROW_BLOCK * w.groups + group) * BITS + p];
 #endif
   return held;
 }
@@ -78,15 +85,18 @@ UNIT_INLINE HeldWeight weight_load(global const uint* qweight, global const half
 // Feature i of the piece that begins at feature `first` of its chunk.
 UNIT_INLINE uint piece_code(const HeldWeight held, const uint first, const uint i) {
 #if BITS == 3
-  return (held.words[i / 16] >> (2 * ((first + i) % 16)) & 3u) | (held.words[WEIGHT_WORDS - 1] >> (first + i) & 1u) << 2;
+  return (held.words[i / 16] >> (2 * ((first + i) % 16)) & 3u) |
+         (held.words[WEIGHT_WORDS - 1] >> (first + i) & 1u) << 2;
 #else
   return held.words[i * BITS / 32] >> ((first + i) * BITS % 32) & CODE_MASK;
 #endif
 }
 
-UNIT_INLINE void weight_store(const HeldWeight held, global const half* scales, global const uint* qzeros, const WeightArgs w, local uint4* tile,
-                  const uint line0, const uint k0, const uint item, const uint task) {
-  const uint i = task * UNIT_ITEMS + item, line = i % COLUMNS, row = min(line0 + line, w.padded_rows - 1), first = i / COLUMNS * PIECE;
+UNIT_INLINE void weight_store(const HeldWeight held, global const half* scales, global const uint* qzeros,
+                              const WeightArgs w, local uint4* tile, const uint line0, const uint k0,
+                              const uint item, const uint task) {
+  const uint i = task * UNIT_ITEMS + item, line = i % COLUMNS, row = min(line0 + line, w.padded_rows - 1),
+             first = i / COLUMNS * PIECE;
 #if WHOLE
   UNUSED_LOOKUP;
   (void)k0;
@@ -108,8 +118,8 @@ UNIT_INLINE void weight_store(const HeldWeight held, global const half* scales, 
 }
 
 #else
-// A task is FEATURES neighbouring features of 8 neighbouring rows: FEATURES chunks. Four work-items share the rows of a slab; the order in which
-// they take features lets 8 neighbours write to different banks.
+// A task is FEATURES neighbouring features of 8 neighbouring rows: FEATURES chunks. Four work-items share the
+// rows of a slab; the order in which they take features lets 8 neighbours write to different banks.
 #define WEIGHT_SPAN (COLUMNS * 4 / UNIT_ITEMS)
 #if COLUMNS * 4 / (UNITS_M * UNITS_N * UNIT_LANES) >= 4
 #define FEATURES 4
@@ -143,16 +153,19 @@ typedef struct {
 #define EIGHT_HALVES(p) vload8(0, (global const ushort*)(p))
 #endif
 
-// First feature of a task within the tile: the work-item's number over four with bits 0 and FEATURE_BIT exchanged.
+// First feature of a task within the tile: the work-item's number over four with bits 0 and FEATURE_BIT
+// exchanged.
 UNIT_INLINE uint task_feature(const uint i) {
   const uint q = i / 4, other = q >> FEATURE_BIT;
   return (((q ^ other) & 1u) * (1u | 1u << FEATURE_BIT) ^ q) * FEATURES;
 }
 
-UNIT_INLINE HeldWeight weight_load(global const uint* qweight, global const half* scales, global const uint* qzeros, const WeightArgs w, const uint line0,
-                       const uint k0, const uint item, const uint task) {
+UNIT_INLINE HeldWeight weight_load(global const uint* qweight, global const half* scales,
+                                   global const uint* qzeros, const WeightArgs w, const uint line0,
+                                   const uint k0, const uint item, const uint task) {
   UNUSED_LOOKUP;
-  const uint i = task * UNIT_ITEMS + item, row = k0 + i % 4 * CHUNK_VALUES, feature = min(line0 + task_feature(i), w.chunks * CHUNK - FEATURES);
+  const uint i = task * UNIT_ITEMS + item, row = k0 + i % 4 * CHUNK_VALUES,
+             feature = min(line0 + task_feature(i), w.chunks * CHUNK - FEATURES);
   global const uint* words = qweight + w.qweight + chunk_start(row, feature / CHUNK, w.chunks);
   HeldWeight held;
 #if BITS == 3
@@ -165,7 +178,8 @@ UNIT_INLINE HeldWeight weight_load(global const uint* qweight, global const half
   const uint group = min(feature / w.group_size, w.groups - 1);
   vstore8(EIGHT_HALVES(scales + w.scales + scale_start(row, group, w.groups)), 0, held.scales);
 #pragma unroll
-  for (uint p = 0; p < BITS; ++p) held.zeros[p] = qzeros[w.qzeros + (row / ROW_BLOCK * w.groups + group) * BITS + p];
+  for (uint p = 0; p < BITS; ++p)
+    held.zeros[p] = qzeros[w.qzeros + (row / ROW_BLOCK * w.groups + group) * BITS + p];
 #endif
   return held;
 }
@@ -178,9 +192,11 @@ UNIT_INLINE uint feature_code(const HeldWeight held, const uint feature, const u
 #endif
 }
 
-UNIT_INLINE void weight_store(const HeldWeight held, global const half* scales, global const uint* qzeros, const WeightArgs w, local uint4* tile,
-                  const uint line0, const uint k0, const uint item, const uint task) {
-  const uint i = task * UNIT_ITEMS + item, row = k0 + i % 4 * CHUNK_VALUES, feature = min(line0 + task_feature(i), w.chunks * CHUNK - FEATURES);
+UNIT_INLINE void weight_store(const HeldWeight held, global const half* scales, global const uint* qzeros,
+                              const WeightArgs w, local uint4* tile, const uint line0, const uint k0,
+                              const uint item, const uint task) {
+  const uint i = task * UNIT_ITEMS + item, row = k0 + i % 4 * CHUNK_VALUES,
+             feature = min(line0 + task_feature(i), w.chunks * CHUNK - FEATURES);
 #if WHOLE
   UNUSED_LOOKUP;
   float scale[8], zero[8];
@@ -199,7 +215,8 @@ UNIT_INLINE void weight_store(const HeldWeight held, global const half* scales, 
       v[j] = scale[j] * (CODE_FLOAT(feature_code(held, feature + f, j)) - zero[j]);
 #else
       const uint group = min((feature + f) / w.group_size, w.groups - 1);
-      v[j] = one_scale(scales, w, row + j, group) * (CODE_FLOAT(feature_code(held, feature + f, j)) - one_zero(qzeros, w, row + j, group));
+      v[j] = one_scale(scales, w, row + j, group) *
+             (CODE_FLOAT(feature_code(held, feature + f, j)) - one_zero(qzeros, w, row + j, group));
 #endif
     }
     tile[slab_at(task_feature(i) + f, i % 4)] = pack_eight(v);

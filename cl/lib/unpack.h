@@ -1,7 +1,8 @@
-// Reading the packed layout (src/tensor/packed_format.hpp is its definition) for VW neighbouring output rows at once. Needs BITS and VW.
+// Reading the packed layout (src/tensor/packed_format.hpp is its definition) for VW neighbouring output rows
+// at once. Needs BITS and VW.
 //
-// Rows are interleaved in blocks of 32, so the words of VW neighbours are one vector load. A chunk is 32 input features of a row:
-// BITS words, 32 words apart from each other.
+// Rows are interleaved in blocks of 32, so the words of VW neighbours are one vector load. A chunk is 32
+// input features of a row: BITS words, 32 words apart from each other.
 #define ROW_BLOCK 32u
 #define CHUNK 32u
 
@@ -17,9 +18,9 @@
 #define LANES ((uint16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
 #endif
 
-// Codes are taken out of a part at a time: the features that share a word (three bits: a whole chunk of three words, whose last
-// holds the high bits). LOAD_PART reads part `part` of the rows whose first word is `rows`; CODE(w, i) is the code of its
-// feature i, a constant after unrolling.
+// Codes are taken out of a part at a time: the features that share a word (three bits: a whole chunk of three
+// words, whose last holds the high bits). LOAD_PART reads part `part` of the rows whose first word is `rows`;
+// CODE(w, i) is the code of its feature i, a constant after unrolling.
 #if BITS == 3
 #define PART 32u
 #define PART_WORDS 3
@@ -38,9 +39,9 @@
 #define CODE(w, i) ((w)[0] >> (BITS * (i)) & CODE_MASK)
 #endif
 
-// The same code times a power of two, left where it lies in its word: one instruction less per weight. IN_PLACE_SCALE(i) is that
-// power's inverse; whoever multiplies with the code in place multiplies the other factor by it first, which is exact. Three bits are
-// split over two words and gain nothing.
+// The same code times a power of two, left where it lies in its word: one instruction less per weight.
+// IN_PLACE_SCALE(i) is that power's inverse; whoever multiplies with the code in place multiplies the other
+// factor by it first, which is exact. Three bits are split over two words and gain nothing.
 #if BITS == 3
 #define CODE_IN_PLACE(w, i) CODE(w, i)
 #define IN_PLACE_SCALE(i) 1.0f
@@ -48,8 +49,9 @@
 #define CODE_IN_PLACE(w, i) ((w)[0] & (CODE_MASK << (BITS * (i))))
 #define IN_PLACE_SCALE(i) (1.0f / (float)(1u << (BITS * (i))))
 #endif
-// How the mat-vec takes codes out (lib/qgemv_rows.h). EXTRACT 1: shift and mask; 2: in place, where that is less; 3: four bits at a time
-// as an index into a table of partial sums, where the device has an instruction for it and fewer than four bits make a code.
+// How the mat-vec takes codes out (lib/qgemv_rows.h). EXTRACT 1: shift and mask; 2: in place, where that is
+// less; 3: four bits at a time as an index into a table of partial sums, where the device has an instruction
+// for it and fewer than four bits make a code.
 #ifdef EXTRACT
 #if EXTRACT == 3 && BITS < 4 && defined(__AVX512F__)
 #define TABLES 1
@@ -66,7 +68,8 @@
 #endif
 #endif
 
-// `count` neighbouring floats that all lanes share. GPUs (narrow vectors) read them 16 bytes at a time, from a multiple of 16 bytes in a
+// `count` neighbouring floats that all lanes share. GPUs (narrow vectors) read them 16 bytes at a time, from
+// a multiple of 16 bytes in a
 // workspace: one load instruction per four weights. CPUs take them as memory operands of the product.
 #if VW < 8
 #define SHARED_FLOATS(name, from, count)                                                            \
@@ -85,8 +88,8 @@
 #define SHARED_FLOATS(name, from, count) global const float* const name = (from)
 #endif
 
-// Asks for a line of memory that is needed later: the processor's own prefetching stops at every page. (OpenCL's prefetch() is empty on
-// PoCL.)
+// Asks for a line of memory that is needed later: the processor's own prefetching stops at every page.
+// (OpenCL's prefetch() is empty on PoCL.)
 #ifdef __x86_64__
 #define FETCH(address) __builtin_prefetch(address)
 #else
@@ -98,7 +101,9 @@ size_t chunk_start(uint row, uint chunk, uint chunks) {
   return ((size_t)(row / ROW_BLOCK) * chunks + chunk) * (BITS * ROW_BLOCK) + row % ROW_BLOCK;
 }
 
-size_t scale_start(uint row, uint group, uint groups) { return ((size_t)(row / ROW_BLOCK) * groups + group) * ROW_BLOCK + row % ROW_BLOCK; }
+size_t scale_start(uint row, uint group, uint groups) {
+  return ((size_t)(row / ROW_BLOCK) * groups + group) * ROW_BLOCK + row % ROW_BLOCK;
+}
 
 // Zero points of those rows: bit r of word p is bit p of row r's.
 FLOATV zero_points(global const uint* planes, uint row, uint group, uint groups) {

@@ -1,13 +1,15 @@
-// gemv_input: what the mat-vec needs of each token's activations, in one launch: f32 values padded with zeros to whole chunks and prepared
-// for the way it takes codes out (lib/unpack.h), their plain sum over every group, which carries the zero points, and LoRA's t = scaling
-// * x A^T. A work-group takes either LANES_K groups of features (the features past the last group are zeroed by the last one's work-item) or
-// R ranks; the two kinds are spread evenly, since a CPU's threads take runs of neighbouring work-groups.
+// gemv_input: what the mat-vec needs of each token's activations, in one launch: f32 values padded with zeros
+// to whole chunks and prepared for the way it takes codes out (lib/unpack.h), their plain sum over every
+// group, which carries the zero points, and LoRA's t = scaling * x A^T. A work-group takes either LANES_K
+// groups of features (the features past the last group are zeroed by the last one's work-item) or R ranks;
+// the two kinds are spread evenly, since a CPU's threads take runs of neighbouring work-groups.
 // Meaning:   X_HALF 0|1   BITS 2|3|4|8   EXTRACT as the mat-vec's
 // Tunables:  VW vector width and R ranks of a work-item (LoRA), LANES_K work-items per group
 // Needs:     OpenCL C 1.2; local memory 4 * R * LANES_K bytes if LANES_K > 1.   Launcher: src/ops/qgemv.cpp
 kernel __attribute__((reqd_work_group_size(LANES_K, 1, 1)))
-void gemv_input(const QmatmulInputArgs a, global const STORED(X_HALF)* restrict x, global const half* restrict lora_A,
-                global float* restrict out, global float* restrict sums, global float* restrict lora_t) {
+void gemv_input(const QmatmulInputArgs a, global const STORED(X_HALF)* restrict x,
+                global const half* restrict lora_A, global float* restrict out, global float* restrict sums,
+                global float* restrict lora_t) {
   LANE_SCRATCH
   const uint token = get_global_id(1), lane = get_local_id(0);
   const uint item = get_group_id(0), items = get_num_groups(0), rank_items = (a.rank + R - 1) / R;
@@ -19,7 +21,8 @@ void gemv_input(const QmatmulInputArgs a, global const STORED(X_HALF)* restrict 
     lora_dots(sum, x, 0, 1, lora_A + a.lora_A, a.in_features, first_rank, a.rank, a.in_features, lane);
     ADD_LANES(sum, lane);
     if (lane == 0)
-      for (uint r = 0; r < R && first_rank + r < a.rank; ++r) lora_t[a.lora_t + (size_t)token * a.rank + first_rank + r] = a.scaling * sum[0][r];
+      for (uint r = 0; r < R && first_rank + r < a.rank; ++r)
+        lora_t[a.lora_t + (size_t)token * a.rank + first_rank + r] = a.scaling * sum[0][r];
     return;
   }
   const uint group = (item - ranks_before) * LANES_K + lane;

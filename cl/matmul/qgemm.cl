@@ -1,15 +1,19 @@
-// qgemm: y = x dequant(w)^T + t B^T for blocks of TOKENS tokens. A work-item owns RV * VW neighbouring output rows of one block of tokens:
-// each weight is unpacked once in registers and used TOKENS times. Features are added in ascending order (per slice, if KS > 1 work-items
-// share them; slices then add up in order), LoRA's ranks follow as further features: the result of a token depends neither on
-// TOKENS nor on how many tokens there are.
+// qgemm: y = x dequant(w)^T + t B^T for blocks of TOKENS tokens. A work-item owns RV * VW neighbouring output
+// rows of one block of tokens: each weight is unpacked once in registers and used TOKENS times. Features are
+// added in ascending order (per slice, if KS > 1 work-items share them; slices then add up in order), LoRA's
+// ranks follow as further features: the result of a token depends neither on TOKENS nor on how many tokens
+// there are.
 // Meaning:   BITS 2|3|4|8   ALIGNED 1: group_size is a multiple of 32   TOKENS   Y_HALF 0|1
-// Tunables:  VW vector width, RV vectors of rows per work-item (VW * RV divides 32), LS work-items along rows, KS along features
-// Needs:     OpenCL C 1.2; local memory 4 * LS * KS * VW * RV * TOKENS bytes if KS > 1.   Launcher: src/ops/qgemm.cpp
+// Tunables:  VW vector width, RV vectors of rows per work-item (VW * RV divides 32), LS work-items along
+//            rows, KS along features
+// Needs:     OpenCL C 1.2; local memory 4 * LS * KS * VW * RV * TOKENS bytes if KS > 1.
+//            Launcher: src/ops/qgemm.cpp
 #define ROWS (VW * RV)
 
 kernel __attribute__((reqd_work_group_size(LS, KS, 1)))
-void qgemm(const QmatmulArgs a, global const uint* restrict qweight, global const half* restrict scales, global const uint* restrict qzeros,
-           global const float* restrict x, global const float* restrict lora_t, global const half* restrict lora_B_t,
+void qgemm(const QmatmulArgs a, global const uint* restrict qweight, global const half* restrict scales,
+           global const uint* restrict qzeros, global const float* restrict x,
+           global const float* restrict lora_t, global const half* restrict lora_B_t,
            global STORED(Y_HALF)* restrict y) {
   const uint wanted_row = get_global_id(0) * ROWS;
   const uint row = min(wanted_row, a.padded_rows - ROWS);  // no early return: there may be a barrier below
@@ -93,7 +97,8 @@ void qgemm(const QmatmulArgs a, global const uint* restrict qweight, global cons
     const uint token = block * TOKENS + m;
     if (token < a.num_tokens) {
 #pragma unroll
-      for (uint v = 0; v < RV; ++v) store_rows(y + a.y + (size_t)token * a.out_features, row + v * VW, a.out_features, acc[m][v]);
+      for (uint v = 0; v < RV; ++v)
+        store_rows(y + a.y + (size_t)token * a.out_features, row + v * VW, a.out_features, acc[m][v]);
     }
   }
 #endif

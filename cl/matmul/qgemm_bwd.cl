@@ -1,15 +1,17 @@
-// qgemm_bwd: dx = dy dequant(w) + t A for blocks of TOKENS tokens. A work-item owns NV * VW neighbouring input features of one block of
-// tokens and walks down the rows: the lanes of a vector are the features that share a row's words, so that nothing is summed across lanes.
-// Rows are added in ascending order (per slice, if KS > 1 work-items share them; slices then add up in order), LoRA's ranks
-// follow as further rows: the result of a token depends neither on TOKENS nor on how many tokens there are.
+// qgemm_bwd: dx = dy dequant(w) + t A for blocks of TOKENS tokens. A work-item owns NV * VW neighbouring
+// input features of one block of tokens and walks down the rows: the lanes of a vector are the features that
+// share a row's words, so that nothing is summed across lanes. Rows are added in ascending order (per slice,
+// if KS > 1 work-items share them; slices then add up in order), LoRA's ranks follow as further rows: the
+// result of a token depends neither on TOKENS nor on how many tokens there are.
 // Meaning:   BITS 2|3|4|8   ALIGNED 1: group_size is a multiple of 32   TOKENS   Y_HALF 0|1: storage of dx
-// Tunables:  VW vector width, NV vectors of features per work-item, LS work-items along features (LS * NV * VW divides 32), KS along rows,
-//            AHEAD blocks of rows to fetch in advance
-// Needs:     OpenCL C 1.2; local memory 4 * KS * (32 * (2 + BITS) + LS * TOKENS * VW * NV) bytes.   Launcher: src/ops/qgemm_bwd.cpp
+// Tunables:  VW vector width, NV vectors of features per work-item, LS work-items along features (LS * NV *
+//            VW divides 32), KS along rows, AHEAD blocks of rows to fetch in advance
+// Needs:     OpenCL C 1.2; local memory 4 * KS * (32 * (2 + BITS) + LS * TOKENS * VW * NV) bytes.
+//            Launcher: src/ops/qgemm_bwd.cpp
 #define FEATURES (VW * NV)
 
-// The words of one chunk of 32 rows. Several work-items bring them into local memory, each its own rows: one coalesced read, and grid
-// values computed once. A single one reads them where they are.
+// The words of one chunk of 32 rows. Several work-items bring them into local memory, each its own rows: one
+// coalesced read, and grid values computed once. A single one reads them where they are.
 #if LS > 1
 #define WORDS local const uint*
 #else
@@ -24,7 +26,8 @@ UINTV row_codes(WORDS words, uint r, uint first) {
 #else
   words += first / PART * ROW_BLOCK + r;
 #if BITS == 8 && VW == 16
-  const UINTV shared = (uint16)((uint4)(words[0]), (uint4)(words[ROW_BLOCK]), (uint4)(words[2 * ROW_BLOCK]), (uint4)(words[3 * ROW_BLOCK]));
+  const UINTV shared = (uint16)((uint4)(words[0]), (uint4)(words[ROW_BLOCK]), (uint4)(words[2 * ROW_BLOCK]),
+                                (uint4)(words[3 * ROW_BLOCK]));
 #elif BITS == 8 && VW == 8
   const UINTV shared = (uint8)((uint4)(words[0]), (uint4)(words[ROW_BLOCK]));
 #elif BITS == 4 && VW == 16
@@ -37,13 +40,17 @@ UINTV row_codes(WORDS words, uint r, uint first) {
 }
 
 #if !ALIGNED
-// Scale and -scale * zero point of the VW features from k on in one row, each of which may belong to another group.
-void row_grid(const QmatmulBwdArgs a, global const half* scales, global const uint* qzeros, uint row, uint k, FLOATV* scale, FLOATV* offset) {
+// Scale and -scale * zero point of the VW features from k on in one row, each of which may belong to another
+// group.
+void row_grid(const QmatmulBwdArgs a, global const half* scales, global const uint* qzeros, uint row, uint k,
+              FLOATV* scale, FLOATV* offset) {
   float lanes[2][VW];
   for (uint l = 0; l < VW; ++l) {
     const uint group = min(k + l, a.in_features - 1) / a.group_size;
     uint zero = 0;
-    for (uint p = 0; p < BITS; ++p) zero |= (qzeros[((size_t)(row / ROW_BLOCK) * a.groups + group) * BITS + p] >> row % ROW_BLOCK & 1u) << p;
+    for (uint p = 0; p < BITS; ++p)
+      zero |= (qzeros[((size_t)(row / ROW_BLOCK) * a.groups + group) * BITS + p] >> row % ROW_BLOCK & 1u)
+              << p;
     lanes[0][l] = vload_half(scale_start(row, group, a.groups), scales);
     lanes[1][l] = -lanes[0][l] * (float)zero;
   }
@@ -61,8 +68,9 @@ FLOATV load_columns(global const half* row, uint k, uint columns) {
 }
 
 kernel __attribute__((reqd_work_group_size(LS, KS, 1)))
-void qgemm_bwd(const QmatmulBwdArgs a, global const uint* restrict qweight, global const half* restrict scales,
-               global const uint* restrict qzeros, global const float* restrict dy, global const float* restrict lora_t,
+void qgemm_bwd(const QmatmulBwdArgs a, global const uint* restrict qweight,
+               global const half* restrict scales, global const uint* restrict qzeros,
+               global const float* restrict dy, global const float* restrict lora_t,
                global const half* restrict lora_A, global STORED(Y_HALF)* restrict dx) {
   const uint slice = get_local_id(1), block = get_global_id(2);
   const uint k = get_global_id(0) * FEATURES, first = k % CHUNK;
@@ -80,7 +88,8 @@ void qgemm_bwd(const QmatmulBwdArgs a, global const uint* restrict qweight, glob
     for (uint v = 0; v < NV; ++v) acc[m][v] = (FLOATV)(0.0f);
 
 #if ALIGNED
-  local float scale_of[KS][ROW_BLOCK], offset_of[KS][ROW_BLOCK];  // weight = code * scale + offset, exact in f32
+  // Weight = code * scale + offset, exact in f32.
+  local float scale_of[KS][ROW_BLOCK], offset_of[KS][ROW_BLOCK];
   const uint group = k / a.group_size;                            // of all features of the work-group
 #endif
 #if LS > 1
@@ -108,7 +117,8 @@ void qgemm_bwd(const QmatmulBwdArgs a, global const uint* restrict qweight, glob
     WORDS words = stored;
     // The same chunk of the blocks of rows to come lies far away.
 #pragma unroll
-    for (uint w = 0; w < BITS * ROW_BLOCK; w += 16) FETCH(stored + AHEAD * (size_t)a.chunks * BITS * ROW_BLOCK + w);
+    for (uint w = 0; w < BITS * ROW_BLOCK; w += 16)
+      FETCH(stored + AHEAD * (size_t)a.chunks * BITS * ROW_BLOCK + w);
 #endif
     global const float* dy_rows = dy + (size_t)row0 * TOKENS;
     for (uint r = 0; r < rows; ++r) {
@@ -164,7 +174,8 @@ void qgemm_bwd(const QmatmulBwdArgs a, global const uint* restrict qweight, glob
     const uint token = block * TOKENS + m;
     if (token < a.num_tokens) {
 #pragma unroll
-      for (uint v = 0; v < NV; ++v) store_rows(dx + a.dx + (size_t)token * a.in_features, k + v * VW, a.in_features, acc[m][v]);
+      for (uint v = 0; v < NV; ++v)
+        store_rows(dx + a.dx + (size_t)token * a.in_features, k + v * VW, a.in_features, acc[m][v]);
     }
   }
 #endif

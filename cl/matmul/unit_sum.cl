@@ -1,5 +1,5 @@
-// unit_sum: c = alpha * (sum of partial products, in order) + beta * c: the second half of a product whose k was split over work-groups because c
-// has too few tiles for the device (gemm_unit.cl).
+// unit_sum: c = alpha * (sum of partial products, in order) + beta * c: the second half of a product whose k
+// was split over work-groups because c has too few tiles for the device (gemm_unit.cl).
 // Tunables:  LS (work-items of a group)
 // Needs:     OpenCL C 1.2.   Launcher: src/ops/gemm_unit.cpp
 kernel __attribute__((reqd_work_group_size(LS, 1, 1)))

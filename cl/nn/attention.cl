@@ -1,17 +1,20 @@
-// attention: causal attention with grouped key/value heads, in tiles of BQ query rows by BK keys; scores never leave the work-group.
-// A row is one (query, head): the rows of all heads that share a key/value head are tiled together, so each key is fetched once for them.
-// Running maximum and sum per row as in FlashAttention (arXiv 2205.14135), in powers of two: scores are scaled by log2(e) first. Tiles with the
+// attention: causal attention with grouped key/value heads, in tiles of BQ query rows by BK keys; scores
+// never leave the work-group. A row is one (query, head): the rows of all heads that share a key/value head
+// are tiled together, so each key is fetched once for them. Running maximum and sum per row as in
+// FlashAttention (arXiv 2205.14135), in powers of two: scores are scaled by log2(e) first. Tiles with the
 // most keys come first, because the last work-groups to start should be short ones.
 // Meaning:   HEAD_DIM, HALF 0|1 (storage of q, k, v, out)
-// Tunables:  as lib/attention_tile.h explains (own elements are rows, the others keys): VW (1) lanes, RB (1) vectors per item, TR (8), TD (8);
-//            BK (16) keys per tile, divisible by TD * KC and by VS; in registers: RB x KC (2) scores, RB x DC (8) sums of the output;
-//            DS (32), a multiple of VW, VS (16)
+// Tunables:  as lib/attention_tile.h explains (own elements are rows, the others keys): VW (1) lanes, RB (1)
+//            vectors per item, TR (8), TD (8); BK (16) keys per tile, divisible by TD * KC and by VS; in
+//            registers: RB x KC (2) scores, RB x DC (8) sums of the output; DS (32), a multiple of VW,
+//            VS (16)
 // Needs:     OpenCL C 1.2; local memory as tile_bytes computes.   Launcher: src/ops/attention.cpp
 #define FIRST_ROW ((get_num_groups(0) - 1 - get_group_id(0)) * BQ)
 
 // Where the rows of this work-group's tile lie; computed with one division for all of them.
 typedef struct Tile {
-  uint query, skipped;   // of the first row: its query, and how many of the heads that share a key/value head come before its own
+  // Of the first row: its query, and how many of the heads that share a key/value head come before its own.
+  uint query, skipped;
   uint shared_by, last;  // heads per key/value head; last row of the tile that exists
   float inverse;         // 1 / shared_by
 } Tile;
@@ -26,23 +29,29 @@ Tile tile_of(const AttentionArgs args) {
   return tile;
 }
 
-// Query of a row of the tile, relative to its first. Rows past the last one repeat it, so that no lane needs a test before the store.
-// The quotient is exact: half a row away from a whole number, and far below 2^22.
-uint query_of(const Tile tile, uint row) { return (uint)(((float)(tile.skipped + min(row, tile.last)) + 0.5f) * tile.inverse); }
+// Query of a row of the tile, relative to its first. Rows past the last one repeat it, so that no lane needs
+// a test before the store. The quotient is exact: half a row away from a whole number, and far below 2^22.
+uint query_of(const Tile tile, uint row) {
+  return (uint)(((float)(tile.skipped + min(row, tile.last)) + 0.5f) * tile.inverse);
+}
 
-uint head_of(const Tile tile, uint row) { return tile.skipped + min(row, tile.last) - query_of(tile, row) * tile.shared_by; }
+uint head_of(const Tile tile, uint row) {
+  return tile.skipped + min(row, tile.last) - query_of(tile, row) * tile.shared_by;
+}
 
 // Keys a row sees: 0 .. this - 1.
 uint keys_seen(const AttentionArgs args, const Tile tile, uint row) {
   return args.num_keys - args.num_queries + tile.query + query_of(tile, row) + 1;
 }
 
-// Copies `vectors` vectors of keys (or values) first .. first + count - 1 of this work-group's head to local memory, beginning at dimension d0;
-// zeros past the last key and the last dimension.
-void stage(const AttentionArgs args, global const STORED(HALF)* from, uint first, uint count, uint d0, uint vectors, uint stride, local float* tile) {
+// Copies `vectors` vectors of keys (or values) first .. first + count - 1 of this work-group's head to local
+// memory, beginning at dimension d0; zeros past the last key and the last dimension.
+void stage(const AttentionArgs args, global const STORED(HALF)* from, uint first, uint count, uint d0,
+           uint vectors, uint stride, local float* tile) {
   for (uint i = get_local_id(0); i < count * vectors; i += WG) {
     const uint key = i / vectors, at = i % vectors * VW;
-    global const STORED(HALF)* row = from + ((ulong)(first + key) * args.kv_heads + get_group_id(1)) * HEAD_DIM;
+    global const STORED(HALF)* row =
+        from + ((ulong)(first + key) * args.kv_heads + get_group_id(1)) * HEAD_DIM;
     FETCH(row + (ulong)count * args.kv_heads * HEAD_DIM + d0 + at);
     FLOATV value = 0.0f;
     if (first + key < args.num_keys) value = load_dims(row, d0 + at);
@@ -51,8 +60,9 @@ void stage(const AttentionArgs args, global const STORED(HALF)* from, uint first
 }
 
 kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
-void attention_fwd(const AttentionArgs args, global const STORED(HALF)* restrict q, global const STORED(HALF)* restrict k,
-                   global const STORED(HALF)* restrict v, global STORED(HALF)* restrict out, global float* restrict lse) {
+void attention_fwd(const AttentionArgs args, global const STORED(HALF)* restrict q,
+                   global const STORED(HALF)* restrict k, global const STORED(HALF)* restrict v,
+                   global STORED(HALF)* restrict out, global float* restrict lse) {
   local FLOATV q_tile[CHUNK_DIMS * OWN_VECTORS];  // holds the output at the end
   local FLOATV p_tile[BK * OWN_VECTORS];          // scores, then their exponentials
   local FLOATV per_row[TD * OWN_VECTORS];
@@ -75,7 +85,8 @@ void attention_fwd(const AttentionArgs args, global const STORED(HALF)* restrict
 
   FLOATV acc[RB * DIMS], row_max[RB], row_sum[RB];
   for (uint i = 0; i < RB * DIMS; ++i) acc[i] = 0.0f;
-  for (uint r = 0; r < RB; ++r) row_max[r] = -1e30f;  // finite, so that the difference of two maxima is never NaN
+  // Finite, so that the difference of two maxima is never NaN.
+  for (uint r = 0; r < RB; ++r) row_max[r] = -1e30f;
   for (uint r = 0; r < RB; ++r) row_sum[r] = 0.0f;
 
   for (uint first = 0; first < keys_for_any; first += BK) {
@@ -86,7 +97,8 @@ void attention_fwd(const AttentionArgs args, global const STORED(HALF)* restrict
       UNROLL for (uint i = 0; i < RB * KC; ++i) score[i] = 0.0f;
       for (uint d0 = 0; d0 < HEAD_DIM; d0 += CHUNK_DIMS) {
         SYNC();
-        if (CHUNK_DIMS < HEAD_DIM || first + key0 == 0) stage_own(q + args.q_offset, row_begin, d0, args.scale * LOG2_E, q_tile);
+        if (CHUNK_DIMS < HEAD_DIM || first + key0 == 0)
+          stage_own(q + args.q_offset, row_begin, d0, args.scale * LOG2_E, q_tile);
         stage(args, k + args.k_offset, first + key0, ROUND, d0, CHUNK_VECTORS, SCORE_STRIDE, kv_tile);
         SYNC();
         ADD_SCORES(score, q_tile, kv_tile, d0);

@@ -1,9 +1,12 @@
-// attention for few queries over many keys: one work-group per (row, range of keys), a row being one (query, head).
-// The lanes of a vector are dimensions. LK items share a key, item j of them holding vectors j, j + LK, ...; KS slots of LK items take
-// different keys and are merged at the end. With more than one range of keys, attention_combine merges the ranges.
+// attention for few queries over many keys: one work-group per (row, range of keys), a row being one (query,
+// head). The lanes of a vector are dimensions. LK items share a key, item j of them holding vectors j, j +
+// LK, ...; KS slots of LK items take different keys and are merged at the end. With more than one range of
+// keys, attention_combine merges the ranges.
 // Meaning:   HEAD_DIM, HALF 0|1 (storage of q, k, v, out)
-// Tunables:  VW (1), LK (8) items per key, KS (8) keys at a time, BK (4) keys per slot between two barriers, a multiple of VW
-// Needs:     OpenCL C 1.2; local memory 4 * KS * (BK * (LK + 1) + PADDED + 2) bytes.   Launcher: src/ops/attention.cpp
+// Tunables:  VW (1), LK (8) items per key, KS (8) keys at a time, BK (4) keys per slot between two barriers,
+//            a multiple of VW
+// Needs:     OpenCL C 1.2; local memory 4 * KS * (BK * (LK + 1) + PADDED + 2) bytes.
+//            Launcher: src/ops/attention.cpp
 #define WG (LK * KS)
 #define VECTORS ((HEAD_DIM + VW - 1) / VW)
 #define OWN ((VECTORS + LK - 1) / LK)  // vectors of one item
@@ -24,20 +27,23 @@ FLOATV load_part(global const STORED(HALF)* row, uint i) {
 #else
   if ((i + 1) * VW <= HEAD_DIM) return LOADV_OF(HALF)(row, i * VW);
   float lanes[VW];
-  for (uint lane = 0; lane < VW; ++lane) lanes[lane] = i * VW + lane < HEAD_DIM ? LOAD(HALF)(row, i * VW + lane) : 0.0f;
+  for (uint lane = 0; lane < VW; ++lane)
+    lanes[lane] = i * VW + lane < HEAD_DIM ? LOAD(HALF)(row, i * VW + lane) : 0.0f;
   return LOADV(lanes, 0);
 #endif
 }
 
 kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
-void attention_decode(const AttentionArgs args, global const STORED(HALF)* restrict q, global const STORED(HALF)* restrict k,
-                      global const STORED(HALF)* restrict v, global STORED(HALF)* restrict out, global float* restrict lse,
+void attention_decode(const AttentionArgs args, global const STORED(HALF)* restrict q,
+                      global const STORED(HALF)* restrict k, global const STORED(HALF)* restrict v,
+                      global STORED(HALF)* restrict out, global float* restrict lse,
                       global float* restrict partial, global float* restrict stats) {
   local float parts[KS * BK * (LK + 1)];
   local float slot_out[KS * PADDED];
   local float slot_max[KS], slot_sum[KS];
   const uint lid = get_local_id(0), j = lid % LK, slot = lid / LK;
-  const uint split = get_group_id(0), row = get_group_id(1), head = row % args.heads, query = row / args.heads;
+  const uint split = get_group_id(0), row = get_group_id(1), head = row % args.heads,
+             query = row / args.heads;
   const uint begin = split * args.keys_per_split;
   const uint end = min(begin + args.keys_per_split, args.num_keys - args.num_queries + query + 1);
   const ulong kv_head = head / (args.heads / args.kv_heads);
@@ -123,10 +129,12 @@ void attention_decode(const AttentionArgs args, global const STORED(HALF)* restr
   }
 }
 
-// One work-group per row: out = sum over ranges of partial * exp(max - largest max), divided by the sums weighted alike.
+// One work-group per row: out = sum over ranges of partial * exp(max - largest max), divided by the sums
+// weighted alike.
 kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
-void attention_combine(const AttentionArgs args, global const float* restrict partial, global const float* restrict stats,
-                       global STORED(HALF)* restrict out, global float* restrict lse) {
+void attention_combine(const AttentionArgs args, global const float* restrict partial,
+                       global const float* restrict stats, global STORED(HALF)* restrict out,
+                       global float* restrict lse) {
   const uint row = get_group_id(0), head = row % args.heads, query = row / args.heads;
   partial += args.partial_offset + (ulong)row * args.splits * HEAD_DIM;
   stats += args.stats_offset + (ulong)row * args.splits * 2;
@@ -139,5 +147,6 @@ void attention_combine(const AttentionArgs args, global const float* restrict pa
     for (uint s = 0; s < args.splits; ++s) value += partial[s * HEAD_DIM + d] * exp(stats[2 * s] - largest);
     STORE(HALF)(out + args.out_offset, (ulong)row * HEAD_DIM + d, value / total);
   }
-  if (args.write_lse && get_local_id(0) == 0) lse[args.lse_offset + (ulong)head * args.num_queries + query] = largest + log(total);
+  if (args.write_lse && get_local_id(0) == 0)
+    lse[args.lse_offset + (ulong)head * args.num_queries + query] = largest + log(total);
 }

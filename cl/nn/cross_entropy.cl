@@ -1,9 +1,11 @@
-// Cross entropy with argmax, its gradient, and the divergence between two rows of logits; one work-group per row.
+// Cross entropy with argmax, its gradient, and the divergence between two rows of logits; one work-group per
+// row.
 // Meaning:   HALF 0|1: storage of the logits (and of d_logits, reference)
 // Tunables:  WG (1), VW (16)
 // Needs:     OpenCL C 1.2; local memory 8 * WG bytes.   Launcher: src/ops/loss.cpp
-// log(sum(exp(row))) comes from one pass over memory: an item looks at BLOCK vectors, raises its running maximum if they exceed it,
-// then adds their exponentials while they are still in cache. Running sums are high + low pairs.
+// log(sum(exp(row))) comes from one pass over memory: an item looks at BLOCK vectors, raises its running
+// maximum if they exceed it, then adds their exponentials while they are still in cache. Running sums are
+// high + low pairs.
 
 #define BLOCK 16
 #define STEP ((size_t)WG * VW)
@@ -14,8 +16,8 @@ FLOATV row_vector(global const STORED(HALF) * row, size_t i, size_t end) {
   return LOADV_PART_OF(HALF)(row, i, end - i, -INFINITY);
 }
 
-// { largest, sum of exp(logit - largest) } of this item's part of the row; *block: where its largest was seen.
-// Starts from -FLT_MAX, not -inf, so that leading -inf logits (masked entries) do not make inf - inf.
+// { largest, sum of exp(logit - largest) } of this item's part of the row; *block: where its largest was
+// seen. Starts from -FLT_MAX, not -inf, so that leading -inf logits (masked entries) do not make inf - inf.
 float2 item_softmax(global const STORED(HALF) * row, size_t begin, size_t end, size_t* block) {
   float top = -FLT_MAX;
   float2 sum = 0.0f;
@@ -44,7 +46,8 @@ float2 item_softmax(global const STORED(HALF) * row, size_t begin, size_t end, s
 #define ROW_SCRATCH(name) GROUP_SCRATCH(name)
 #define ROW_SOFTMAX(row, begin, end, block, scratch) row_softmax(row, begin, end, block, scratch)
 // The same for the whole row, in every item.
-float2 row_softmax(global const STORED(HALF) * row, size_t begin, size_t end, size_t* block, local float* scratch) {
+float2 row_softmax(global const STORED(HALF)* row, size_t begin, size_t end, size_t* block,
+                   local float* scratch) {
   const float2 own = item_softmax(row, begin, end, block);
   const float top = GROUP_MAX(own.x, scratch);
   if (own.x < top) *block = end;  // another item holds the largest
@@ -56,7 +59,8 @@ DEFINE_GROUP_REDUCE(group_min_uint, uint, min)
 #define ROW_SOFTMAX(row, begin, end, block, scratch) item_softmax(row, begin, end, block)
 #endif
 
-// First position in this item's block that holds `top`, counted from the row's begin; UINT_MAX if there is none.
+// First position in this item's block that holds `top`, counted from the row's begin; UINT_MAX if there is
+// none.
 uint first_position(global const STORED(HALF) * row, size_t begin, size_t block, size_t end, float top) {
   if (block >= end) return UINT_MAX;
   const size_t stop = min(block + BLOCK * STEP, end);
@@ -66,27 +70,31 @@ uint first_position(global const STORED(HALF) * row, size_t begin, size_t block,
   return UINT_MAX;
 }
 
-kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void cross_entropy_fwd(const CrossEntropyArgs a, global const STORED(HALF) * restrict logits,
-                                                                              global const uint* restrict targets, global float* restrict loss,
-                                                                              global uint* restrict argmax) {
+kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
+void cross_entropy_fwd(const CrossEntropyArgs a, global const STORED(HALF)* restrict logits,
+                       global const uint* restrict targets, global float* restrict loss,
+                       global uint* restrict argmax) {
   ROW_SCRATCH(scratch);
   GROUP_SCRATCH_OF(uint, positions);
   const size_t row = get_group_id(0);
   const size_t begin = a.logits + row * a.vocab, end = begin + a.vocab;
   size_t block;
   const float2 softmax = ROW_SOFTMAX(logits, begin, end, &block, scratch);
-  const uint found = GROUP_REDUCE(group_min_uint, first_position(logits, begin, block, end, softmax.x), positions);
+  const uint found =
+      GROUP_REDUCE(group_min_uint, first_position(logits, begin, block, end, softmax.x), positions);
   if (get_local_id(0) == 0) {
     const uint target = targets[a.targets + row];
     // The two logits first: their difference is exact or nearly so, the logarithm is small.
-    loss[a.result + row] = target < a.vocab ? (softmax.x - LOAD(HALF)(logits, begin + target)) + log(softmax.y) : 0.0f;
+    loss[a.result + row] =
+        target < a.vocab ? (softmax.x - LOAD(HALF)(logits, begin + target)) + log(softmax.y) : 0.0f;
     argmax[a.argmax + row] = found == UINT_MAX ? 0 : found;  // no logit above -inf: nothing to prefer
   }
 }
 
 // No restrict on the logits: the gradient may take their place.
-kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void cross_entropy_bwd(const CrossEntropyArgs a, global const STORED(HALF) * logits,
-                                                                              global const uint* restrict targets, global STORED(HALF) * d_logits) {
+kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
+void cross_entropy_bwd(const CrossEntropyArgs a, global const STORED(HALF)* logits,
+                       global const uint* restrict targets, global STORED(HALF)* d_logits) {
   ROW_SCRATCH(scratch);
   const size_t row = get_group_id(0);
   const size_t begin = a.logits + row * a.vocab, end = begin + a.vocab, out = a.d_logits + row * a.vocab;
@@ -95,7 +103,8 @@ kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void cross_entropy_bwd(co
   const float at_target = counts ? LOAD(HALF)(logits, begin + target) : 0.0f;
   size_t block;
   const float2 softmax = ROW_SOFTMAX(logits, begin, end, &block, scratch);
-  barrier(CLK_GLOBAL_MEM_FENCE);  // every item has read the target's logit, which may be overwritten from here on
+  // Every item has read the target's logit, which may be overwritten from here on.
+  barrier(CLK_GLOBAL_MEM_FENCE);
   const float factor = counts ? a.scale / softmax.y : 0.0f;
   for (size_t i = begin + get_local_id(0) * VW; i < end; i += STEP) {
     const FLOATV d = exp(row_vector(logits, i, end) - softmax.x) * factor;
@@ -106,23 +115,27 @@ kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void cross_entropy_bwd(co
     }
   }
   barrier(CLK_GLOBAL_MEM_FENCE);  // the target's entry was just written by some item
-  if (get_local_id(0) == 0 && counts) STORE(HALF)(d_logits, out + target, exp(at_target - softmax.x) * factor - a.scale);
+  if (get_local_id(0) == 0 && counts)
+    STORE(HALF)(d_logits, out + target, exp(at_target - softmax.x) * factor - a.scale);
 }
 
-// p (log p - log q) - p + q for VW entries, from log p and log q. The added q - p sums to zero and makes every term a square in
-// leading order: errors of the logarithms then enter only times log p - log q, and the sum never cancels.
+// p (log p - log q) - p + q for VW entries, from log p and log q. The added q - p sums to zero and makes
+// every term a square in leading order: errors of the logarithms then enter only times log p - log q, and the
+// sum never cancels.
 FLOATV divergence_terms(FLOATV log_p, FLOATV log_q) {
   const FLOATV p = exp(log_p), q = exp(log_q), x = log_p - log_q;
-  // exp(-x) - 1 + x by its series where the difference would cancel; the next term is below 2^-25 of the first at 1/4.
-  const FLOATV series = x * x * (0.5f - x * (1.0f / 6 - x * (1.0f / 24 - x * (1.0f / 120 - x * (1.0f / 720 - x * (1.0f / 5040))))));
+  // exp(-x) - 1 + x by its series where the difference would cancel; the next term is below 2^-25 of the
+  // first at 1/4.
+  const FLOATV series =
+      x * x *
+      (0.5f - x * (1.0f / 6 - x * (1.0f / 24 - x * (1.0f / 120 - x * (1.0f / 720 - x * (1.0f / 5040))))));
   const FLOATV term = fabs(x) < 0.25f ? p * series : (q - p) + p * x;
   return p == 0.0f ? q : term;  // 0 log 0 = 0
 }
 
-kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void kl_divergence_fwd(const CrossEntropyArgs a,
-                                                                              global const STORED(HALF) * restrict reference,
-                                                                              global const STORED(HALF) * restrict logits,
-                                                                              global float* restrict kl) {
+kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
+void kl_divergence_fwd(const CrossEntropyArgs a, global const STORED(HALF)* restrict reference,
+                       global const STORED(HALF)* restrict logits, global float* restrict kl) {
   ROW_SCRATCH(scratch);
   GROUP_SCRATCH_OF(float2, pairs);
   const size_t row = get_group_id(0);

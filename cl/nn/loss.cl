@@ -1,10 +1,11 @@
-// Sums of squares and products over whole tensors in two stages: each work-group adds wg_elements of them, sum_partials adds the work-groups.
+// Sums of squares and products over whole tensors in two stages: each work-group adds wg_elements of them,
+// sum_partials adds the work-groups.
 // Meaning:   HALF 0|1: storage of the tensors
 // Tunables:  WG (1), VW (16)
 // Needs:     OpenCL C 1.2; local memory 8 * WG bytes.   Launcher: src/ops/loss.cpp
-// Sums are high + low pairs throughout (compensated per lane, then pair_add), so the result's relative error is that of its terms and
-// of the final rounding: subtraction 2 u, square 1 u, rounding 1 u, u = 2^-24: 2.4e-7 for any count below 2^32 (of the sum of magnitudes
-// where terms have both signs).
+// Sums are high + low pairs throughout (compensated per lane, then pair_add), so the result's relative error
+// is that of its terms and of the final rounding: subtraction 2 u, square 1 u, rounding 1 u, u = 2^-24:
+// 2.4e-7 for any count below 2^32 (of the sum of magnitudes where terms have both signs).
 
 // Compensated sum of one lane per element: total - lost is the sum so far.
 typedef struct LaneSums {
@@ -41,9 +42,9 @@ FLOATV elements_at(global const STORED(HALF) * p, size_t i, size_t count) {
 #define END(a) min(BEGIN(a) + (a).wg_elements, (size_t)(a).count)
 
 // No restrict on y: its gradient may take its place.
-kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void squared_error(const LossArgs a, global const STORED(HALF) * y,
-                                                                          global const STORED(HALF) * restrict target, global STORED(HALF) * d_y,
-                                                                          global float2* restrict partials) {
+kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
+void squared_error(const LossArgs a, global const STORED(HALF)* y, global const STORED(HALF)* restrict target,
+                   global STORED(HALF)* d_y, global float2* restrict partials) {
   GROUP_SCRATCH_OF(float2, scratch);
   const size_t end = END(a);
   LaneSums sums = {0.0f, 0.0f};
@@ -62,9 +63,9 @@ kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void squared_error(const 
 }
 
 // Partials of the second sum follow those of the first.
-kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void relative_error(const LossArgs a, global const STORED(HALF) * restrict x,
-                                                                           global const STORED(HALF) * restrict reference,
-                                                                           global float2* restrict partials) {
+kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
+void relative_error(const LossArgs a, global const STORED(HALF)* restrict x,
+                    global const STORED(HALF)* restrict reference, global float2* restrict partials) {
   GROUP_SCRATCH_OF(float2, scratch);
   const size_t end = END(a);
   LaneSums errors = {0.0f, 0.0f}, squares = {0.0f, 0.0f};
@@ -82,9 +83,9 @@ kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void relative_error(const
   }
 }
 
-kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void dot_product(const LossArgs a, global const STORED(HALF) * restrict x,
-                                                                        global const STORED(HALF) * restrict y,
-                                                                        global float2* restrict partials) {
+kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
+void dot_product(const LossArgs a, global const STORED(HALF)* restrict x,
+                 global const STORED(HALF)* restrict y, global float2* restrict partials) {
   GROUP_SCRATCH_OF(float2, scratch);
   const size_t end = END(a);
   LaneSums sums = {0.0f, 0.0f};
@@ -95,12 +96,14 @@ kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void dot_product(const Lo
 }
 
 // One work-group per sum.
-kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void sum_partials(const LossArgs a, global const float2* restrict partials,
+kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
+void sum_partials(const LossArgs a, global const float2* restrict partials,
                                                                          global float* restrict sums) {
   GROUP_SCRATCH_OF(float2, scratch);
   const size_t column = get_group_id(0);
   float2 sum = 0.0f;
-  for (size_t i = get_local_id(0); i < a.num_partials; i += WG) sum = pair_add(sum, partials[a.partials + column * a.num_partials + i]);
+  for (size_t i = get_local_id(0); i < a.num_partials; i += WG)
+    sum = pair_add(sum, partials[a.partials + column * a.num_partials + i]);
   sum = GROUP_SUM_PAIRS(sum, scratch);
   if (get_local_id(0) == 0) sums[a.sums + column] = pair_value(sum);
 }

@@ -1,4 +1,5 @@
-// rmsnorm: y = x / rho * weight with rho = sqrt(mean(x^2) + eps), and the gradient to x. A work-group takes ROWS tokens, one after another.
+// rmsnorm: y = x / rho * weight with rho = sqrt(mean(x^2) + eps), and the gradient to x. A work-group takes
+// ROWS tokens, one after another.
 // Meaning:   HALF 0|1 (storage of x, y, dy, dx; weight is float)
 // Tunables:  VW (1), WG (1) a power of two, ROWS (1)
 // Needs:     OpenCL C 1.2; local memory 4 * WG bytes (none for WG = 1).   Launcher: src/ops/rmsnorm.cpp
@@ -17,7 +18,8 @@ float square_sum(global const STORED(HALF)* x, uint n) {
 }
 
 /// Sum of weight * dy * x.
-float product_sum(global const STORED(HALF)* x, global const float* weight, global const STORED(HALF)* dy, uint n) {
+float product_sum(global const STORED(HALF)* x, global const float* weight, global const STORED(HALF)* dy,
+                  uint n) {
   FLOATV sum = 0.0f;
   float rest = 0.0f;
   for (uint at = get_local_id(0) * VW; at < n; at += WG * VW) {
@@ -31,7 +33,8 @@ float product_sum(global const STORED(HALF)* x, global const float* weight, glob
 }
 
 kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
-void rmsnorm_fwd(const RmsnormArgs args, global const STORED(HALF)* x, global const float* restrict weight, global STORED(HALF)* y) {
+void rmsnorm_fwd(const RmsnormArgs args, global const STORED(HALF)* x, global const float* restrict weight,
+                 global STORED(HALF)* y) {
   GROUP_SCRATCH(scratch);
   const uint n = args.features;
   weight += args.weight_offset;
@@ -53,8 +56,8 @@ void rmsnorm_fwd(const RmsnormArgs args, global const STORED(HALF)* x, global co
 
 // dx = weight dy / rho - x sum(weight dy x) / (n rho^3)
 kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
-void rmsnorm_bwd(const RmsnormArgs args, global const STORED(HALF)* x, global const float* restrict weight, global const STORED(HALF)* dy,
-                 global STORED(HALF)* dx) {
+void rmsnorm_bwd(const RmsnormArgs args, global const STORED(HALF)* x, global const float* restrict weight,
+                 global const STORED(HALF)* dy, global STORED(HALF)* dx) {
   GROUP_SCRATCH(scratch);
   const uint n = args.features;
   weight += args.weight_offset;
@@ -68,9 +71,12 @@ void rmsnorm_bwd(const RmsnormArgs args, global const STORED(HALF)* x, global co
     const float slope = GROUP_SUM(product_sum(xr, weight, dyr, n), scratch) / (float)n * inverse * inverse;
     for (uint at = get_local_id(0) * VW; at < n; at += WG * VW) {
       if (at + VW <= n) {
-        STOREV_OF(HALF)(dxr, at, (LOADV(weight, at) * LOADV_OF(HALF)(dyr, at) - LOADV_OF(HALF)(xr, at) * slope) * inverse);
+        STOREV_OF(HALF)(
+            dxr, at,
+            (LOADV(weight, at) * LOADV_OF(HALF)(dyr, at) - LOADV_OF(HALF)(xr, at) * slope) * inverse);
       } else {
-        for (uint i = at; i < n; ++i) STORE(HALF)(dxr, i, (weight[i] * LOAD(HALF)(dyr, i) - LOAD(HALF)(xr, i) * slope) * inverse);
+        for (uint i = at; i < n; ++i)
+          STORE(HALF)(dxr, i, (weight[i] * LOAD(HALF)(dyr, i) - LOAD(HALF)(xr, i) * slope) * inverse);
       }
     }
   }

@@ -1,13 +1,16 @@
-// swiglu: z = silu(gate) * up with silu(g) = g / (1 + exp(-g)), and its gradient. Elementwise; the ragged end is done one by one.
+// swiglu: z = silu(gate) * up with silu(g) = g / (1 + exp(-g)), and its gradient. Elementwise; the ragged end
+// is done one by one.
 // Meaning:   HALF 0|1 (storage of all tensors)
 // Tunables:  VW (1), WG (1), ITEMS (1) vectors per work-item
 // Needs:     OpenCL C 1.2.   Launcher: src/ops/swiglu.cpp
 
-// With s = 1 / (1 + exp(-g)): silu = g s and silu' = s (1 + g (1 - s)). exp overflows to infinity for g < -88, where s is then exactly 0.
+// With s = 1 / (1 + exp(-g)): silu = g s and silu' = s (1 + g (1 - s)). exp overflows to infinity for g <
+// -88, where s is then exactly 0.
 #define SIGMOID(g) (1.0f / (1.0f + exp(-(g))))
 
 kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
-void swiglu_fwd(const SwigluArgs args, global const STORED(HALF)* gate, global const STORED(HALF)* up, global STORED(HALF)* z) {
+void swiglu_fwd(const SwigluArgs args, global const STORED(HALF)* gate, global const STORED(HALF)* up,
+                global STORED(HALF)* z) {
   gate += args.gate_offset;
   up += args.up_offset;
   z += args.z_offset;
@@ -26,8 +29,8 @@ void swiglu_fwd(const SwigluArgs args, global const STORED(HALF)* gate, global c
 }
 
 kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
-void swiglu_bwd(const SwigluArgs args, global const STORED(HALF)* gate, global const STORED(HALF)* up, global const STORED(HALF)* dz,
-                global STORED(HALF)* d_gate, global STORED(HALF)* d_up) {
+void swiglu_bwd(const SwigluArgs args, global const STORED(HALF)* gate, global const STORED(HALF)* up,
+                global const STORED(HALF)* dz, global STORED(HALF)* d_gate, global STORED(HALF)* d_up) {
   gate += args.gate_offset;
   up += args.up_offset;
   dz += args.z_offset;

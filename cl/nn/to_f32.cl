@@ -1,4 +1,5 @@
-// to_f32: y = x for 16-bit floats x, exactly. Each work-group walks over ITEMS * WG vectors; the ragged end is done one by one.
+// to_f32: y = x for 16-bit floats x, exactly. Each work-group walks over ITEMS * WG vectors; the ragged end
+// is done one by one.
 // Meaning:   BFLOAT 0|1 (0: x is binary16; 1: bfloat16, the upper half of an f32)
 // Tunables:  VW (1), WG (1), ITEMS (1) vectors per work-item
 // Needs:     OpenCL C 1.2.   Launcher: src/ops/elementwise.cpp

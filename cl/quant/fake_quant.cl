@@ -1,11 +1,15 @@
 // Group quantization with learnable clipping: ranges, their search for the least error, grid, fake
 // quantization with its straight-through backward pass, and codes.
-// A work-group handles groups_per_wg consecutive groups; TEAM of its WG items walk a group together, WG / TEAM groups at a time.
-// Meaning:   none: bits, symmetric and clip are run-time values, they only enter arithmetic done once per group
-// Tunables:  WG (1), TEAM (1) powers of two, VW (16), WG_ELEMENTS (16384; read by the launcher: weights per work-group)
+// A work-group handles groups_per_wg consecutive groups; TEAM of its WG items walk a group together, WG /
+// TEAM groups at a time.
+// Meaning:   none: bits, symmetric and clip are run-time values, they only enter arithmetic done once per
+//            group
+// Tunables:  WG (1), TEAM (1) powers of two, VW (16), WG_ELEMENTS (16384; read by the launcher: weights per
+//            work-group)
 // Needs:     OpenCL C 1.2.   Launcher: src/ops/fake_quant.cpp
-// Division is the plain `/`: correctly rounded on CPUs, up to 2.5 ulp on GPUs, where a code can therefore differ from the host's at a
-// tie. All kernels here round the same quotient, so on one device training, gradient and stored codes always agree.
+// Division is the plain `/`: correctly rounded on CPUs, up to 2.5 ulp on GPUs, where a code can therefore
+// differ from the host's at a tie. All kernels here round the same quotient, so on one device training,
+// gradient and stored codes always agree.
 
 #define SMALLEST_SCALE 0x1p-14f  // smallest normal binary16
 #define LARGEST_SCALE 65504.0f   // largest binary16
@@ -20,8 +24,12 @@
 
 // ---- the grid of a group; VW groups at a time ----
 
-// Factor a range is multiplied by.
-FLOATV clip_strength(FLOATV logit, uint clip) { return clip ? 1.0f / (1.0f + exp(-logit)) : (FLOATV)(1.0f); }
+// Factor a range is multiplied by: 1 without clipping, since exp(-128) is 0 in f32. The choice stands before
+// the exponential because LLVM 18 (PoCL 6) aborts where it stands after the division: "Instruction Combining
+// did not reach a fixpoint".
+FLOATV clip_strength(FLOATV logit, uint clip) {
+  return 1.0f / (1.0f + exp(clip ? -logit : (FLOATV)(-128.0f)));
+}
 
 // Its derivative, in the form that does not lose digits for large logits.
 FLOATV clip_slope(FLOATV logit) {
@@ -35,15 +43,17 @@ FLOATV raw_scale(const FakeQuantArgs a, FLOATV hi, FLOATV lo) {
   return (hi > -lo ? hi : -lo) / a.half_range;
 }
 
-FLOATV grid_scale(const FakeQuantArgs a, FLOATV hi, FLOATV lo) { return clamp(raw_scale(a, hi, lo), SMALLEST_SCALE, LARGEST_SCALE); }
+FLOATV grid_scale(const FakeQuantArgs a, FLOATV hi, FLOATV lo) {
+  return clamp(raw_scale(a, hi, lo), SMALLEST_SCALE, LARGEST_SCALE);
+}
 
 FLOATV grid_zero(const FakeQuantArgs a, FLOATV lo, FLOATV scale) {
   return a.symmetric ? (FLOATV)(a.half_range) : clamp(rint(-lo / scale), 0.0f, a.qmax);
 }
 
 // d_upbound and d_lowbound from dL/ds: only through the scale, not at all where the scale was clamped.
-void range_gradients(const FakeQuantArgs a, FLOATV d_scale, FLOATV xmin, FLOATV xmax, FLOATV upbound, FLOATV lowbound, FLOATV* d_upbound,
-                     FLOATV* d_lowbound) {
+void range_gradients(const FakeQuantArgs a, FLOATV d_scale, FLOATV xmin, FLOATV xmax, FLOATV upbound,
+                     FLOATV lowbound, FLOATV* d_upbound, FLOATV* d_lowbound) {
   const FLOATV hi = clip_strength(upbound, 1) * xmax;
   const FLOATV lo = clip_strength(lowbound, 1) * xmin;
   const FLOATV raw = raw_scale(a, hi, lo);
@@ -66,13 +76,16 @@ void range_gradients(const FakeQuantArgs a, FLOATV d_scale, FLOATV xmin, FLOATV 
 
 // ---- one vector of weights on the grid of their group ----
 
-// rint(u) for |u| < 2^22, where the sum's last place is a whole number and the addition itself rounds, ties to even; beyond, any
-// value that is clamped like u. Two instructions where CPU vector libraries take fifteen for rint.
+// rint(u) for |u| < 2^22, where the sum's last place is a whole number and the addition itself rounds, ties
+// to even; beyond, any value that is clamped like u. Two instructions where CPU vector libraries take fifteen
+// for rint.
 FLOATV whole_number(FLOATV u) { return (u + 0x1.8p23f) - 0x1.8p23f; }
 
 FLOATV code_before_clamp(FLOATV u, float zero) { return whole_number(u) + zero; }
 
-FLOATV code_of(FLOATV w, float scale, float zero, float qmax) { return clamp(code_before_clamp(w / scale, zero), 0.0f, qmax); }
+FLOATV code_of(FLOATV w, float scale, float zero, float qmax) {
+  return clamp(code_before_clamp(w / scale, zero), 0.0f, qmax);
+}
 
 // `value` where the code is not clamped (the ends of the grid included), zero elsewhere.
 FLOATV inside_grid(FLOATV value, FLOATV free_code, FLOATV code) {
@@ -80,8 +93,8 @@ FLOATV inside_grid(FLOATV value, FLOATV free_code, FLOATV code) {
   return code == free_code ? value : outside;
 }
 
-// One vector of the backward pass: the sum of g * d what / d scale grows, and `g` becomes the gradient of w. The slope is rint(u) - u
-// inside the grid, the distance to the zero point outside.
+// One vector of the backward pass: the sum of g * d what / d scale grows, and `g` becomes the gradient of w.
+// The slope is rint(u) - u inside the grid, the distance to the zero point outside.
 FLOATV slope_sum(FLOATV w, FLOATV* g, float scale, float zero, float qmax, FLOATV sum) {
   const FLOATV u = w / scale;
   const FLOATV free_code = code_before_clamp(u, zero);
@@ -94,10 +107,12 @@ FLOATV slope_sum(FLOATV w, FLOATV* g, float scale, float zero, float qmax, FLOAT
 // ---- shrunk ranges, and the logits that shrink by as much ----
 
 #define SHRINKS 13  // padded to whole vectors with the last one
-constant float shrink_factors[16] = {1.00f, 0.95f, 0.90f, 0.85f, 0.80f, 0.75f, 0.70f, 0.65f, 0.60f, 0.55f, 0.50f, 0.45f, 0.40f, 0.40f, 0.40f, 0.40f};
+constant float shrink_factors[16] = {1.00f, 0.95f, 0.90f, 0.85f, 0.80f, 0.75f, 0.70f, 0.65f,
+                                     0.60f, 0.55f, 0.50f, 0.45f, 0.40f, 0.40f, 0.40f, 0.40f};
 // ln(f / (1 - f)), f at most 0.99
-constant float shrink_logits[SHRINKS] = {4.59511985f,  2.94443898f,  2.19722458f, 1.73460106f,  1.38629436f, 1.09861229f, 0.84729786f,
-                                         0.61903921f,  0.40546511f,  0.20067070f, 0.0f,         -0.20067070f, -0.40546511f};
+constant float shrink_logits[SHRINKS] = {4.59511985f, 2.94443898f,  2.19722458f, 1.73460106f, 1.38629436f,
+                                         1.09861229f, 0.84729786f,  0.61903921f, 0.40546511f, 0.20067070f,
+                                         0.0f,        -0.20067070f, -0.40546511f};
 
 // ---- kernels ----
 
@@ -106,13 +121,15 @@ constant float shrink_logits[SHRINKS] = {4.59511985f,  2.94443898f,  2.19722458f
 #define TEAMS (WG / TEAM)
 #define TEAM_OF_ITEM (get_local_id(0) / TEAM)
 #define ITEM_OF_TEAM (get_local_id(0) % TEAM)
-// Items of a work-group meet barriers in such loops, so every team takes part in every turn: one without a group walks over nothing.
+// Items of a work-group meet barriers in such loops, so every team takes part in every turn: one without a
+// group walks over nothing.
 #define HAS_GROUP(turn, last) ((turn) + TEAM_OF_ITEM < (last))
 #define GROUP_OF_TURN(turn, last) min((turn) + TEAM_OF_ITEM, (last)-1)
 #define SIZE_OF_TURN(a, turn, last) (HAS_GROUP(turn, last) ? (a).group_size : 0)
 
-kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void group_range(const FakeQuantArgs a, global const float* restrict w,
-                                                                        global float* restrict xmin, global float* restrict xmax) {
+kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
+void group_range(const FakeQuantArgs a, global const float* restrict w, global float* restrict xmin,
+                 global float* restrict xmax) {
   GROUP_SCRATCH(scratch);
   const size_t last = LAST_GROUP(a);
   for (size_t turn = FIRST_GROUP(a); turn < last; turn += TEAMS) {
@@ -139,10 +156,12 @@ kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void group_range(const Fa
   }
 }
 
-// One pass over the group, which stays in the cache, for each factor; work-items agree on every sum and so on the factor.
-kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void mse_range(const FakeQuantArgs a, global const float* restrict w,
-                                                                      global const float* restrict xmin, global const float* restrict xmax,
-                                                                      global float* restrict upbound, global float* restrict lowbound) {
+// One pass over the group, which stays in the cache, for each factor; work-items agree on every sum and so on
+// the factor.
+kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
+void mse_range(const FakeQuantArgs a, global const float* restrict w, global const float* restrict xmin,
+               global const float* restrict xmax, global float* restrict upbound,
+               global float* restrict lowbound) {
   GROUP_SCRATCH(scratch);
   const size_t last = LAST_GROUP(a);
   for (size_t turn = FIRST_GROUP(a); turn < last; turn += TEAMS) {
@@ -184,10 +203,10 @@ kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void mse_range(const Fake
   }
 }
 
-kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void quant_grid(const FakeQuantArgs a, global const float* restrict xmin,
-                                                                       global const float* restrict xmax, global const float* restrict upbound,
-                                                                       global const float* restrict lowbound, global float* restrict scale,
-                                                                       global float* restrict zero) {
+kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
+void quant_grid(const FakeQuantArgs a, global const float* restrict xmin, global const float* restrict xmax,
+                global const float* restrict upbound, global const float* restrict lowbound,
+                global float* restrict scale, global float* restrict zero) {
   const size_t last = LAST_GROUP(a);
   for (size_t group = FIRST_GROUP(a) + get_local_id(0) * VW; group < last; group += WG * VW) {
     const size_t count = last - group;
@@ -217,15 +236,16 @@ kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void quant_grid(const Fak
   }
 }
 
-kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void fake_quant_fwd(const FakeQuantArgs a, global const float* restrict w,
-                                                                           global const float* restrict scale, global const float* restrict zero,
-                                                                           global float* restrict what) {
+kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
+void fake_quant_fwd(const FakeQuantArgs a, global const float* restrict w, global const float* restrict scale,
+                    global const float* restrict zero, global float* restrict what) {
   const size_t last = LAST_GROUP(a);
   for (size_t group = FIRST_GROUP(a) + TEAM_OF_ITEM; group < last; group += TEAMS) {
     const float s = scale[a.scale + group], z = zero[a.zero + group];
     const size_t first = group * a.group_size, size = a.group_size;
     size_t i = ITEM_OF_TEAM * VW;
-    for (; i + VW <= size; i += TEAM * VW) STOREV(what, a.what + first + i, s * (code_of(LOADV(w, a.w + first + i), s, z, a.qmax) - z));
+    for (; i + VW <= size; i += TEAM * VW)
+      STOREV(what, a.what + first + i, s * (code_of(LOADV(w, a.w + first + i), s, z, a.qmax) - z));
     if (i < size) {
       const FLOATV x = LOADV_PART(w, a.w + first + i, size - i, 0.0f);
       STOREV_PART(what, a.what + first + i, s * (code_of(x, s, z, a.qmax) - z), size - i);
@@ -234,13 +254,12 @@ kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void fake_quant_fwd(const
 }
 
 // No restrict on d_what: d_w may take its place.
-kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void fake_quant_bwd(const FakeQuantArgs a, global const float* restrict w,
-                                                                           global const float* restrict scale, global const float* restrict zero,
-                                                                           global const float* restrict xmin, global const float* restrict xmax,
-                                                                           global const float* restrict upbound,
-                                                                           global const float* restrict lowbound, global const float* d_what,
-                                                                           global float* restrict d_upbound, global float* restrict d_lowbound,
-                                                                           global float* d_w) {
+kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
+void fake_quant_bwd(const FakeQuantArgs a, global const float* restrict w, global const float* restrict scale,
+                    global const float* restrict zero, global const float* restrict xmin,
+                    global const float* restrict xmax, global const float* restrict upbound,
+                    global const float* restrict lowbound, global const float* d_what,
+                    global float* restrict d_upbound, global float* restrict d_lowbound, global float* d_w) {
   GROUP_SCRATCH(scratch);
   const size_t last = LAST_GROUP(a);
   // dL/ds of each group goes to d_upbound first, so that the exponentials below are done VW groups at a time.
@@ -268,13 +287,16 @@ kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void fake_quant_bwd(const
     const size_t count = last - group;
     FLOATV up, low;
     if (count >= VW) {
-      range_gradients(a, LOADV(d_upbound, a.d_upbound + group), LOADV(xmin, a.xmin + group), LOADV(xmax, a.xmax + group),
-                      LOADV(upbound, a.upbound + group), LOADV(lowbound, a.lowbound + group), &up, &low);
+      range_gradients(a, LOADV(d_upbound, a.d_upbound + group), LOADV(xmin, a.xmin + group),
+                      LOADV(xmax, a.xmax + group), LOADV(upbound, a.upbound + group),
+                      LOADV(lowbound, a.lowbound + group), &up, &low);
       STOREV(d_upbound, a.d_upbound + group, up);
       STOREV(d_lowbound, a.d_lowbound + group, low);
     } else {
-      range_gradients(a, LOADV_PART(d_upbound, a.d_upbound + group, count, 0.0f), LOADV_PART(xmin, a.xmin + group, count, 0.0f),
-                      LOADV_PART(xmax, a.xmax + group, count, 0.0f), LOADV_PART(upbound, a.upbound + group, count, 0.0f),
+      range_gradients(a, LOADV_PART(d_upbound, a.d_upbound + group, count, 0.0f),
+                      LOADV_PART(xmin, a.xmin + group, count, 0.0f),
+                      LOADV_PART(xmax, a.xmax + group, count, 0.0f),
+                      LOADV_PART(upbound, a.upbound + group, count, 0.0f),
                       LOADV_PART(lowbound, a.lowbound + group, count, 0.0f), &up, &low);
       STOREV_PART(d_upbound, a.d_upbound + group, up, count);
       STOREV_PART(d_lowbound, a.d_lowbound + group, low, count);
@@ -282,10 +304,10 @@ kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void fake_quant_bwd(const
   }
 }
 
-kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void quantize_codes(const FakeQuantArgs a, global const float* restrict w,
-                                                                           global const float* restrict scale, global const float* restrict zero,
-                                                                           global uchar* restrict codes, global half* restrict scales,
-                                                                           global uchar* restrict zeros) {
+kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
+void quantize_codes(const FakeQuantArgs a, global const float* restrict w, global const float* restrict scale,
+                    global const float* restrict zero, global uchar* restrict codes,
+                    global half* restrict scales, global uchar* restrict zeros) {
   const size_t last = LAST_GROUP(a);
   for (size_t group = FIRST_GROUP(a) + TEAM_OF_ITEM; group < last; group += TEAMS) {
     const float s = scale[a.scale + group], z = zero[a.zero + group];
@@ -293,7 +315,8 @@ kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void quantize_codes(const
     // VW codes at a time, then the remainder one by one: bytes have no partial vector store.
     const size_t vectors = size / VW * VW;
     for (size_t i = ITEM_OF_TEAM * VW; i < vectors; i += TEAM * VW)
-      STOREV_UCHAR(codes, a.codes + first + i, CONVERT_UCHARV(code_of(LOADV(w, a.w + first + i), s, z, a.qmax)));
+      STOREV_UCHAR(codes, a.codes + first + i,
+                   CONVERT_UCHARV(code_of(LOADV(w, a.w + first + i), s, z, a.qmax)));
     for (size_t i = vectors + ITEM_OF_TEAM; i < size; i += TEAM)
       codes[a.codes + first + i] = convert_uchar_sat(clamp(rint(w[a.w + first + i] / s) + z, 0.0f, a.qmax));
     if (ITEM_OF_TEAM == 0) {

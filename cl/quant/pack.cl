@@ -1,5 +1,6 @@
-// pack, unpack, dequantize: between row-major codes u8 [out_features, in_features] with their grids and the packed layout. One work-item
-// per row (or block of rows) and chunk or group; everything is written whole, so the padding of the layout becomes zero here.
+// pack, unpack, dequantize: between row-major codes u8 [out_features, in_features] with their grids and the
+// packed layout. One work-item per row (or block of rows) and chunk or group; everything is written whole, so
+// the padding of the layout becomes zero here.
 // Meaning:   BITS 2|3|4|8   OUT_HALF 0|1 (dequantize)
 // Tunables:  LS work-items per group, along rows
 // Needs:     OpenCL C 1.2.   Launcher: src/ops/pack.cpp
@@ -20,7 +21,8 @@ uint zero_of(global const uint* qzeros, uint row, uint group, uint groups) {
   return zero;
 }
 
-kernel GROUP_OF_ROWS void pack_codes(const PackArgs a, global const uchar* restrict codes, global uint* restrict qweight) {
+kernel GROUP_OF_ROWS
+void pack_codes(const PackArgs a, global const uchar* restrict codes, global uint* restrict qweight) {
   const uint row = get_global_id(0), chunk = get_global_id(1);
   uint words[BITS];
   for (uint w = 0; w < BITS; ++w) words[w] = 0;
@@ -42,24 +44,30 @@ kernel GROUP_OF_ROWS void pack_codes(const PackArgs a, global const uchar* restr
 }
 
 // Scales are moved as bits: nothing is rounded.
-kernel GROUP_OF_ROWS void pack_scales(const PackArgs a, global const ushort* restrict plain_scales, global ushort* restrict scales) {
+kernel GROUP_OF_ROWS
+void pack_scales(const PackArgs a, global const ushort* restrict plain_scales,
+                 global ushort* restrict scales) {
   const uint row = get_global_id(0), group = get_global_id(1);
   scales[a.scales + scale_start(row, group, a.groups)] =
       row < a.out_features ? plain_scales[a.plain_scales + (size_t)row * a.groups + group] : (ushort)0;
 }
 
-kernel GROUP_OF_ROWS void pack_zeros(const PackArgs a, global const uchar* restrict plain_zeros, global uint* restrict qzeros) {
+kernel GROUP_OF_ROWS
+void pack_zeros(const PackArgs a, global const uchar* restrict plain_zeros, global uint* restrict qzeros) {
   const uint item = get_global_id(0), group = get_global_id(1);
   const uint blocks = (a.out_features + ROW_BLOCK - 1) / ROW_BLOCK;
   if (item >= blocks * BITS) return;
   const uint block = item / BITS, plane = item % BITS;
   uint word = 0;
   for (uint r = 0; r < min(ROW_BLOCK, a.out_features - block * ROW_BLOCK); ++r)
-    word |= ((uint)plain_zeros[a.plain_zeros + (size_t)(block * ROW_BLOCK + r) * a.groups + group] >> plane & 1u) << r;
+    word |=
+        ((uint)plain_zeros[a.plain_zeros + (size_t)(block * ROW_BLOCK + r) * a.groups + group] >> plane & 1u)
+        << r;
   qzeros[a.qzeros + ((size_t)block * a.groups + group) * BITS + plane] = word;
 }
 
-kernel GROUP_OF_ROWS void unpack_codes(const PackArgs a, global const uint* restrict qweight, global uchar* restrict codes) {
+kernel GROUP_OF_ROWS
+void unpack_codes(const PackArgs a, global const uint* restrict qweight, global uchar* restrict codes) {
   const uint row = get_global_id(0), chunk = get_global_id(1);
   if (row >= a.out_features) return;
   qweight += a.qweight + chunk_start(row, chunk, a.chunks);
@@ -68,8 +76,9 @@ kernel GROUP_OF_ROWS void unpack_codes(const PackArgs a, global const uint* rest
   for (uint i = 0; i < count; ++i) codes[i] = (uchar)code_in(qweight, i);
 }
 
-kernel GROUP_OF_ROWS void dequantize(const PackArgs a, global const uint* restrict qweight, global const half* restrict scales,
-                                     global const uint* restrict qzeros, global STORED(OUT_HALF)* restrict out) {
+kernel GROUP_OF_ROWS
+void dequantize(const PackArgs a, global const uint* restrict qweight, global const half* restrict scales,
+                global const uint* restrict qzeros, global STORED(OUT_HALF)* restrict out) {
   const uint row = get_global_id(0), chunk = get_global_id(1);
   if (row >= a.out_features) return;
   qweight += a.qweight + chunk_start(row, chunk, a.chunks);

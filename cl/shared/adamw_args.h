@@ -1,6 +1,7 @@
 #ifndef APIQ_SHARED_ADAMW_ARGS_H
 #define APIQ_SHARED_ADAMW_ARGS_H
-// Scalars are computed in double on the host, as torch does, and rounded once. Tensor fields are offsets in elements.
+// Scalars are computed in double on the host, as torch does, and rounded once. Tensor fields are offsets in
+// elements.
 typedef struct AdamwArgs {
   APIQ_UINT count;
   APIQ_UINT loss, p, g, m, v;

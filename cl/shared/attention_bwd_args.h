@@ -20,6 +20,7 @@ typedef struct AttentionBwdTilesArgs {
   APIQ_UINT heads, kv_heads;
   APIQ_UINT first_result; // 0: d_q, 1: d_k, 2: d_v; the third dimension of the range is added
   APIQ_FLOAT scale;       // 1 / sqrt(head_dim)
-  APIQ_UINT q_offset, k_offset, v_offset, out_offset, lse_offset, delta_offset, d_out_offset, d_q_offset, d_k_offset, d_v_offset;
+  APIQ_UINT q_offset, k_offset, v_offset, out_offset, lse_offset, delta_offset, d_out_offset, d_q_offset,
+      d_k_offset, d_v_offset;
 } AttentionBwdTilesArgs;
 #endif

@@ -1,4 +1,5 @@
-// Arguments of cl/nn/elementwise.cl and cl/nn/to_f32.cl. Offsets in elements; a kernel reads only the fields of its own arguments.
+// Arguments of cl/nn/elementwise.cl and cl/nn/to_f32.cl. Offsets in elements; a kernel reads only the fields
+// of its own arguments.
 #ifndef APIQ_SHARED_ELEMENTWISE_ARGS_H
 #define APIQ_SHARED_ELEMENTWISE_ARGS_H
 typedef struct ElementwiseArgs {

@@ -1,6 +1,7 @@
 #ifndef APIQ_SHARED_FAKE_QUANT_ARGS_H
 #define APIQ_SHARED_FAKE_QUANT_ARGS_H
-// Of all kernels in cl/quant/fake_quant.cl. Tensor fields are offsets in elements; a kernel reads only those of its own arguments.
+// Of all kernels in cl/quant/fake_quant.cl. Tensor fields are offsets in elements; a kernel reads only those
+// of its own arguments.
 typedef struct FakeQuantArgs {
   APIQ_UINT num_groups;  // out_features * in_features / group_size
   APIQ_UINT group_size;

@@ -1,4 +1,5 @@
-// Arguments of the kernels that move between row-major codes and the packed layout (quant/pack.cl). Tensors are offsets in elements.
+// Arguments of the kernels that move between row-major codes and the packed layout (quant/pack.cl). Tensors
+// are offsets in elements.
 #ifndef APIQ_SHARED_PACK_ARGS_H
 #define APIQ_SHARED_PACK_ARGS_H
 

@@ -1,5 +1,6 @@
-// Arguments of the products with a packed weight: qgemv.cl, qgemm.cl, qgemm_bwd.cl, and the kernels that prepare their inputs.
-// Members that name a tensor are its offset in elements in the buffer that travels beside the struct.
+// Arguments of the products with a packed weight: qgemv.cl, qgemm.cl, qgemm_bwd.cl, and the kernels that
+// prepare their inputs. Members that name a tensor are its offset in elements in the buffer that travels
+// beside the struct.
 #ifndef APIQ_SHARED_QMATMUL_ARGS_H
 #define APIQ_SHARED_QMATMUL_ARGS_H
 
@@ -12,7 +13,8 @@ typedef struct {
 } QmatmulArgs;
 
 typedef struct {
-  APIQ_UINT num_tokens, in_features, padded_features;  // padded_features: in_features rounded up to whole chunks
+  // padded_features: in_features rounded up to whole chunks.
+  APIQ_UINT num_tokens, in_features, padded_features;
   APIQ_UINT group_size, groups;
   APIQ_UINT rank;  // of LoRA, for the mat-vec's input only
   APIQ_FLOAT scaling;

@@ -1,5 +1,5 @@
-// Included first by every kernel and by host code that fills its argument structs: one definition read by both compilers.
-// Structs hold 4-byte members only, so that both sides lay them out alike.
+// Included first by every kernel and by host code that fills its argument structs: one definition read by
+// both compilers. Structs hold 4-byte members only, so that both sides lay them out alike.
 #ifndef APIQ_SHARED_TYPES_H
 #define APIQ_SHARED_TYPES_H
 #if defined(__OPENCL_VERSION__) || defined(__OPENCL_C_VERSION__)

@@ -15,9 +15,10 @@ typedef struct UnitOutput {
   APIQ_FLOAT alpha, beta;
 } UnitOutput;
 
-// c[M, N] = alpha * sum over k of A(m, k) B(k, n) + beta * c with M and N in `c`. Strides are distances between neighbouring rows of the
-// tensors as they are stored. Work-groups of the range's second dimension take split_K steps of k each (a multiple of 32) and write results of
-// their own, c.rows * c.stride elements apart.
+// c[M, N] = alpha * sum over k of A(m, k) B(k, n) + beta * c with M and N in `c`. Strides are distances
+// between neighbouring rows of the tensors as they are stored. Work-groups of the range's second dimension
+// take split_K steps of k each (a multiple of 32) and write results of their own, c.rows * c.stride elements
+// apart.
 typedef struct GemmUnitArgs {
   APIQ_UINT K, split_K;
   APIQ_UINT a_offset, a_stride;
@@ -39,7 +40,8 @@ typedef struct WeightArgs {
   APIQ_UINT group_size, groups, chunks;
 } WeightArgs;
 
-// c[tokens, lines] = x [tokens, K] times the weight, plus t [tokens, rank] times the LoRA factor [rank, lines]; alpha is 1, beta 0.
+// c[tokens, lines] = x [tokens, K] times the weight, plus t [tokens, rank] times the LoRA factor [rank,
+// lines]; alpha is 1, beta 0.
 typedef struct QgemmUnitArgs {
   APIQ_UINT K;
   APIQ_UINT x_offset, x_stride;

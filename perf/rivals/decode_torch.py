@@ -3,9 +3,10 @@
 
   decode_torch.py data/novels-6m -- build/release/bin/bench_decode data/novels-6m model-2bit.h5 --rounds 1
 
-One token at a time, greedy, over preallocated caches; q, k, v and gate, up are one product each. With transformers installed its generate() is
-timed too. A command behind "--" (bench_decode) runs between the rounds, so that all meet the machine in the same state; its lines are printed with
-the faster rival beside them, the other one on lines of its own.
+One token at a time, greedy, over preallocated caches; q, k, v and gate, up are one product each. With
+transformers installed its generate() is timed too. A command behind "--" (bench_decode) runs between the
+rounds, so that all meet the machine in the same state; its lines are printed with the faster rival beside
+them, the other one on lines of its own.
 """
 import argparse
 import json
@@ -33,7 +34,8 @@ def read_safetensors(path):
         if entry["dtype"] == "BF16":
             values = (np.frombuffer(raw[begin:end], "<u2").astype(np.uint32) << 16).view(np.float32)
         else:
-            values = np.frombuffer(raw[begin:end], {"F16": "<f2", "F32": "<f4"}[entry["dtype"]]).astype(np.float32)
+            values = np.frombuffer(raw[begin:end], {"F16": "<f2", "F32": "<f4"}[entry["dtype"]])
+            values = values.astype(np.float32)
         out[name] = torch.from_numpy(values.reshape(entry["shape"]).copy())
     return out
 
@@ -59,10 +61,10 @@ class Plain:
             qkv = torch.cat([get(f"self_attn.{n}_proj") for n in "qkv"]).contiguous()
             gate_up = torch.cat([get("mlp.gate_proj"), get("mlp.up_proj")]).contiguous()
             k, v = (torch.zeros(self.kv_heads, capacity, self.dim) for _ in "kv")
-            self.blocks.append(
-                (get("input_layernorm"), qkv, get("self_attn.o_proj"), get("post_attention_layernorm"), gate_up, get("mlp.down_proj"), k, v)
-            )
-        frequency = c.get("rope_theta", 10000.0) ** (-torch.arange(0, self.dim, 2, dtype=torch.float64) / self.dim)
+            self.blocks.append((get("input_layernorm"), qkv, get("self_attn.o_proj"),
+                                get("post_attention_layernorm"), gate_up, get("mlp.down_proj"), k, v))
+        exponents = -torch.arange(0, self.dim, 2, dtype=torch.float64) / self.dim
+        frequency = c.get("rope_theta", 10000.0)**exponents
         angle = torch.outer(torch.arange(capacity, dtype=torch.float64), frequency)
         self.cos, self.sin = (torch.cat([f, f], -1).float() for f in (angle.cos(), angle.sin()))
 
@@ -111,12 +113,17 @@ class Transformers:
 
     def run(self, prompt, tokens):
         ids = torch.tensor([prompt])
-        options = dict(do_sample=False, pad_token_id=0, eos_token_id=None, use_cache=True, attention_mask=torch.ones_like(ids))
+        options = dict(do_sample=False,
+                       pad_token_id=0,
+                       eos_token_id=None,
+                       use_cache=True,
+                       attention_mask=torch.ones_like(ids))
         begin = time.perf_counter()
         self.model.generate(ids, min_new_tokens=1, max_new_tokens=1, **options)
         first = time.perf_counter() - begin
         begin = time.perf_counter()
-        out = self.model.generate(ids, min_new_tokens=tokens, max_new_tokens=tokens, **options)[0, len(prompt) :].tolist()
+        out = self.model.generate(ids, min_new_tokens=tokens, max_new_tokens=tokens,
+                                  **options)[0, len(prompt):].tolist()
         return (time.perf_counter() - begin - first) / (tokens - 1), out
 
 
@@ -132,7 +139,10 @@ def rounds_of(rivals, command, rounds, prompt, tokens):
             samples[rival.name].append(1e3 * seconds)
             texts.add(tuple(text))
         if command:
-            lines.append([json.loads(line) for line in subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.decode().splitlines()])
+            lines.append([
+                json.loads(line) for line in subprocess.run(
+                    command, check=True, stdout=subprocess.PIPE).stdout.decode().splitlines()
+            ])
     if len(texts) != 1:
         sys.exit("the ways of decoding in PyTorch disagree about the text")
     return samples, lines
@@ -140,7 +150,8 @@ def rounds_of(rivals, command, rounds, prompt, tokens):
 
 def main():
     split = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="Hugging Face directory of a Llama model")
     parser.add_argument("--tokens", type=int, default=256)
     measure.add_common_arguments(parser)
@@ -165,8 +176,11 @@ def main():
     for same in zip(*lines):
         own = measure.summarize([line["milliseconds_median"] for line in same])
         ms, rival_ms = own["milliseconds_median"], timings[best]["milliseconds_median"]
-        line = {**same[0], **own, "tokens_per_second": 1e3 / ms, "gb_per_second": same[0]["bytes"] / 1e6 / ms, "rival": best,
-                "rival_milliseconds_median": rival_ms, "rival_spread": timings[best]["spread"], "ratio_to_rival": rival_ms / ms, "asked_ratio": 5}
+        line = {
+            **same[0], **own, "tokens_per_second": 1e3 / ms, "gb_per_second": same[0]["bytes"] / 1e6 / ms,
+            "rival": best, "rival_milliseconds_median": rival_ms, "rival_spread": timings[best]["spread"],
+            "ratio_to_rival": rival_ms / ms, "asked_ratio": 5
+        }
         line["share_of_limit"] = line["gb_per_second"] / line["limit"]
         if args.output:
             with open(args.output, "a") as file:

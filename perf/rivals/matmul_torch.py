@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
-"""Matrix products of PyTorch on the shapes of our benchmarks: the rival on devices whose vendor library PyTorch calls.
+"""Matrix products of PyTorch on the shapes of our benchmarks: the rival on devices whose vendor library
+PyTorch calls.
 
-  matmul_torch.py --cases gemm.jsonl qmatmul.jsonl --dtypes fp32,bf16    every case of those files, which bench_gemm and bench_qmatmul wrote
-  matmul_torch.py --shapes 1x4096x4096,128x11008x4096                    x [M, K] times W [N, K]^T, given as MxNxK
+  matmul_torch.py --cases gemm.jsonl qmatmul.jsonl --dtypes fp32,bf16
+                                      every case of those files, which bench_gemm and bench_qmatmul wrote
+  matmul_torch.py --shapes 1x4096x4096,128x11008x4096
+                                      x [M, K] times W [N, K]^T, given as MxNxK
 
-fp32 is true fp32 (TF32 off). Few rows (M <= 16) take their weight from memory: many copies of it in turns. Where bitsandbytes is installed, packed
-cases are also timed with its NF4 weights. Prints one JSON line per case and type.
+fp32 is true fp32 (TF32 off). Few rows (M <= 16) take their weight from memory: many copies of it in turns.
+Where bitsandbytes is installed, packed cases are also timed with its NF4 weights. Prints one JSON line per
+case and type.
 """
 import argparse
 import json
@@ -60,7 +64,10 @@ def nf4_call(m, n, k, device):
     import bitsandbytes as bnb
     copies = max(1, min(64, COPIES_BYTES // (n * k // 2))) if m <= 16 else 1
     x = torch.randn((m, k), device=device, dtype=torch.bfloat16)
-    weights = [bnb.functional.quantize_4bit(torch.randn((n, k), device=device, dtype=torch.bfloat16), quant_type="nf4") for _ in range(copies)]
+    weights = [
+        bnb.functional.quantize_4bit(torch.randn((n, k), device=device, dtype=torch.bfloat16),
+                                     quant_type="nf4") for _ in range(copies)
+    ]
     at = iter(range(1 << 62))
 
     def call():
@@ -80,7 +87,8 @@ def has_bitsandbytes():
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", nargs="+", help="result files whose cases to run")
     parser.add_argument("--shapes", default="", help="MxNxK, comma-separated")
     parser.add_argument("--dtypes", help="of fp32, bf16, fp16 (default: all on a GPU, fp32 on a CPU)")
@@ -98,7 +106,9 @@ def main():
         if nf4 and packed:
             names.append("bitsandbytes NF4")
             calls.append(nf4_call(m, n, k, a.device))
-        for name, timing in zip(names, measure.interleave(calls, 3 if a.quick else a.rounds, a.device, 10 if a.quick else 40)):
+        for name, timing in zip(
+                names, measure.interleave(calls, 3 if a.quick else a.rounds, a.device,
+                                          10 if a.quick else 40)):
             measure.print_line(a.output, benchmark, case, name, timing, a.device, flops=2.0 * m * n * k)
 
 

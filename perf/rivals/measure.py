@@ -1,4 +1,5 @@
-"""What the rivals share: timing in turns, and result lines that scripts/perf_report joins with ours by benchmark and case."""
+"""What the rivals share: timing in turns, and result lines that scripts/perf_report joins with ours by
+benchmark and case."""
 import datetime
 import json
 import statistics
@@ -20,14 +21,18 @@ def finish(device):
 
 
 def device_name(device):
-    return torch.cuda.get_device_name() if device.startswith("cuda") else f"CPU, {torch.get_num_threads()} threads"
+    return torch.cuda.get_device_name() if device.startswith(
+        "cuda") else f"CPU, {torch.get_num_threads()} threads"
 
 
 def summarize(samples):
     """Median, minimum and interquartile range over the median of milliseconds per call."""
     median = statistics.median(samples)
     quartiles = statistics.quantiles(samples, n=4, method="inclusive") if len(samples) > 1 else [median] * 3
-    return {"milliseconds_median": median, "milliseconds_min": min(samples), "spread": (quartiles[2] - quartiles[0]) / median, "rounds": len(samples)}
+    return {
+        "milliseconds_median": median, "milliseconds_min": min(samples),
+        "spread": (quartiles[2] - quartiles[0]) / median, "rounds": len(samples)
+    }
 
 
 def time_calls(call, count, device):
@@ -41,7 +46,8 @@ def time_calls(call, count, device):
 
 
 def interleave(calls, rounds, device, sample_ms):
-    """Samples of every contender in turns, each round beginning with the next one, as perf/timing.cpp does."""
+    """Samples of every contender in turns, each round beginning with the next one, as perf/timing.cpp
+    does."""
     counts = []
     for call in calls:
         time_calls(call, 2, device)
@@ -59,15 +65,19 @@ def command_line():
     """As it was typed, without where results come from or go: that is no part of how they came about."""
     words, skipped = [], 0
     for word in sys.argv:
-        skipped = 1 if word in ("--output", "--cases") else skipped if skipped and not word.startswith("--") else 0
+        skipped = 1 if word in ("--output",
+                                "--cases") else skipped if skipped and not word.startswith("--") else 0
         if not skipped:
             words.append(word)
     return " ".join(words)
 
 
 def print_line(output, benchmark, case, contender, timing, device, **more):
-    line = {"benchmark": benchmark, "case": case, "contender": contender, **timing, **more, "device": {"name": device_name(device)},
-            "command": command_line(), "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    line = {
+        "benchmark": benchmark, "case": case, "contender": contender, **timing,
+        **more, "device": {"name": device_name(device)}, "command": command_line(),
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    }
     text = json.dumps(line)
     if output:
         with open(output, "a") as file:

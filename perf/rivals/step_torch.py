@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""One ApiQ-bw training step of a Llama decoder block in plain PyTorch: the rival of bench_step, on the same shapes and cores.
+"""One ApiQ-bw training step of a Llama decoder block in plain PyTorch: the rival of bench_step, on the same
+shapes and cores.
 
   step_torch.py --block data/novels-6m --tokens 256 --rank 16
   step_torch.py --block 7B --tokens 2048 --dtype bf16
 
-As the paper's code does it (arXiv 2402.05147): the quantizer in fp32 with a straight-through rounding, LoRA beside it, eager attention, AdamW on
-clipping logits and LoRA, one sequence a step. --dtype fp16 | bf16 adds autocast. Prints one JSON line with the case name of bench_step.
+As the paper's code does it (arXiv 2402.05147): the quantizer in fp32 with a straight-through rounding, LoRA
+beside it, eager attention, AdamW on clipping logits and LoRA, one sequence a step. --dtype fp16 | bf16 adds
+autocast. Prints one JSON line with the case name of bench_step.
 """
 import argparse
 import json
@@ -18,11 +20,15 @@ import torch.nn.functional as F
 import measure
 
 SHAPES = {"7B": (4096, 11008, 32, 32), "70B": (8192, 28672, 64, 8)}
-LINEARS = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"]
+LINEARS = [
+    "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj",
+    "mlp.up_proj", "mlp.down_proj"
+]
 
 
 def first_block(folder):
-    """Weights of block 0 by name, fp32, from model.safetensors (8 bytes of header length, a JSON header, then the bytes)."""
+    """Weights of block 0 by name, fp32, from model.safetensors (8 bytes of header length, a JSON header, then
+    the bytes)."""
     raw = (Path(folder) / "model.safetensors").read_bytes()
     length = struct.unpack("<Q", raw[:8])[0]
     types = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
@@ -30,8 +36,8 @@ def first_block(folder):
     for name, info in json.loads(raw[8:8 + length]).items():
         if name.startswith("model.layers.0."):
             begin, end = (8 + length + o for o in info["data_offsets"])
-            out[name[len("model.layers.0."):-len(".weight")]] = torch.frombuffer(bytearray(raw[begin:end]), dtype=types[info["dtype"]]).reshape(
-                info["shape"]).float()
+            out[name[len("model.layers.0."):-len(".weight")]] = torch.frombuffer(
+                bytearray(raw[begin:end]), dtype=types[info["dtype"]]).reshape(info["shape"]).float()
     return out
 
 
@@ -57,7 +63,8 @@ class Linear:
         return ((codes - zero) * scale).reshape(self.weight.shape)
 
     def __call__(self, x):
-        return F.linear(x, self.dequantized()) + self.scaling * F.linear(F.linear(x, self.lora_A), self.lora_B)
+        adapter = F.linear(F.linear(x, self.lora_A), self.lora_B)
+        return F.linear(x, self.dequantized()) + self.scaling * adapter
 
 
 class Block:
@@ -65,13 +72,18 @@ class Block:
         hidden, intermediate, self.heads, self.kv_heads = shape
         self.tokens, self.dim = a.tokens, hidden // self.heads
         kv = self.kv_heads * self.dim
-        sizes = [(hidden, hidden), (kv, hidden), (kv, hidden), (hidden, hidden), (intermediate, hidden), (intermediate, hidden), (hidden, intermediate)]
+        sizes = [(hidden, hidden), (kv, hidden), (kv, hidden), (hidden, hidden), (intermediate, hidden),
+                 (intermediate, hidden), (hidden, intermediate)]
         if not weights:
             weights = {name: torch.randn(size, device=a.device) * 0.02 for name, size in zip(LINEARS, sizes)}
         ones = torch.ones(hidden, device=a.device)
-        self.norms = [weights.get(n, ones).to(a.device) for n in ("input_layernorm", "post_attention_layernorm")]
+        self.norms = [
+            weights.get(n, ones).to(a.device) for n in ("input_layernorm", "post_attention_layernorm")
+        ]
         self.linears = [Linear(weights[name].to(a.device), a) for name in LINEARS]
-        angles = torch.outer(torch.arange(a.tokens).float(), 10000.0**(-torch.arange(0, self.dim, 2).float() / self.dim)).repeat(1, 2).to(a.device)
+        angles = torch.outer(
+            torch.arange(a.tokens).float(),
+            10000.0**(-torch.arange(0, self.dim, 2).float() / self.dim)).repeat(1, 2).to(a.device)
         self.cos, self.sin = angles.cos(), angles.sin()
         self.mask = torch.full((a.tokens, a.tokens), float("-inf"), device=a.device).triu(1)
 
@@ -81,7 +93,8 @@ class Block:
     def attention(self, q, k, v):
         split = lambda x: x.view(1, self.tokens, -1, self.dim).transpose(1, 2)
         group = self.heads // self.kv_heads
-        q, k, v = self.rotated(split(q)), self.rotated(split(k)).repeat_interleave(group, 1), split(v).repeat_interleave(group, 1)
+        q, k, v = self.rotated(split(q)), self.rotated(split(k)), split(v)
+        k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
         scores = (q @ k.transpose(-1, -2)).float() / self.dim**0.5 + self.mask
         return (scores.softmax(-1).to(v.dtype) @ v).transpose(1, 2).reshape(1, self.tokens, -1)
 
@@ -95,8 +108,11 @@ class Block:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--block", default="7B", help="7B, 70B, or a folder with config.json and model.safetensors (default 7B)")
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--block",
+                        default="7B",
+                        help="7B, 70B, or a folder with config.json and model.safetensors (default 7B)")
     parser.add_argument("--bits", type=int, default=2)
     parser.add_argument("--group-size", type=int, default=64)
     parser.add_argument("--rank", type=int, default=64)
@@ -121,7 +137,9 @@ def main():
     kind = "cuda" if a.device.startswith("cuda") else "cpu"
 
     def step():
-        with torch.autocast(kind, torch.float16 if a.dtype == "fp16" else torch.bfloat16, enabled=a.dtype != "fp32"):
+        with torch.autocast(kind,
+                            torch.float16 if a.dtype == "fp16" else torch.bfloat16,
+                            enabled=a.dtype != "fp32"):
             loss = F.mse_loss(block.forward(x).float(), target)
         optimizer.zero_grad()
         loss.backward()
@@ -133,7 +151,14 @@ def main():
     peak = {"peak_device_bytes": torch.cuda.max_memory_allocated()} if kind == "cuda" else {}
     name = Path(a.block).name if weights else a.block
     case = f"{name}, {a.tokens} tokens, {a.bits} bits, group {a.group_size}, rank {a.rank}"
-    measure.print_line(a.output, "step", case, f"PyTorch {torch.__version__} {a.dtype}", timing, a.device, tokens=a.tokens, **peak)
+    measure.print_line(a.output,
+                       "step",
+                       case,
+                       f"PyTorch {torch.__version__} {a.dtype}",
+                       timing,
+                       a.device,
+                       tokens=a.tokens,
+                       **peak)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Reads perf/results: lines of our benchmarks and of their rivals, joined by device folder, benchmark and case."""
+"""Reads perf/results: lines of our benchmarks and of their rivals, joined by device folder, benchmark and
+case."""
 import json
 import re
 import statistics
@@ -26,7 +27,8 @@ class Case:
         return self.median("spread")
 
     def limited(self, key):
-        """Median over the lines that were held against the highest limit (OpenBLAS with other kernels makes another one), noise aside."""
+        """Median over the lines that were held against the highest limit (OpenBLAS with other kernels makes
+        another one), noise aside."""
         limits = [line["limit"] for line in self.lines if "limit" in line]
         values = [line[key] for line in self.lines if "limit" in line and line["limit"] >= 0.8 * max(limits)]
         return statistics.median(values) if values else None
@@ -43,12 +45,16 @@ class Case:
         return next((line[key] for line in self.lines if key in line), default)
 
     def rivals(self):
-        """Name -> (milliseconds, ratio). A ratio holds within a line, where contenders took turns; a rival of other lines meets our median."""
+        """Name -> (milliseconds, ratio). A ratio holds within a line, where contenders took turns; a rival of
+        other lines meets our median."""
         found = {}
         for line in self.lines:
             if "rival" in line:
-                found.setdefault(line["rival"], []).append((line["rival_milliseconds_median"], line["ratio_to_rival"]))
-        out = {name: tuple(statistics.median(column) for column in zip(*pairs)) for name, pairs in found.items()}
+                found.setdefault(line["rival"], []).append(
+                    (line["rival_milliseconds_median"], line["ratio_to_rival"]))
+        out = {
+            name: tuple(statistics.median(column) for column in zip(*pairs)) for name, pairs in found.items()
+        }
         for name, lines in self.contenders.items():
             milliseconds = statistics.median(line["milliseconds_median"] for line in lines)
             out[name] = (milliseconds, milliseconds / self.milliseconds)
@@ -56,7 +62,11 @@ class Case:
 
     def memory_share(self, rival):
         """Our peak device memory over the rival's; None if either is unknown."""
-        theirs = [line["peak_device_bytes"] for line in self.contenders.get(rival, []) if "peak_device_bytes" in line]
+        theirs = [
+            line["peak_device_bytes"]
+            for line in self.contenders.get(rival, [])
+            if "peak_device_bytes" in line
+        ]
         ours = self.median("peak_device_bytes")
         return ours / statistics.median(theirs) if theirs and ours else None
 
@@ -69,14 +79,16 @@ class Device:
             for number, text in enumerate(file.read_text().splitlines(), 1):
                 try:
                     line = json.loads(text)
-                    case = cases.setdefault((line["benchmark"], line["case"]), Case(line["benchmark"], line["case"]))
+                    case = cases.setdefault((line["benchmark"], line["case"]),
+                                            Case(line["benchmark"], line["case"]))
                     if "contender" in line:
                         case.contenders.setdefault(line["contender"], []).append(line)
                     else:
                         case.lines.append(line)
                         self.lines.append(line)
                 except (ValueError, KeyError) as error:
-                    raise SystemExit(f"perf_report: {file}:{number}: not a result line ({error}); run perf/run_all again")
+                    raise SystemExit(
+                        f"perf_report: {file}:{number}: not a result line ({error}); run perf/run_all again")
         self.cases = [case for case in cases.values() if case.lines]
         first = next((line["device"] for line in self.lines if "device" in line), {})
         self.name, self.driver, self.platform = (first.get(key, "") for key in ("name", "driver", "platform"))
@@ -90,7 +102,8 @@ class Device:
 
 
 def load(results):
-    devices = [Device(folder) for folder in sorted(Path(results).iterdir()) if folder.is_dir()] if Path(results).is_dir() else []
+    folders = sorted(Path(results).iterdir()) if Path(results).is_dir() else []
+    devices = [Device(folder) for folder in folders if folder.is_dir()]
     return [device for device in devices if device.cases]
 
 
@@ -145,5 +158,6 @@ def asked_figures(device, rules):
         for case in device.family(rule["benchmark"]):
             if re.search(rule["case"], case.name):
                 for against, value in reached_by(case, rule):
-                    out.setdefault((index, against), Asked(rule["what"], kind, rule[kind], against)).reached[case.name] = value
+                    asked = Asked(rule["what"], kind, rule[kind], against)
+                    out.setdefault((index, against), asked).reached[case.name] = value
     return list(out.values())

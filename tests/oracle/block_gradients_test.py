@@ -2,12 +2,14 @@
 
   block_gradients_test.py BIN_FOLDER SOURCE_FOLDER
 
-bin/dump_block_gradients writes inputs, parameters and the gradients that our explicit backward pass finds; here the block is written down as
-a function (llama_torch.py, and fake quantization with straight-through rounding below) and differentiated by autograd. Compared are the
-output, the loss and, for each of the seven linears, the gradients of A, B, both clipping logits and the latent weight.
+bin/dump_block_gradients writes inputs, parameters and the gradients that our explicit backward pass finds;
+here the block is written down as a function (llama_torch.py, and fake quantization with straight-through
+rounding below) and differentiated by autograd. Compared are the output, the loss and, for each of the seven
+linears, the gradients of A, B, both clipping logits and the latent weight.
 
-Tolerance: the device computes in float32. A gradient passes through about ten operations in a row, each a sum of up to 768 products whose
-rounding errors of 2^-24 add up like a random walk: 10 * sqrt(768) * 6e-8 = 2e-5 of a tensor's norm. A wrong term is far larger than that.
+Tolerance: the device computes in float32. A gradient passes through about ten operations in a row, each a sum
+of up to 768 products whose rounding errors of 2^-24 add up like a random walk: 10 * sqrt(768) * 6e-8 = 2e-5
+of a tensor's norm. A wrong term is far larger than that.
 """
 import json
 import subprocess
@@ -30,12 +32,15 @@ except ImportError as error:
 
 def load(folder):
     index = json.loads((folder / "index.json").read_text())
-    read = lambda name, shape: torch.from_numpy(np.fromfile(folder / f"{name}.f32", "<f4").reshape(shape)).double()
+    def read(name, shape):
+        return torch.from_numpy(np.fromfile(folder / f"{name}.f32", "<f4").reshape(shape)).double()
+
     return index, {name: read(name, shape) for name, shape in index["tensors"].items()}
 
 
 def fake_quantize(weight, logits, bits, group_size):
-    """Rounding and the zero point carry no gradient of their own; clamped codes pass none to the weight. The range is the weight's, held fixed."""
+    """Rounding and the zero point carry no gradient of their own; clamped codes pass none to the weight. The
+    range is the weight's, held fixed."""
     largest = 2**bits - 1
     groups = weight.view(weight.shape[0], -1, group_size)
     with torch.no_grad():
@@ -67,7 +72,8 @@ def main(bin_folder, source):
         parts["weight"] = tensors[f"{block}.{name}.weight"]
         leaves[name] = {key: value.clone().requires_grad_() for key, value in parts.items()}
         p = leaves[name]
-        effective = fake_quantize(p["weight"], p["logits"], index["bits"], index["group_size"]) + index["scaling"] * p["B"] @ p["A"]
+        effective = fake_quantize(p["weight"], p["logits"], index["bits"],
+                                  index["group_size"]) + index["scaling"] * p["B"] @ p["A"]
         tensors[f"{block}.{name}.weight"] = effective
     network = llama_torch.Model(model.config, tensors, None)
     x = ours["x"].view(-1, index["tokens"], ours["x"].shape[-1])
@@ -87,7 +93,10 @@ def main(bin_folder, source):
         error = ((found - theirs).norm() / theirs.norm()).item()
         bad = not error <= TOLERANCE or theirs.norm().item() == 0
         failed += bad
-        print(f"{'FAILED' if bad else 'ok    '} {name:32} relative difference {error:.2e}, norm {theirs.norm().item():.3e}")
+        print(
+            f"{'FAILED' if bad else 'ok    '} {name:32} relative difference {error:.2e}, "
+            f"norm {theirs.norm().item():.3e}"
+        )
     print(f"{len(pairs) - failed} of {len(pairs)} within {TOLERANCE:g}")
     return 1 if failed else 0
 

@@ -1,7 +1,9 @@
-"""Perplexity of a Llama-family model in plain PyTorch, float32, on the CPU: the stranger that apiq-eval is compared with.
+"""Perplexity of a Llama-family model in plain PyTorch, float32, on the CPU: the stranger that apiq-eval is
+compared with.
 
-Written from the model's definition, for reading: no key-value cache, no tricks. A model is a configuration, a dictionary of float32
-tensors under their Hugging Face names, and optionally LoRA pairs (A, B, scaling) under the names of their linears.
+Written from the model's definition, for reading: no key-value cache, no tricks. A model is a configuration, a
+dictionary of float32 tensors under their Hugging Face names, and optionally LoRA pairs (A, B, scaling) under
+the names of their linears.
 """
 import json
 import math
@@ -17,13 +19,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
 class Model:
     def __init__(self, config, tensors, tokenizer_bytes, lora=None):
-        self.config, self.tensors, self.tokenizer_bytes, self.lora = config, tensors, tokenizer_bytes, lora or {}
+        self.config, self.tensors = config, tensors
+        self.tokenizer_bytes, self.lora = tokenizer_bytes, lora or {}
 
     @staticmethod
     def from_directory(folder):
         folder = Path(folder)
         tensors = read_safetensors(folder / "model.safetensors")
-        return Model(json.loads((folder / "config.json").read_text()), tensors, (folder / "tokenizer.model").read_bytes())
+        return Model(json.loads((folder / "config.json").read_text()), tensors,
+                     (folder / "tokenizer.model").read_bytes())
 
     @staticmethod
     def from_checkpoint(path):
@@ -32,12 +36,15 @@ class Model:
         import read_checkpoint
 
         with h5py.File(path, "r") as file:
-            tensors = {name: torch.from_numpy(data[()].astype(np.float32)) for name, data in file["tensors"].items()}
+            tensors = {
+                name: torch.from_numpy(data[()].astype(np.float32)) for name, data in file["tensors"].items()
+            }
             lora = {}
             for name, linear in file["linears"].items():
                 tensors[name + ".weight"] = torch.from_numpy(read_checkpoint.dequantize(linear))
                 if rank := int(linear.attrs["rank"]):
-                    a, b = (torch.from_numpy(linear[key][()].astype(np.float32)) for key in ("lora_A", "lora_B"))
+                    a, b = (
+                        torch.from_numpy(linear[key][()].astype(np.float32)) for key in ("lora_A", "lora_B"))
                     lora[name] = (a, b, float(linear.attrs["alpha"]) / rank)
             config = json.loads(bytes(file["files"]["config.json"][()]).decode())
             return Model(config, tensors, bytes(file["files"]["tokenizer.model"][()]), lora)
@@ -50,14 +57,16 @@ class Model:
         return y
 
     def norm(self, name, x):
-        return x / torch.sqrt((x * x).mean(-1, keepdim=True) + self.config["rms_norm_eps"]) * self.tensors[name + ".weight"]
+        rho = torch.sqrt((x * x).mean(-1, keepdim=True) + self.config["rms_norm_eps"])
+        return x / rho * self.tensors[name + ".weight"]
 
     def attention(self, block, x):
         """x [windows, tokens, hidden]; causal, query heads share key/value heads in order."""
         windows, tokens, _ = x.shape
         heads = self.config["num_attention_heads"]
         kv_heads = self.config.get("num_key_value_heads", heads)
-        split = lambda name, count: self.linear(f"{block}.self_attn.{name}", x).view(windows, tokens, count, -1).transpose(1, 2)
+        split = lambda name, count: self.linear(f"{block}.self_attn.{name}", x).view(
+            windows, tokens, count, -1).transpose(1, 2)
         q, k, v = split("q_proj", heads), split("k_proj", kv_heads), split("v_proj", kv_heads)
         q, k = (rotate(t, self.config.get("rope_theta", 10000.0)) for t in (q, k))
         k, v = (t.repeat_interleave(heads // kv_heads, dim=1) for t in (k, v))
@@ -102,7 +111,8 @@ def read_safetensors(path):
         if entry["dtype"] == "BF16":
             values = (np.frombuffer(raw[begin:end], "<u2").astype(np.uint32) << 16).view(np.float32)
         else:
-            values = np.frombuffer(raw[begin:end], {"F16": "<f2", "F32": "<f4"}[entry["dtype"]]).astype(np.float32)
+            values = np.frombuffer(raw[begin:end], {"F16": "<f2", "F32": "<f4"}[entry["dtype"]])
+            values = values.astype(np.float32)
         out[name] = torch.from_numpy(values.reshape(entry["shape"]).copy())
     return out
 
@@ -116,7 +126,8 @@ def encode(model, text):
 
 
 def perplexity(logits_of, ids, sequence_length):
-    """Consecutive windows, a partial last one dropped; of each, tokens 1 .. L-1 are predicted. Returns (perplexity, predictions)."""
+    """Consecutive windows, a partial last one dropped; of each, tokens 1 .. L-1 are predicted. Returns
+    (perplexity, predictions)."""
     windows = torch.tensor(ids[: len(ids) // sequence_length * sequence_length]).view(-1, sequence_length)
     nll, count = 0.0, 0
     with torch.no_grad():

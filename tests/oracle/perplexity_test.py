@@ -1,13 +1,16 @@
 """apiq-eval against implementations that share no code with it, on the same text:
 
   full           the bundled model against llama_torch.py
-  transformers   the bundled model against Hugging Face transformers (skipped outside the environment of scripts/oracle-env)
-  packed         a checkpoint that apiq-quantize writes here, dequantized by scripts/read_checkpoint.py, LoRA applied in PyTorch
+  transformers   the bundled model against Hugging Face transformers (skipped outside the environment of
+                 scripts/oracle-env)
+  packed         a checkpoint that apiq-quantize writes here, dequantized by scripts/read_checkpoint.py, LoRA
+                 applied in PyTorch
 
   perplexity_test.py CASE BIN_FOLDER SOURCE_FOLDER
 
-The perplexities must be equal to 1e-4 relative. Both sides compute in float32 and sum about 8000 terms; storing activations in
-binary16 anywhere moves the perplexity by about 1e-3, a wrong epsilon, mask or rotation by far more.
+The perplexities must be equal to 1e-4 relative. Both sides compute in float32 and sum about 8000 terms;
+storing activations in binary16 anywhere moves the perplexity by about 1e-3, a wrong epsilon, mask or rotation
+by far more.
 """
 import json
 import subprocess
@@ -36,17 +39,19 @@ def run(*command):
 
 
 def ours(bin_folder, model, text):
-    out = run(bin_folder / "apiq-eval", "--quiet", "--model", model, "--text", text, "--sequence-length", SEQUENCE_LENGTH,
-              "--max-tokens", MAX_TOKENS, "--json", "-")
+    out = run(bin_folder / "apiq-eval", "--quiet", "--model", model, "--text", text, "--sequence-length",
+              SEQUENCE_LENGTH, "--max-tokens", MAX_TOKENS, "--json", "-")
     return json.loads(out[out.index("{"):])
 
 
 def quantize(bin_folder, source, folder):
-    """A short ApiQ run: enough steps that LoRA is not zero, three bits because they are the hardest to unpack."""
+    """A short ApiQ run: enough steps that LoRA is not zero, three bits because they are the hardest to
+    unpack."""
     output = Path(folder) / "packed.h5"
     novels = source / "data/novels-6m"
-    run(bin_folder / "apiq-quantize", "--quiet", "--model", novels, "--output", output, "--method", "apiq-lw", "--bits", 3, "--group-size", 64,
-        "--rank", 16, "--calibration", novels / "calibration.txt", "--samples", 4, "--sequence-length", 128, "--epochs", 2)
+    run(bin_folder / "apiq-quantize", "--quiet", "--model", novels, "--output", output, "--method", "apiq-lw",
+        "--bits", 3, "--group-size", 64, "--rank", 16, "--calibration", novels / "calibration.txt",
+        "--samples", 4, "--sequence-length", 128, "--epochs", 2)
     return output
 
 
@@ -67,7 +72,8 @@ def main():
     text = novels / "validation.txt"
     with tempfile.TemporaryDirectory() as folder:
         path = quantize(bin_folder, source, folder) if case == "packed" else novels
-        model = llama_torch.Model.from_checkpoint(path) if case == "packed" else llama_torch.Model.from_directory(path)
+        packed = case == "packed"
+        model = (llama_torch.Model.from_checkpoint if packed else llama_torch.Model.from_directory)(path)
         logits = transformers_logits(novels) if case == "transformers" else model.logits
         ids = llama_torch.encode(model, text.read_text())[:MAX_TOKENS]
         expected, predictions = llama_torch.perplexity(logits, ids, SEQUENCE_LENGTH)
@@ -75,7 +81,10 @@ def main():
         if case == "packed" and not any(b.abs().max() > 0 for _, b, _ in model.lora.values()):
             sys.exit("the checkpoint has no LoRA that is not zero: this test would not see it")
     difference = abs(found["perplexity"] / expected - 1)
-    print(f"{case}: apiq-eval {found['perplexity']:.6f}, oracle {expected:.6f}, relative difference {difference:.2e}, {predictions} predictions")
+    print(
+        f"{case}: apiq-eval {found['perplexity']:.6f}, oracle {expected:.6f}, "
+        f"relative difference {difference:.2e}, {predictions} predictions"
+    )
     if found["predictions"] != predictions:
         sys.exit(f"expected {predictions} predictions, apiq-eval made {found['predictions']}")
     if not difference < TOLERANCE:
