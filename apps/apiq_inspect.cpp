@@ -58,10 +58,9 @@ void print_linears(const FileSummary& summary, const std::vector<BlockReport>& b
     for (const LinearReport& linear : block.linears) errors[linear.name] = significant(linear.weight_error);
   std::map<std::string, const LinearSummary*> quantized;
   for (const LinearSummary& l : summary.linears) quantized[l.name] = &l;
-  const std::vector<std::string> names = linears_in_order(summary);
-  if (names.empty()) return;
+  if (summary.linear_names.empty()) return;
   Table table({"linear", "shape", "bits", "group", "grid", "rank", "size", "LoRA", "weight error"});
-  for (const std::string& name : names) {
+  for (const std::string& name : summary.linear_names) {
     const auto it = quantized.find(name);
     table.row(it == quantized.end() ? dense_row(summary, name)
                                     : quantized_row(*it->second, errors.count(name) ? errors.at(name) : "-"));

@@ -2,6 +2,8 @@
 
 #include "apiq/error.hpp"
 #include "calib/recipe.hpp"
+#include "family/pre_norm_block.hpp"
+#include "family/tensor_names.hpp"
 #include "harness.hpp"
 #include "io/model_directory.hpp"
 #include "ops/gemm.hpp"
@@ -9,17 +11,10 @@
 
 namespace apiq::perf {
 
-using model::kLinearCount;
 using runtime::DeviceTensor;
 using runtime::TensorView;
 
 namespace {
-
-std::array<Shape, kLinearCount> shapes_of(const ModelConfig& c) {
-  const Shape kv{c.kv_features(), c.hidden_size}, wide{c.intermediate_size, c.hidden_size};
-  return {Shape{c.q_features(), c.hidden_size},     kv, kv, Shape{c.hidden_size, c.q_features()}, wide, wide,
-          Shape{c.hidden_size, c.intermediate_size}};
-}
 
 ModelConfig shape(std::uint32_t hidden, std::uint32_t intermediate, std::uint32_t heads,
                   std::uint32_t kv_heads) {
@@ -30,6 +25,7 @@ ModelConfig shape(std::uint32_t hidden, std::uint32_t intermediate, std::uint32_
   c.num_key_value_heads = kv_heads;
   c.head_dim = hidden / heads;
   c.rms_norm_eps = 1e-5f;
+  c.block = pre_norm_block(c);
   return c;
 }
 
@@ -43,11 +39,9 @@ std::string StepCase::text() const {
 double StepCase::flops() const {
   const double T = static_cast<double>(tokens), r = rank;
   double sum = 0;
-  const auto shapes = shapes_of(config);
-  for (std::uint32_t l = 0; l < kLinearCount; ++l) {
-    const double out = static_cast<double>(shapes[l][0]), in = static_cast<double>(shapes[l][1]);
-    const bool passes_gradient =
-        l == model::kO || l >= model::kGate;  // nothing trained lies before q, k and v
+  for (std::uint32_t l = 0; l < config.block.linears.size(); ++l) {
+    const double out = config.block.linears[l].out_features, in = config.block.linears[l].in_features;
+    const bool passes_gradient = l >= config.block.stages[0].end;  // nothing trained lies before the first
     sum += 2 * T * out * in * (passes_gradient ? 3 : 2) + 6 * T * r * (out + in);
   }
   // Attention: two products forward, five backward, over the half of all pairs that a causal mask leaves.
@@ -89,25 +83,24 @@ StepBlock::StepBlock(runtime::Queue& queue, const StepCase& c)
       rope_(queue, case_.config, static_cast<std::uint32_t>(c.tokens)),
       block_(queue, case_.config, rope_, c.tokens, calib::Keep::all) {
   const std::uint64_t hidden = c.config.hidden_size;
-  const auto shapes = shapes_of(c.config);
-  const std::vector<float> ones(hidden, 1.0f);
-  input_norm_ = filled({hidden}, 0, 0);
-  post_norm_ = filled({hidden}, 0, 0);
-  queue.write(input_norm_, ones.data());
-  queue.write(post_norm_, ones.data());
-  for (std::uint32_t l = 0; l < kLinearCount; ++l)
-    weights_[l] = filled(shapes[l], 0.035f, 1 + l);  // a standard deviation of 0.02
+  const BlockSpec& spec = case_.config.block;
+  for (const NormSpec& norm : spec.norms) {
+    norms_.push_back(filled({norm.width}, 0, 0));
+    queue.write(norms_.back(), std::vector<float>(norm.width, 1.0f).data());
+  }
+  for (const LinearSpec& linear : spec.linears)  // a standard deviation of 0.02
+    weights_.push_back(filled({linear.out_features, linear.in_features}, 0.035f,
+                              1 + static_cast<std::uint32_t>(weights_.size())));
   if (!c.model.empty()) {
     const ModelDirectory model = ModelDirectory::open(c.model);
     const auto load = [&](const DeviceTensor& to, const std::string& name) {
       queue.write(to, to_f32(model.tensors().find(name)->dtype, model.tensors().bytes(name), name).data());
     };
-    load(input_norm_, "model.layers.0.input_layernorm.weight");
-    load(post_norm_, "model.layers.0.post_attention_layernorm.weight");
-    for (std::uint32_t l = 0; l < kLinearCount; ++l)
-      load(weights_[l], linear_tensor_name(0, kBlockLinears[l]));
+    for (std::uint32_t n = 0; n < norms_.size(); ++n) load(norms_[n], weight_tensor(0, spec.norms[n].name));
+    for (std::uint32_t l = 0; l < weights_.size(); ++l)
+      load(weights_[l], weight_tensor(0, spec.linears[l].name));
   }
-  block_.set_norms(input_norm_, post_norm_);
+  block_.set_norms(norms_[0], norms_[1]);
   x_ = filled({c.tokens, hidden}, 1.0f, 20);
   target_ = filled({c.tokens, hidden}, 0, 0);
   const runtime::Workspace::Scope scope(queue.workspace());
@@ -138,8 +131,8 @@ void StepBlock::train(std::uint32_t steps, const std::string& recipe,
                               .target = [&](std::uint32_t) { return target_.view(); },
                               .training_begins = [] {},
                               .step_done = step_done};
-  for (std::uint32_t l = 0; l < kLinearCount; ++l)
-    problem.linears.push_back({kBlockLinears[l], 1 + l, weights_[l], true,
+  for (std::uint32_t l = 0; l < weights_.size(); ++l)
+    problem.linears.push_back({std::string(case_.config.block.linears[l].name), 1 + l, weights_[l], true,
                                ops::QuantSpec{case_.bits, case_.group_size, false, true}, case_.rank, 16.0f});
   method->quantize_block(problem);
 }

@@ -1,11 +1,11 @@
 // A decoder block to train on: shapes of known models with random weights, or a block of a model in a folder;
 // and one ApiQ-bw run over it.
 #pragma once
-#include <array>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "calib/decoder_block.hpp"
 #include "model/block.hpp"
@@ -20,7 +20,7 @@ struct StepCase {
   std::filesystem::path model;  // weights of its first block; empty: random
 
   std::string text() const;
-  /// Least arithmetic of a step: x M^T and dy^T x of seven linears, dy M of the four whose input is trained,
+  /// Least arithmetic of a step: x M^T and dy^T x of all linears, dy M of those whose input is trained,
   /// LoRA and attention forward and backward.
   double flops() const;
 };
@@ -45,8 +45,8 @@ class StepBlock {
   StepCase case_;
   model::RopeTables rope_;
   calib::DecoderBlock block_;
-  std::array<runtime::DeviceTensor, model::kLinearCount> weights_;
-  runtime::DeviceTensor input_norm_, post_norm_, x_, target_;
+  std::vector<runtime::DeviceTensor> weights_, norms_;
+  runtime::DeviceTensor x_, target_;
 };
 
 }  // namespace apiq::perf

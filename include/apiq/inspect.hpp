@@ -28,6 +28,8 @@ struct FileSummary {
   std::vector<LinearSummary> linears;      // checkpoint only: the quantized ones
   std::vector<std::string> dense_linears;  // checkpoint only: linears that were left as they are; their
                                            // weights are among the tensors
+  std::vector<std::string> linear_names;   // checkpoint only: all linears, quantized or not, block by block
+                                           // in the order in which they compute
   std::vector<TensorSummary> tensors;      // unquantized
   std::vector<std::string> side_files;
   double bits_per_weight = 0, adapter_bits_per_weight = 0;
@@ -40,9 +42,6 @@ FileSummary inspect(const std::filesystem::path& path);
 /// What the checkpoint says about its blocks (losses, errors; no times, which it does not hold); empty
 /// without a report. Throws FormatError.
 std::vector<BlockReport> block_reports(const FileSummary& summary);
-
-/// Names of all linears, quantized or not, block by block in the order in which they compute.
-std::vector<std::string> linears_in_order(const FileSummary& summary);
 
 /// A JSON text as rows for people: nested keys joined with dots, lists with commas, in the order of the keys;
 /// empty for an empty text. Throws FormatError.

@@ -67,7 +67,7 @@ quant::BlockProblem BlockWiseSolver::problem_of(WorkingBlock& weights, Streams& 
       .target = [&](std::uint32_t i) { return streams.full->residuals().open(i); },
       .training_begins = [&] { clock.begin("train"); },
       .step_done = [this](std::uint64_t steps) { step_done_(0, steps); }};
-  for (std::uint32_t l = 0; l < model::kLinearCount; ++l) {
+  for (std::uint32_t l = 0; l < weights.size(); ++l) {
     const LinearSettings& s = weights.settings(l);
     problem.linears.push_back({weights.name(l), weights.seed(l), weights.dense(l), s.quantize,
                                ops::QuantSpec{s.bits, s.group_size, run_.options.symmetric, true}, s.rank,
@@ -77,7 +77,7 @@ quant::BlockProblem BlockWiseSolver::problem_of(WorkingBlock& weights, Streams& 
 }
 
 void BlockWiseSolver::take_results(WorkingBlock& weights, quant::BlockResult result, SolvedBlock& out) const {
-  for (std::uint32_t l = 0; l < model::kLinearCount; ++l) {
+  for (std::uint32_t l = 0; l < weights.size(); ++l) {
     out.report.linears.push_back({weights.name(l), 0});
     if (!weights.settings(l).quantize) continue;
     if (run_.train.weight_learning_rate != 0)
@@ -96,7 +96,7 @@ SolvedBlock BlockWiseSolver::solve(WorkingBlock& weights, Streams& streams, cons
   SolvedBlock out;
   step_done_(0, 0);
   clock.begin("targets");
-  for (std::uint32_t l = 0; l < model::kLinearCount; ++l) weights.make_dense(l);
+  for (std::uint32_t l = 0; l < weights.size(); ++l) weights.make_dense(l);
   streams.full->run_block(*streams.block, weights.full(), save.full);
   quant::BlockProblem problem = problem_of(weights, streams, clock);
   ActivationStore mean;
@@ -124,10 +124,10 @@ SolvedBlock BlockWiseSolver::solve(WorkingBlock& weights, Streams& streams, cons
 
 void replay(WorkingBlock& weights, const std::vector<std::pair<std::string, QuantizedLinear>>& linears,
             Streams& streams) {
-  for (std::uint32_t l = 0; l < model::kLinearCount; ++l) weights.make_dense(l);
+  for (std::uint32_t l = 0; l < weights.size(); ++l) weights.make_dense(l);
   streams.full->run_block(*streams.block, weights.full(), {});
   std::size_t at = 0;
-  for (std::uint32_t l = 0; l < model::kLinearCount; ++l) {
+  for (std::uint32_t l = 0; l < weights.size(); ++l) {
     if (!weights.settings(l).quantize) continue;
     weights.drop_dense(l);
     weights.set_packed(l, linears[at++].second);

@@ -10,16 +10,13 @@ using runtime::Workspace;
 
 DecoderBlock::DecoderBlock(Queue& queue, const ModelConfig& config, const model::RopeTables& rope,
                            std::uint64_t tokens, Keep keep)
-    : queue_(queue), config_(config), rope_(rope), tokens_(tokens), keep_(keep) {}
+    : queue_(queue), config_(config), rope_(rope), tokens_(tokens), keep_(keep) {
+  for (const Stage& stage : config.block.stages) stages_.push_back({stage.first, stage.end});
+}
 
 void DecoderBlock::set_norms(const TensorView& input_norm, const TensorView& post_attention_norm) {
   input_norm_ = input_norm;
   post_norm_ = post_attention_norm;
-}
-
-const std::vector<std::array<std::uint32_t, 2>>& DecoderBlock::stages() const {
-  static const std::vector<std::array<std::uint32_t, 2>> stages(model::kStages.begin(), model::kStages.end());
-  return stages;
 }
 
 std::uint64_t DecoderBlock::scratch_bytes(const ModelConfig& c, std::uint64_t rows, Keep keep) {

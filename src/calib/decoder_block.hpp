@@ -26,7 +26,7 @@ class DecoderBlock : public quant::BlockFunction {
   void forward(const TensorView& x, const Forward& linear, const TensorView& y) override;
   TensorView stage_input(const TensorView& x, std::uint32_t stage, const Forward& linear) override;
   void backward(const TensorView& dy, const Backward& linear) override;
-  const std::vector<std::array<std::uint32_t, 2>>& stages() const override;
+  const std::vector<std::array<std::uint32_t, 2>>& stages() const override { return stages_; }
 
   /// Workspace bytes of forward and backward on this many rows, without those of the linears.
   static std::uint64_t scratch_bytes(const ModelConfig& config, std::uint64_t rows, Keep keep);
@@ -42,6 +42,7 @@ class DecoderBlock : public quant::BlockFunction {
   const model::RopeTables& rope_;
   std::uint64_t tokens_;
   Keep keep_;
+  std::vector<std::array<std::uint32_t, 2>> stages_;
   TensorView input_norm_, post_norm_;
   // Of the last forward, in the queue's workspace: h1 = rmsnorm(x), rotated q and k, v, a = attention, x2 = x
   // + o(a), h2 = rmsnorm(x2), m = silu(gate) up.

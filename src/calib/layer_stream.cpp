@@ -5,6 +5,7 @@
 #include <string>
 
 #include "apiq/error.hpp"
+#include "family/tensor_names.hpp"
 
 namespace apiq::calib {
 
@@ -14,32 +15,17 @@ using runtime::UploadRing;
 
 namespace {
 
-constexpr std::size_t kLinears = std::size(kBlockLinears);
 constexpr std::uint32_t kRingSlots = 4;
 constexpr std::uint64_t kSmallestSlot = std::uint64_t{16} << 10, kSlotMultiple = 4096;
 
-/// The block's linears in their order, then its two norms.
-std::vector<std::string> tensor_names(std::uint32_t block) {
-  std::vector<std::string> names;
-  for (const char* linear : kBlockLinears) names.push_back(linear_tensor_name(block, linear));
-  const std::string prefix = "model.layers." + std::to_string(block) + ".";
-  names.push_back(prefix + "input_layernorm.weight");
-  names.push_back(prefix + "post_attention_layernorm.weight");
-  return names;
-}
-
-TensorView& view_of(BlockWeights& weights, std::size_t index) {
-  if (index < kLinears) return weights.linears[index];
-  return index == kLinears ? weights.input_norm : weights.post_attention_norm;
-}
-
 /// What each buffer of a set must hold: blocks differ where a model stores some of them in other types.
 std::vector<std::uint64_t> buffer_sizes(const ModelConfig& config, const TensorSource& tensors) {
-  std::vector<std::uint64_t> sizes(kLinears + 2, 0);
+  std::vector<std::uint64_t> sizes;
   for (std::uint32_t block = 0; block < config.num_hidden_layers; ++block) {
-    const auto names = tensor_names(block);
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      const TensorInfo& info = *tensors.find(names[i]);
+    const auto expected = block_tensors(config.block, block);
+    sizes.resize(expected.size());
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      const TensorInfo& info = *tensors.find(expected[i].name);
       sizes[i] = std::max(sizes[i], info.shape.elements() * size_of(info.dtype));
     }
   }
@@ -109,15 +95,17 @@ void LayerStream::start(BufferSet& set, std::uint32_t block) {
 }
 
 void LayerStream::load(BufferSet& set, std::uint32_t block, const Event& unused) {
-  const auto names = tensor_names(block);
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    const TensorInfo& info = *model_.tensors().find(names[i]);
+  const ModelConfig& config = model_.config();
+  const auto expected = block_tensors(config.block, block);
+  set.weights = {};
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const TensorInfo& info = *model_.tensors().find(expected[i].name);
     const TensorView view{set.buffers[i].handle(), 0, info.dtype, info.shape};
     set.uploaded = ring_.upload(view, {&unused, 1}, [&](std::uint64_t offset, std::span<std::byte> slot) {
       const Trace::Scope scope(trace_, Trace::Lane::disk_read, "weights");
       model_.tensors().read(info.name, offset, slot);
     });
-    view_of(set.weights, i) = view;
+    (is_linear_weight(config, info.name) ? set.weights.linears : set.weights.norms).push_back(view);
   }
 }
 

@@ -1,7 +1,6 @@
 // Weights of one block at a time on the device, the next block's read from disk and uploaded while this one
 // is worked on.
 #pragma once
-#include <array>
 #include <cstdint>
 #include <future>
 #include <vector>
@@ -15,8 +14,8 @@ namespace apiq::calib {
 
 /// A block's tensors as the model stores them (f32, f16 or bf16), on the device.
 struct BlockWeights {
-  std::array<runtime::TensorView, std::size(kBlockLinears)> linears;  // [out_features, in_features]
-  runtime::TensorView input_norm, post_attention_norm;                // [hidden_size]
+  std::vector<runtime::TensorView> linears;  // [out_features, in_features]
+  std::vector<runtime::TensorView> norms;    // [width]
 };
 
 class LayerStream {
@@ -49,7 +48,7 @@ class LayerStream {
 
  private:
   struct BufferSet {
-    std::vector<runtime::Buffer> buffers;  // in the order of tensor_names()
+    std::vector<runtime::Buffer> buffers;  // in the order of block_tensors()
     std::int64_t block = -1;               // loaded or being loaded; -1: none
     BlockWeights weights;
     runtime::Event uploaded;  // to be read after `loaded`

@@ -118,14 +118,6 @@ LinearSettings settings_of(const QuantizeOptions& options, const std::string& li
   return out;
 }
 
-std::vector<std::string> linear_names(std::uint32_t num_hidden_layers) {
-  std::vector<std::string> out;
-  for (std::uint32_t block = 0; block < num_hidden_layers; ++block)
-    for (const char* linear : kBlockLinears)
-      out.push_back("model.layers." + std::to_string(block) + "." + linear);
-  return out;
-}
-
 void check_patterns(const QuantizeOptions& options, const std::vector<std::string>& linear_names) {
   const auto check = [&](const char* option, const std::string& pattern) {
     if (std::none_of(linear_names.begin(), linear_names.end(),

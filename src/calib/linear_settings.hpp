@@ -25,9 +25,6 @@ bool matches(const std::string& pattern, const std::string& linear_name);
 LinearSettings settings_of(const QuantizeOptions& options, const std::string& linear_name,
                            std::uint32_t in_features);
 
-/// Names of all linears of a model with so many blocks, in the order in which they are solved.
-std::vector<std::string> linear_names(std::uint32_t num_hidden_layers);
-
 /// Throws InvalidArgument for a pattern of `modules` or `overrides` that matches none of the names; the text
 /// lists what there is.
 void check_patterns(const QuantizeOptions& options, const std::vector<std::string>& linear_names);

@@ -32,18 +32,19 @@ SolvedBlock LinearSolver::solve(WorkingBlock& weights, Streams& streams, const S
   OutputError error(run_.queue);
   if (streams) {
     clock.begin("advance");
-    streams.full->begin_stages(weights.input_norm());
-    streams.quantized->begin_stages(weights.input_norm());
+    streams.full->begin_stages(weights.norm(0));
+    streams.quantized->begin_stages(weights.norm(0));
   }
-  for (std::uint32_t stage = 0; stage < model::kStages.size(); ++stage) {
-    const auto [first, end] = model::kStages[stage];
+  const std::vector<Stage>& stages = run_.config().block.stages;
+  for (std::uint32_t stage = 0; stage < stages.size(); ++stage) {
+    const auto [first, end] = stages[stage];
     clock.begin("targets");
     for (std::uint32_t l = first; l < end; ++l) weights.make_dense(l);
     for (std::uint32_t l = first; l < end; ++l) solve_linear(weights, l, streams, clock, out);
     clock.begin("advance");
-    if (streams && stage + 1 < model::kStages.size()) {
-      streams.full->advance(stage, weights.full(), weights.post_attention_norm());
-      streams.quantized->advance(stage, weights.quantized(), weights.post_attention_norm());
+    if (streams && stage + 1 < stages.size()) {
+      streams.full->advance(stage, weights.full(), weights.norm(1));
+      streams.quantized->advance(stage, weights.quantized(), weights.norm(1));
     } else if (streams) {
       streams.full->end_stages(weights.full(), save.full);
       streams.quantized->end_stages(

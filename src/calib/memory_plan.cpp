@@ -3,13 +3,13 @@
 #include "calib/memory_plan.hpp"
 
 #include <algorithm>
-#include <array>
 
 #include "apiq/error.hpp"
 #include "apiq/result.hpp"
 #include "calib/layer_stream.hpp"
 #include "calib/linear_settings.hpp"
 #include "calib/options.hpp"
+#include "family/tensor_names.hpp"
 #include "io/checkpoint.hpp"
 #include "ops/nn.hpp"
 #include "ops/qmatmul.hpp"
@@ -40,7 +40,7 @@ struct LinearSize {
   }
 };
 
-using BlockSizes = std::array<LinearSize, model::kLinearCount>;
+using BlockSizes = std::vector<LinearSize>;
 
 class Planner {
  public:
@@ -61,7 +61,10 @@ class Planner {
   std::uint64_t store(std::uint64_t features, Placement placement) const {
     return ActivationStore::device_bytes(layout(features), placement);
   }
-  std::uint64_t packed_bytes(const BlockSizes& sizes, std::uint32_t first, std::uint32_t end) const;
+  static std::uint64_t packed_bytes(const BlockSizes& sizes, std::uint32_t first, std::uint32_t end);
+  static std::uint64_t packed_bytes(const BlockSizes& sizes) {
+    return packed_bytes(sizes, 0, static_cast<std::uint32_t>(sizes.size()));
+  }
   std::uint64_t train_bytes(const LinearSize& size, bool keep) const;
   std::uint64_t pack_scratch(const LinearSize& size) const;
   std::uint64_t start_bytes(const LinearSize& size) const;
@@ -86,13 +89,9 @@ class Planner {
 
 BlockSizes Planner::sizes_of(std::uint32_t block) const {
   BlockSizes sizes;
-  for (std::uint32_t l = 0; l < model::kLinearCount; ++l) {
-    const std::string name = linear_tensor_name(block, kBlockLinears[l]);
-    const Shape& shape = in_.model.tensors().find(name)->shape;
-    sizes[l] = {shape[0], shape[1],
-                settings_of(in_.options, name.substr(0, name.size() - std::string_view(".weight").size()),
-                            static_cast<std::uint32_t>(shape[1]))};
-  }
+  for (const LinearSpec& linear : config_.block.linears)
+    sizes.push_back({linear.out_features, linear.in_features,
+                     settings_of(in_.options, part_name(block, linear.name), linear.in_features)});
   return sizes;
 }
 
@@ -105,7 +104,7 @@ void Planner::row(const std::string& stage, std::uint64_t bytes) {
   rows_.push_back({stage, bytes});
 }
 
-std::uint64_t Planner::packed_bytes(const BlockSizes& sizes, std::uint32_t first, std::uint32_t end) const {
+std::uint64_t Planner::packed_bytes(const BlockSizes& sizes, std::uint32_t first, std::uint32_t end) {
   std::uint64_t bytes = 0;
   for (std::uint32_t l = first; l < end; ++l) bytes += sizes[l].packed_bytes();
   return bytes;
@@ -171,12 +170,11 @@ void Planner::add_block_wise(const BlockSizes& sizes) {
   row("targets", dense + targets);
   row("start", dense + train + targets + start);
   row("train", dense + train + targets);
-  row("advance", std::max(dense, left_dense + packed_bytes(sizes, 0, model::kLinearCount)) +
-                     packed_bytes(sizes, 0, model::kLinearCount));
+  row("advance", std::max(dense, left_dense + packed_bytes(sizes)) + packed_bytes(sizes));
 }
 
 void Planner::add_stage(const BlockSizes& sizes, std::uint32_t stage) {
-  const auto [first, end] = model::kStages[stage];
+  const auto [first, end] = config_.block.stages[stage];
   const std::uint64_t rows = tokens_ * std::max(in_.options.batch_size, 1u);
   const std::uint64_t features[] = {config_.hidden_size, config_.q_features(), config_.hidden_size,
                                     config_.intermediate_size, 0};
@@ -210,7 +208,7 @@ void Planner::add_stage(const BlockSizes& sizes, std::uint32_t stage) {
 }
 
 void Planner::add_linear_wise(const BlockSizes& sizes) {
-  for (std::uint32_t stage = 0; stage < model::kStages.size(); ++stage) add_stage(sizes, stage);
+  for (std::uint32_t stage = 0; stage < config_.block.stages.size(); ++stage) add_stage(sizes, stage);
 }
 
 MemoryPlan Planner::plan() {
@@ -219,8 +217,9 @@ MemoryPlan Planner::plan() {
     else add_linear_wise(sizes);
   }
   scratch_ += kSmallScratchBytes;
-  const std::uint64_t rope = 2 * kFloat * tokens_ * (config_.head_dim / 2),
-                      norms = 2 * kFloat * config_.hidden_size;
+  const std::uint64_t rope = 2 * kFloat * tokens_ * (config_.head_dim / 2);
+  std::uint64_t norms = 0;
+  for (const NormSpec& norm : config_.block.norms) norms += kFloat * norm.width;
   std::uint64_t always = LayerStream::device_bytes(config_, in_.model.tensors(), choice_.prefetch) + rope +
                          norms + kSmallDeviceBytes + scratch_;
   std::uint64_t host = in_.process_bytes + kProcessGrowthBytes + LayerStream::host_bytes(kUploadRingBytes);
@@ -238,14 +237,15 @@ MemoryPlan Planner::plan() {
   plan.choice = choice_;
   std::uint64_t result_bytes = 0, largest_block = 0;
   for (const BlockSizes& sizes : blocks_) {
-    const std::uint64_t bytes = packed_bytes(sizes, 0, model::kLinearCount);
+    const std::uint64_t bytes = packed_bytes(sizes);
     result_bytes += bytes;
     largest_block = std::max(largest_block, bytes);
   }
   std::uint64_t other = 0, largest_other = 0;
   for (const TensorInfo& info : in_.model.tensors().tensors()) {
     const std::uint64_t bytes = info.shape.elements() * size_of(info.dtype);
-    if (!is_quantized(in_.options, info)) other += bytes, largest_other = std::max(largest_other, bytes);
+    if (!is_quantized(in_.options, config_, info))
+      other += bytes, largest_other = std::max(largest_other, bytes);
   }
   // A block's result on the host while the next one is solved; and the same on its way to the device.
   host += 2 * largest_block;

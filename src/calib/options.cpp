@@ -7,6 +7,7 @@
 #include "apiq/option_names.hpp"
 #include "calib/linear_settings.hpp"
 #include "calib/recipe.hpp"
+#include "family/tensor_names.hpp"
 
 namespace apiq::calib {
 
@@ -24,7 +25,7 @@ void check_number(float value, const char* option, bool zero_allowed) {
 }
 
 void check_linears(const QuantizeOptions& options, const ModelDirectory& model) {
-  const std::vector<std::string> names = linear_names(model.config().num_hidden_layers);
+  const std::vector<std::string> names = linear_names(model.config());
   check_patterns(options, names);
   for (const std::string& name : names) {
     const Shape& shape = model.tensors().find(name + ".weight")->shape;
@@ -141,10 +142,9 @@ quant::TrainOptions train_options(const QuantizeOptions& o, const quant::MethodT
           .early_stop = o.early_stop};
 }
 
-bool is_quantized(const QuantizeOptions& options, const TensorInfo& info) {
+bool is_quantized(const QuantizeOptions& options, const ModelConfig& config, const TensorInfo& info) {
   constexpr std::string_view kWeight = ".weight";
-  if (!info.name.starts_with("model.layers.") || !info.name.ends_with(kWeight) || info.shape.rank() != 2)
-    return false;
+  if (!is_linear_weight(config, info.name)) return false;
   return settings_of(options, info.name.substr(0, info.name.size() - kWeight.size()),
                      static_cast<std::uint32_t>(info.shape[1]))
       .quantize;

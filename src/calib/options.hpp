@@ -25,6 +25,6 @@ quant::TrainOptions train_options(const QuantizeOptions& options, const quant::M
 nlohmann::json options_json(const QuantizeOptions& options, const quant::MethodTraits& traits);
 
 /// Whether a tensor of the model is replaced by its quantized form.
-bool is_quantized(const QuantizeOptions& options, const TensorInfo& info);
+bool is_quantized(const QuantizeOptions& options, const ModelConfig& config, const TensorInfo& info);
 
 }  // namespace apiq::calib

@@ -16,6 +16,7 @@
 #include "calib/options.hpp"
 #include "calib/scheduler.hpp"
 #include "calib/stop.hpp"
+#include "family/tensor_names.hpp"
 #include "io/checkpoint.hpp"
 #include "io/part_file.hpp"
 #include "ops/fast_path/fast_path.hpp"
@@ -184,7 +185,7 @@ void Run::write_checkpoint(const calib::Journal& journal, const std::vector<Bloc
     }
   }
   for (const TensorInfo& info : expected_tensors(model_.config()))
-    if (!calib::is_quantized(options_, info))
+    if (!calib::is_quantized(options_, model_.config(), info))
       writer.add_tensor(*model_.tensors().find(info.name), model_.tensors());
   json reports = json::array();
   for (const BlockReport& block : blocks) reports.push_back(block_to_json(block));

@@ -122,7 +122,7 @@ Schedule::Schedule(const RunContext& run, Journal& journal)
       saver_(run, journal) {
   const quant::MethodTraits traits = run.method.traits();
   solver_ = make_solver(run, [this](std::uint32_t linear, std::uint64_t steps) { step_done(linear, steps); });
-  units_per_block_ = traits.scope == quant::Scope::block ? 1 : model::kLinearCount;
+  units_per_block_ = traits.scope == quant::Scope::block ? 1 : run.config().block.linears.size();
   steps_per_unit_ = traits.needs_inputs
                         ? std::max<std::uint64_t>(
                               std::uint64_t{run.train.epochs} * (run.num_samples() / run.train.batch_size), 1)
@@ -191,7 +191,7 @@ BlockReport Schedule::run_block(std::uint32_t index) {
   PhaseClock clock(run_.queue, run_.trace, "block " + std::to_string(index) + " ");
   clock.begin("load");
   WorkingBlock weights(run_, index, layers_.open(index));
-  if (streams_) streams_.block->set_norms(weights.input_norm(), weights.post_attention_norm());
+  if (streams_) streams_.block->set_norms(weights.norm(0), weights.norm(1));
   SolvedBlock solved = solver_->solve(weights, streams_, save_paths(index), clock);
   BlockReport report = std::move(solved.report);
   report.index = index;
@@ -218,7 +218,7 @@ BlockReport Schedule::replay_block(std::uint32_t index) {
   BlockReport report = earlier_report(entry);
   if (streams_) {
     WorkingBlock weights(run_, index, layers_.open(index));
-    streams_.block->set_norms(weights.input_norm(), weights.post_attention_norm());
+    streams_.block->set_norms(weights.norm(0), weights.norm(1));
     replay(weights, read_part(journal_.folder() / entry.part.name).linears, streams_);
   }
   report.seconds = seconds_since(begin);
@@ -231,7 +231,7 @@ void Schedule::step_done(std::uint32_t linear, std::uint64_t steps) const {
   const std::uint64_t done =
       (std::uint64_t{current_block_} * units_per_block_ + linear) * steps_per_unit_ + steps;
   std::string stage = "block " + std::to_string(current_block_ + 1) + "/" + std::to_string(num_blocks_);
-  if (units_per_block_ != 1) stage += std::string(" ") + kBlockLinears[linear];
+  if (units_per_block_ != 1) stage += " " + std::string(run_.config().block.linears[linear].name);
   run_.callbacks.progress(
       {stage, done, num_blocks_ * units_per_block_ * steps_per_unit_, seconds_since(begin_)});
 }

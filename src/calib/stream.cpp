@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "calib/stop.hpp"
+#include "family/tensor_names.hpp"
 #include "ops/nn.hpp"
 #include "tensor/tensor_source.hpp"
 
@@ -24,7 +25,7 @@ void Stream::replace_inputs(ActivationStore next) {
 
 /// On the host, row by row from the mapped file: the table never has to be on the device.
 void Stream::start() {
-  const TensorInfo& info = *run_.model.tensors().find("model.embed_tokens.weight");
+  const TensorInfo& info = *run_.model.tensors().find(kEmbeddingTensor);
   const auto table = run_.model.tensors().bytes(info.name);
   const std::uint64_t hidden = run_.config().hidden_size, row_bytes = hidden * size_of(info.dtype);
   residuals_ = run_.make_store(hidden, run_.plan.choice.residuals, true, name_ + " residuals");

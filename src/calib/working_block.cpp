@@ -1,5 +1,6 @@
 #include "calib/working_block.hpp"
 
+#include "family/tensor_names.hpp"
 #include "ops/gemm.hpp"
 #include "ops/nn.hpp"
 #include "util/random.hpp"
@@ -20,18 +21,20 @@ WorkingBlock::WorkingBlock(const RunContext& run, std::uint32_t block, const Blo
     : run_(run),
       block_(block),
       stored_(stored),
-      input_norm_(as_f32(run.queue, stored.input_norm, "norm")),
-      post_norm_(as_f32(run.queue, stored.post_attention_norm, "norm")) {
-  for (std::uint32_t l = 0; l < model::kLinearCount; ++l)
-    settings_[l] = settings_of(run.options, name(l), static_cast<std::uint32_t>(stored.linears[l].shape[1]));
+      dense_(stored.linears.size()),
+      packed_(stored.linears.size()) {
+  for (std::uint32_t l = 0; l < stored.linears.size(); ++l)
+    settings_.push_back(
+        settings_of(run.options, name(l), static_cast<std::uint32_t>(stored.linears[l].shape[1])));
+  for (const TensorView& norm : stored.norms) norms_.push_back(as_f32(run.queue, norm, "norm"));
 }
 
 std::string WorkingBlock::name(std::uint32_t linear) const {
-  return "model.layers." + std::to_string(block_) + "." + kBlockLinears[linear];
+  return part_name(block_, run_.config().block.linears[linear].name);
 }
 
 std::uint64_t WorkingBlock::seed(std::uint32_t linear) const {
-  return CounterRandom(run_.options.seed, std::uint64_t{block_} * model::kLinearCount + linear).bits(0);
+  return CounterRandom(run_.options.seed, std::uint64_t{block_} * size() + linear).bits(0);
 }
 
 void WorkingBlock::make_dense(std::uint32_t linear) {

@@ -1,7 +1,7 @@
 // The weights of the block being solved: dense f32 for the method and the full-precision stream, packed for
 // the quantized stream.
 #pragma once
-#include <array>
+#include <vector>
 
 #include "calib/layer_stream.hpp"
 #include "calib/linear_settings.hpp"
@@ -18,12 +18,14 @@ class WorkingBlock {
   WorkingBlock(const RunContext& run, std::uint32_t block, const BlockWeights& stored);
 
   std::uint32_t block() const { return block_; }
+  /// How many linears it has.
+  std::uint32_t size() const { return static_cast<std::uint32_t>(settings_.size()); }
   /// "model.layers.3.mlp.up_proj"
   std::string name(std::uint32_t linear) const;
   const LinearSettings& settings(std::uint32_t linear) const { return settings_[linear]; }
   std::uint64_t seed(std::uint32_t linear) const;
-  const TensorView& input_norm() const { return input_norm_; }
-  const TensorView& post_attention_norm() const { return post_norm_; }
+  /// f32 [width], in the order of the block's norms.
+  const TensorView& norm(std::uint32_t index) const { return norms_[index]; }
 
   /// f32 [out, in] from what is stored; replaces a dense copy there is.
   void make_dense(std::uint32_t linear);
@@ -46,10 +48,10 @@ class WorkingBlock {
   const RunContext& run_;
   std::uint32_t block_;
   const BlockWeights& stored_;
-  std::array<LinearSettings, model::kLinearCount> settings_;
-  std::array<DeviceTensor, model::kLinearCount> dense_;
-  std::array<model::Linear, model::kLinearCount> packed_;
-  DeviceTensor input_norm_, post_norm_;
+  std::vector<LinearSettings> settings_;
+  std::vector<DeviceTensor> dense_;
+  std::vector<model::Linear> packed_;
+  std::vector<DeviceTensor> norms_;
 };
 
 }  // namespace apiq::calib

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "io/model_config.hpp"
+#include "family/model_config.hpp"
 #include "tensor/quantized_linear.hpp"
 #include "tensor/tensor_source.hpp"
 
@@ -75,7 +75,7 @@ class CheckpointReader {
   const CheckpointMeta& meta() const;
   std::string report_json() const;  // "" if none
   const std::vector<LinearEntry>& linears()
-      const;  // the quantized ones, in block order, then kBlockLinears order
+      const;  // the quantized ones, in block order, then in the order of the block's linears
   const std::vector<TensorInfo>& tensors()
       const;  // unquantized, weights of the other linears among them, in name order
   QuantizedLinear read_linear(const std::string& name) const;

@@ -4,11 +4,11 @@
 #include <fstream>
 
 #include "apiq/error.hpp"
+#include "family/tensor_names.hpp"
 #include "io/checkpoint.hpp"
 #include "io/checkpoint_layout.hpp"
 #include "io/checkpoint_values.hpp"
 #include "io/hdf5.hpp"
-#include "io/model_directory.hpp"
 #include "io/stored_linear.hpp"
 
 namespace apiq {
@@ -116,10 +116,6 @@ bool is_quantized(const h5::Node& linears, const h5::Node& tensors, const std::s
   return packed;
 }
 
-std::string linear_name(std::string tensor_name) {
-  return tensor_name.substr(0, tensor_name.size() - std::string_view(".weight").size());
-}
-
 }  // namespace
 
 CheckpointReader::CheckpointReader(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -143,8 +139,8 @@ CheckpointReader CheckpointReader::open(const fs::path& path) {
   for (auto& info : expected_tensors(s.config)) expected.emplace(info.name, info);
   std::vector<std::string> linear_names, tensor_names;
   for (std::uint32_t block = 0; block < s.config.num_hidden_layers; ++block) {
-    for (const char* linear : kBlockLinears) {
-      const std::string tensor = linear_tensor_name(block, linear), name = linear_name(tensor);
+    for (const LinearSpec& linear : s.config.block.linears) {
+      const std::string tensor = weight_tensor(block, linear.name), name = part_name(block, linear.name);
       if (!is_quantized(s.linear_group, s.tensor_group, name, tensor))
         continue;  // stays among the expected tensors
       const auto weight = expected.extract(tensor);

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "apiq/error.hpp"
+#include "family/tensor_names.hpp"
 #include "io/checkpoint.hpp"
 #include "io/model_directory.hpp"
 #include "tensor/tensor_source.hpp"
@@ -37,8 +38,9 @@ FileSummary inspect_checkpoint(const fs::path& path) {
   out.report_json = reader.report_json();
   add_side_files(out, reader.meta().side_files);
   add_tensors(out, reader.tensors());
+  out.linear_names = linear_names(reader.config());
   for (const TensorInfo& t : reader.tensors())
-    if (is_linear_weight(t.name))
+    if (is_linear_weight(reader.config(), t.name))
       out.dense_linears.push_back(t.name.substr(0, t.name.size() - std::string_view(".weight").size()));
   double weights = 0, bytes = 0, adapter_bytes = 0;
   for (const LinearEntry& l : reader.linears()) {

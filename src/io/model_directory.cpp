@@ -5,6 +5,7 @@
 #include <set>
 
 #include "apiq/error.hpp"
+#include "family/tensor_names.hpp"
 #include "io/safetensors.hpp"
 #include "util/atomic_file.hpp"
 #include "util/sha256.hpp"
@@ -86,8 +87,8 @@ void check_expected(const fs::path& folder, const ModelConfig& config, const Ten
 /// A stored lm_head of a tied model: readers differ in which matrix they use, so it is accepted only where
 /// that makes no difference.
 void check_tied_head(const fs::path& folder, const TensorSource& tensors) {
-  const TensorInfo* head = tensors.find("lm_head.weight");
-  const TensorInfo* embedding = tensors.find("model.embed_tokens.weight");
+  const TensorInfo* head = tensors.find(kHeadTensor);
+  const TensorInfo* embedding = tensors.find(kEmbeddingTensor);
   const auto same = [&] {
     if (head->dtype != embedding->dtype || !(head->shape == embedding->shape)) return false;
     bool equal = true;
@@ -101,10 +102,9 @@ void check_tied_head(const fs::path& folder, const TensorSource& tensors) {
     return equal;
   };
   if (!same())
-    throw FormatError(
-        folder.string() +
-        ": tie_word_embeddings is true, yet lm_head.weight differs from model.embed_tokens.weight; "
-        "set tie_word_embeddings to false to use it, or remove the tensor");
+    throw FormatError(folder.string() + ": tie_word_embeddings is true, yet " + std::string(kHeadTensor) +
+                      " differs from " + std::string(kEmbeddingTensor) +
+                      "; set tie_word_embeddings to false to use it, or remove the tensor");
 }
 
 void check_no_others(const fs::path& folder, const ModelConfig& config, const TensorSource& tensors) {
@@ -114,7 +114,7 @@ void check_no_others(const fs::path& folder, const ModelConfig& config, const Te
   for (const TensorInfo& info : tensors.tensors()) {
     // Old checkpoints store RoPE's frequencies, which follow from config.json.
     if (known.contains(info.name) || info.name.ends_with(".rotary_emb.inv_freq")) continue;
-    if (info.name == "lm_head.weight") {
+    if (info.name == kHeadTensor) {
       check_tied_head(folder, tensors);
       continue;
     }
@@ -167,39 +167,6 @@ std::map<std::string, std::string> ModelDirectory::hashes() const {
   for (const auto& [name, bytes] : side_files_) out[name] = sha256_of(bytes);
   for (const fs::path& file : tensor_files_) out[file.filename().string()] = sha256_of_file(file);
   return out;
-}
-
-std::vector<TensorInfo> expected_tensors(const ModelConfig& config) {
-  const std::uint64_t hidden = config.hidden_size, intermediate = config.intermediate_size,
-                      q = config.q_features(), kv = config.kv_features();
-  const Shape linear_shapes[] = {{q, hidden},           {kv, hidden},           {kv, hidden},
-                                 {hidden, q},           {intermediate, hidden}, {intermediate, hidden},
-                                 {hidden, intermediate}};
-  std::vector<TensorInfo> out;
-  const auto add = [&](std::string name, const Shape& shape) {
-    out.push_back({std::move(name), DType::f32, shape});
-  };
-  add("model.embed_tokens.weight", {config.vocab_size, hidden});
-  for (std::uint32_t block = 0; block < config.num_hidden_layers; ++block) {
-    const std::string prefix = "model.layers." + std::to_string(block) + ".";
-    add(prefix + "input_layernorm.weight", {hidden});
-    add(prefix + "post_attention_layernorm.weight", {hidden});
-    for (std::size_t i = 0; i < std::size(kBlockLinears); ++i)
-      add(linear_tensor_name(block, kBlockLinears[i]), linear_shapes[i]);
-  }
-  add("model.norm.weight", {hidden});
-  if (!config.tie_word_embeddings) add("lm_head.weight", {config.vocab_size, hidden});
-  return out;
-}
-
-bool is_linear_weight(std::string_view tensor_name) {
-  return std::any_of(std::begin(kBlockLinears), std::end(kBlockLinears), [&](const char* linear) {
-    return tensor_name.ends_with("." + std::string(linear) + ".weight");
-  });
-}
-
-std::string linear_tensor_name(std::uint32_t block, std::string_view linear) {
-  return "model.layers." + std::to_string(block) + "." + std::string(linear) + ".weight";
 }
 
 }  // namespace apiq

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "io/model_config.hpp"
+#include "family/model_config.hpp"
 #include "tensor/tensor_source.hpp"
 
 namespace apiq {
@@ -36,20 +36,5 @@ class ModelDirectory {
   std::vector<std::filesystem::path> tensor_files_;
   std::map<std::string, std::string> side_files_;
 };
-
-/// Names and shapes that a model of this configuration must have, in the order of spec: embedding, blocks,
-/// norm, head (absent when tied). The seven linears of block i are found with linear_tensor_name.
-std::vector<TensorInfo> expected_tensors(const ModelConfig& config);
-
-/// The seven linears of a block in the order ApiQ solves them: self_attn.q_proj, k_proj, v_proj, o_proj,
-/// mlp.gate_proj, up_proj, down_proj.
-inline constexpr const char* kBlockLinears[] = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj",
-                                                "self_attn.o_proj", "mlp.gate_proj",    "mlp.up_proj",
-                                                "mlp.down_proj"};
-
-/// "model.layers.3.mlp.up_proj.weight"
-std::string linear_tensor_name(std::uint32_t block, std::string_view linear);
-/// True for the weight of one of kBlockLinears.
-bool is_linear_weight(std::string_view tensor_name);
 
 }  // namespace apiq

@@ -44,7 +44,7 @@ void block_forward(Queue& queue, runtime::Rounding rounding, const ModelConfig& 
 
   const TensorView h = scratch(config.hidden_size), q = scratch(config.q_features()),
                    a = scratch(config.q_features());
-  ops::rmsnorm_fwd(queue, x, block.input_norm, config.rms_norm_eps, h);
+  ops::rmsnorm_fwd(queue, x, block.norms[0], config.rms_norm_eps, h);
   block.linears[kQ].forward(queue, rounding, h, q);
   block.linears[kK].forward(queue, rounding, h, kv.k.rows(first_position, tokens));
   block.linears[kV].forward(queue, rounding, h, kv.v.rows(first_position, tokens));
@@ -53,7 +53,7 @@ void block_forward(Queue& queue, runtime::Rounding rounding, const ModelConfig& 
   ops::add(queue, x, h, x);
 
   const TensorView gate = scratch(config.intermediate_size), up = scratch(config.intermediate_size);
-  ops::rmsnorm_fwd(queue, x, block.post_attention_norm, config.rms_norm_eps, h);
+  ops::rmsnorm_fwd(queue, x, block.norms[1], config.rms_norm_eps, h);
   block.linears[kGate].forward(queue, rounding, h, gate);
   block.linears[kUp].forward(queue, rounding, h, up);
   ops::swiglu_fwd(queue, gate, up, gate);

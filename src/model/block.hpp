@@ -6,10 +6,10 @@
 //   stage 2 (gate, up)    input  h = rmsnorm(x + o(a))
 //   stage 3 (down)        input  m = silu(gate) * up;    block output x + down(m)
 #pragma once
-#include <array>
 #include <cstdint>
+#include <vector>
 
-#include "io/model_config.hpp"
+#include "family/model_config.hpp"
 #include "model/linear.hpp"
 
 namespace apiq::model {
@@ -26,15 +26,10 @@ struct KvView {
 };
 
 enum LinearIndex : std::uint32_t { kQ, kK, kV, kO, kGate, kUp, kDown };
-inline constexpr std::uint32_t kLinearCount = 7;
-
-/// The linears that read the same input, in the order ApiQ solves them.
-inline constexpr std::array<std::array<std::uint32_t, 2>, 4> kStages = {
-    {{kQ, kO}, {kO, kGate}, {kGate, kDown}, {kDown, kLinearCount}}};  // [first, end)
 
 struct Block {
-  DeviceTensor input_norm, post_attention_norm;  // f32 [hidden_size]
-  std::array<Linear, kLinearCount> linears;
+  std::vector<DeviceTensor> norms;  // f32 [width]
+  std::vector<Linear> linears;
 
   std::uint64_t weight_bytes() const;
 };

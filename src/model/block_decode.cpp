@@ -42,9 +42,9 @@ void block_decode(Queue& queue, const ModelConfig& config, const RopeTables& rop
   const float eps = config.rms_norm_eps;
 
   if (const auto stage = stage_of(block, kQ, {q, k, v}); !stage.empty()) {
-    ops::decode_stage(queue, stage, x, block.input_norm, eps, StageOutput::store);
+    ops::decode_stage(queue, stage, x, block.norms[0], eps, StageOutput::store);
   } else {
-    ops::rmsnorm_fwd(queue, x, block.input_norm, eps, h);
+    ops::rmsnorm_fwd(queue, x, block.norms[0], eps, h);
     block.linears[kQ].forward(queue, runtime::Rounding::none, h, q);
     block.linears[kK].forward(queue, runtime::Rounding::none, h, k);
     block.linears[kV].forward(queue, runtime::Rounding::none, h, v);
@@ -62,10 +62,10 @@ void block_decode(Queue& queue, const ModelConfig& config, const RopeTables& rop
 
   const TensorView gate = scratch(config.intermediate_size);
   if (const auto stage = stage_of(block, kGate, {gate, {}}); !stage.empty()) {
-    ops::decode_stage(queue, stage, x, block.post_attention_norm, eps, StageOutput::gated);
+    ops::decode_stage(queue, stage, x, block.norms[1], eps, StageOutput::gated);
   } else {
     const TensorView up = scratch(config.intermediate_size);
-    ops::rmsnorm_fwd(queue, x, block.post_attention_norm, eps, h);
+    ops::rmsnorm_fwd(queue, x, block.norms[1], eps, h);
     block.linears[kGate].forward(queue, runtime::Rounding::none, h, gate);
     block.linears[kUp].forward(queue, runtime::Rounding::none, h, up);
     ops::swiglu_fwd(queue, gate, up, gate);

@@ -75,16 +75,16 @@ std::optional<DecodeFormat> decode_format(const Block& block) {
 }
 
 std::uint64_t decode_bytes(const Block& block) {
-  return block.weight_bytes() + block.input_norm.view().bytes() + block.post_attention_norm.view().bytes();
+  return block.weight_bytes() + block.norms[0].view().bytes() + block.norms[1].view().bytes();
 }
 
 DecodeWeights::DecodeWeights(Queue& queue, std::span<const Block> blocks) {
   Arenas arenas;
   for (const Block& block : blocks) {
     DecodeBlock row{};
-    row.input_norm = arenas.floats.place(block.input_norm);
-    row.post_attention_norm = arenas.floats.place(block.post_attention_norm);
-    for (std::size_t l = 0; l < kLinearCount; ++l) {
+    row.input_norm = arenas.floats.place(block.norms[0]);
+    row.post_attention_norm = arenas.floats.place(block.norms[1]);
+    for (std::size_t l = 0; l < block.linears.size(); ++l) {
       row.linears[l] = arenas.place(block.linears[l]);
       rank = std::max(rank, row.linears[l].rank);
     }

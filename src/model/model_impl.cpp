@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "apiq/error.hpp"
+#include "family/tensor_names.hpp"
 #include "ops/fast_path/fast_path.hpp"
 #include "ops/gemm.hpp"
 #include "ops/nn.hpp"
@@ -120,16 +121,14 @@ void ModelImpl::load_parts(const std::function<StoredTensor(const std::string&)>
     const StoredTensor tensor = fetch(name);
     return model::upload_tensor(queue_, tensor.info, tensor.bytes);
   };
-  embedding_ = table("model.embed_tokens.weight");
-  if (!config_.tie_word_embeddings) head_ = table("lm_head.weight");
-  norm_ = norm("model.norm.weight");
+  embedding_ = table(std::string(kEmbeddingTensor));
+  if (!config_.tie_word_embeddings) head_ = table(std::string(kHeadTensor));
+  norm_ = norm(std::string(kFinalNormTensor));
   for (std::uint32_t i = 0; i < config_.num_hidden_layers; ++i) {
-    const std::string prefix = "model.layers." + std::to_string(i) + ".";
     Block block;
-    block.input_norm = norm(prefix + "input_layernorm.weight");
-    block.post_attention_norm = norm(prefix + "post_attention_layernorm.weight");
-    for (std::uint32_t l = 0; l < model::kLinearCount; ++l)
-      block.linears[l] = linear(prefix + kBlockLinears[l]);
+    for (const NormSpec& spec : config_.block.norms) block.norms.push_back(norm(weight_tensor(i, spec.name)));
+    for (const LinearSpec& spec : config_.block.linears)
+      block.linears.push_back(linear(part_name(i, spec.name)));
     blocks_.push_back(std::move(block));
   }
 }

@@ -59,18 +59,6 @@ std::string frequent_first(const std::vector<LinearSummary>& linears, Text text)
   return out;
 }
 
-/// (block, place in the block) of "model.layers.3.mlp.up_proj".
-std::pair<unsigned long, std::size_t> place_of(const std::string& linear) {
-  static constexpr std::array<std::string_view, 7> kOrder = {"q_proj",    "k_proj",  "v_proj",   "o_proj",
-                                                             "gate_proj", "up_proj", "down_proj"};
-  unsigned long block = 0;
-  const std::size_t digits = linear.find_first_of("0123456789");
-  if (digits != std::string::npos)
-    std::from_chars(linear.data() + digits, linear.data() + linear.size(), block);
-  const std::string kind = linear.substr(linear.rfind('.') + 1);
-  return {block, static_cast<std::size_t>(std::find(kOrder.begin(), kOrder.end(), kind) - kOrder.begin())};
-}
-
 }  // namespace
 
 std::vector<BlockReport> block_reports(const FileSummary& summary) {
@@ -82,14 +70,6 @@ std::vector<BlockReport> block_reports(const FileSummary& summary) {
   } catch (const json::exception& error) {
     throw FormatError(summary.path + ": /report: " + error.what());
   }
-  return out;
-}
-
-std::vector<std::string> linears_in_order(const FileSummary& summary) {
-  std::vector<std::string> out = summary.dense_linears;
-  for (const LinearSummary& linear : summary.linears) out.push_back(linear.name);
-  std::stable_sort(out.begin(), out.end(),
-                   [](const std::string& a, const std::string& b) { return place_of(a) < place_of(b); });
   return out;
 }
 

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "cases/device_fixture.hpp"
+#include "family/pre_norm_block.hpp"
 #include "model/block.hpp"
 #include "ops/gemm.hpp"
 #include "ops/reference/attention.hpp"
@@ -21,7 +22,6 @@ namespace {
 
 using calib::DecoderBlock;
 using calib::Keep;
-using model::kLinearCount;
 using runtime::DeviceTensor;
 using runtime::TensorView;
 using testing::download;
@@ -30,6 +30,7 @@ using testing::shared_queue;
 using testing::upload;
 using Doubles = std::vector<double>;
 
+constexpr std::uint32_t kLinearCount = 7;
 constexpr std::uint64_t kTokens = 5, kSequences = 2, kRows = kTokens * kSequences;
 
 /// Grouped queries, and q features that are not the hidden size.
@@ -42,6 +43,7 @@ ModelConfig small_config() {
   c.head_dim = 8;
   c.max_position_embeddings = 16;
   c.rms_norm_eps = 1e-5f;
+  c.block = pre_norm_block(c);
   return c;
 }
 
@@ -222,11 +224,10 @@ class DecoderBlockTest : public ::testing::Test {
 
 TEST_F(DecoderBlockTest, ForwardIsThatOfInference) {
   model::Block block;
-  block.input_norm = upload(norms_[0], {config_.hidden_size});
-  block.post_attention_norm = upload(norms_[1], {config_.hidden_size});
+  for (const auto& norm : norms_) block.norms.push_back(upload(norm, {config_.hidden_size}));
   for (std::uint32_t l = 0; l < kLinearCount; ++l)
-    block.linears[l] = model::Linear::dense(shared_queue(), {"weight", DType::f32, weights_[l].shape()},
-                                            std::as_bytes(std::span<const float>(w_[l])));
+    block.linears.push_back(model::Linear::dense(shared_queue(), {"weight", DType::f32, weights_[l].shape()},
+                                                 std::as_bytes(std::span<const float>(w_[l]))));
   const DeviceTensor x = upload(x_, {kRows, config_.hidden_size});
   for (std::uint64_t s = 0; s < kSequences; ++s) {
     const DeviceTensor k = testing::device_tensor({kTokens, config_.kv_features()}),
@@ -285,7 +286,7 @@ TEST_F(DecoderBlockTest, StageInputsAreThoseOfForward) {
   std::array<std::vector<float>, 4> seen;
   const auto watch = [&](std::uint32_t l, const TensorView& x, const TensorView& y) {
     for (std::uint32_t stage = 0; stage < 4; ++stage)
-      if (model::kStages[stage][0] == l) seen[stage] = download(x);
+      if (config_.block.stages[stage].first == l) seen[stage] = download(x);
     ops::matmul_nt(shared_queue(), runtime::Rounding::none, x, weights_[l], y);
   };
   DecoderBlock block = make(Keep::all);
@@ -303,7 +304,7 @@ TEST_F(DecoderBlockTest, StageInputsAreThoseOfForward) {
           watch(l, x, y);
         });
     EXPECT_EQ(download(input), wanted[stage]) << stage;
-    EXPECT_EQ(calls, model::kStages[stage][0]) << stage;  // all linears before the stage, none of it
+    EXPECT_EQ(calls, config_.block.stages[stage].first) << stage;  // all linears before the stage, none of it
   }
 }
 

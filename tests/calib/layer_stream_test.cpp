@@ -10,6 +10,7 @@
 
 #include "apiq/error.hpp"
 #include "cases/device_fixture.hpp"
+#include "family/tensor_names.hpp"
 #include "support/errors.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -65,11 +66,13 @@ class StreamedModel : public ::testing::Test {
       testing::shared_queue().read(view, found.data());
       EXPECT_TRUE(found == expected) << name;
     };
-    for (std::size_t i = 0; i < std::size(kBlockLinears); ++i)
-      expect(weights.linears[i], linear_tensor_name(block, kBlockLinears[i]));
-    expect(weights.input_norm, "model.layers." + std::to_string(block) + ".input_layernorm.weight");
-    expect(weights.post_attention_norm,
-           "model.layers." + std::to_string(block) + ".post_attention_layernorm.weight");
+    const BlockSpec spec = parse_model_config(kConfig, "test").block;
+    ASSERT_EQ(weights.linears.size(), spec.linears.size());
+    for (std::size_t i = 0; i < spec.linears.size(); ++i)
+      expect(weights.linears[i], weight_tensor(block, spec.linears[i].name));
+    ASSERT_EQ(weights.norms.size(), spec.norms.size());
+    for (std::size_t i = 0; i < spec.norms.size(); ++i)
+      expect(weights.norms[i], weight_tensor(block, spec.norms[i].name));
   }
 
   test::TemporaryFolder folder_;
@@ -96,7 +99,7 @@ TEST_F(StreamedModel, TypesAreThoseOfTheFile) {
   EXPECT_EQ(stream.open(0).linears[0].dtype, DType::f16);
   EXPECT_EQ(stream.open(1).linears[4].dtype, DType::bf16);
   EXPECT_EQ(stream.open(2).linears[6].dtype, DType::f32);
-  EXPECT_EQ(stream.open(2).input_norm.dtype, DType::f32);
+  EXPECT_EQ(stream.open(2).norms[0].dtype, DType::f32);
 }
 
 TEST_F(StreamedModel, TakesExactlyWhatThePlanSaysAndNothingLater) {
@@ -133,7 +136,7 @@ TEST_F(StreamedModel, AnUploadWaitsForTheComputationThatReadsTheBuffers) {
     }
     std::size_t at = 0;
     for (std::uint32_t block : {0u, 1u, 3u, 0u, 1u}) {
-      const std::string& expected = bytes_.at(linear_tensor_name(block, "mlp.down_proj"));
+      const std::string& expected = bytes_.at(weight_tensor(block, "mlp.down_proj"));
       std::string found(expected.size(), '\0');
       queue.read(kept[at++], found.data());
       EXPECT_TRUE(found == expected) << block;

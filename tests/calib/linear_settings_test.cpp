@@ -5,13 +5,14 @@
 #include <gtest/gtest.h>
 
 #include "apiq/error.hpp"
+#include "family/pre_norm_block.hpp"
+#include "family/tensor_names.hpp"
 #include "support/errors.hpp"
 
 namespace apiq {
 namespace {
 
 using calib::check_patterns;
-using calib::linear_names;
 using calib::matches;
 using calib::settings_of;
 using test::error_text;
@@ -64,7 +65,10 @@ TEST(Settings, ModulesNameWhatIsQuantized) {
 }
 
 TEST(Settings, PatternsThatMatchNothingAreRefused) {
-  const auto names = linear_names(6);
+  ModelConfig config;
+  config.num_hidden_layers = 6;
+  config.block = pre_norm_block(config);
+  const auto names = linear_names(config);
   ASSERT_EQ(names.size(), 42u);
   EXPECT_EQ(names[7], "model.layers.1.self_attn.q_proj");
   QuantizeOptions options;

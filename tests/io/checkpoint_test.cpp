@@ -83,7 +83,7 @@ TEST(Checkpoint, ReadsBackWhatWasWritten) {
   ASSERT_EQ(reader.linears().size(), 7u);
   for (std::size_t i = 0; i < 7; ++i) {
     const LinearEntry& entry = reader.linears()[i];
-    EXPECT_EQ(entry.name, std::string("model.layers.0.") + kBlockLinears[i]);
+    EXPECT_EQ(entry.name, part_name(0, reader.config().block.linears[i].name));
     const QuantizedLinear& written = tiny.linears.at(entry.name);
     const QuantizedLinear read = reader.read_linear(entry.name);
     EXPECT_EQ(entry.layout, written.weight.layout);

@@ -213,9 +213,5 @@ TEST(RealModels, SharedOnes) {
   if (opened == 0) GTEST_SKIP() << "the shared data folder is not there";
 }
 
-TEST(LinearTensorName, SpellsHuggingFaceNames) {
-  EXPECT_EQ(linear_tensor_name(3, "mlp.up_proj"), "model.layers.3.mlp.up_proj.weight");
-}
-
 }  // namespace
 }  // namespace apiq

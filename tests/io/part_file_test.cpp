@@ -26,8 +26,7 @@ namespace fs = std::filesystem;
 BlockPart make_part(std::uint32_t seed = 7) {
   const TinyCheckpoint tiny = make_tiny(seed);
   BlockPart part{.block = 3, .linears = {}, .report_json = R"({"loss":0.125})"};
-  for (const char* linear : kBlockLinears) {
-    const std::string name = std::string("model.layers.0.") + linear;
+  for (const std::string& name : linear_names(parse_model_config(kTinyConfig, "tiny"))) {
     part.linears.emplace_back(name, tiny.linears.at(name));
   }
   return part;

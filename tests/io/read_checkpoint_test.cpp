@@ -40,7 +40,7 @@ TEST(ReadCheckpointScript, DequantizesToTheSameBits) {
     EXPECT_EQ(std::memcmp(found.data(), expected.data(), found.size()), 0) << name;
   }
   for (std::size_t i = 0; i < tiny.infos.size(); ++i) {
-    if (!is_linear_weight(tiny.infos[i].name)) continue;
+    if (!is_linear_weight(parse_model_config(kTinyConfig, "tiny"), tiny.infos[i].name)) continue;
     const std::vector<float> expected = to_f32(tiny.infos[i].dtype, tiny.tensors[i], tiny.infos[i].name);
     const std::string found =
         read_file(dump + "/" + tiny.infos[i].name.substr(0, tiny.infos[i].name.size() - 7) + ".f32");

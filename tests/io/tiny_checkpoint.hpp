@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <random>
 
+#include "family/tensor_names.hpp"
 #include "io/checkpoint.hpp"
 #include "io/model_directory.hpp"
 

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "cases/public_device.hpp"
+#include "family/tensor_names.hpp"
 #include "io/checkpoint.hpp"
 #include "io/model_directory.hpp"
 #include "ops/argmax.hpp"

@@ -210,6 +210,10 @@ TEST_F(MixedSettings, SummariesNameAllBits) {
   ASSERT_EQ(summary.linears.size(), 5u);
   EXPECT_EQ(summary.dense_linears,
             (std::vector<std::string>{"model.layers.0.mlp.up_proj", "model.layers.0.self_attn.v_proj"}));
+  std::vector<std::string> solved_in_order;
+  for (const Setting& setting : kSettings)
+    solved_in_order.push_back("model.layers.0." + std::string(setting.linear));
+  EXPECT_EQ(summary.linear_names, solved_in_order);
   double bytes = 0, weights = 0;
   for (const LinearSummary& linear : summary.linears) {
     const auto setting = std::find_if(std::begin(kSettings), std::end(kSettings),

@@ -82,18 +82,20 @@ void dump(const fs::path& model_folder, const fs::path& out) {
   };
   Dump files(out);
   const model::RopeTables rope(queue, config, kTokens);
-  const DeviceTensor input_norm = tensor("input_layernorm.weight"),
-                     post_norm = tensor("post_attention_layernorm.weight");
+  const BlockSpec& spec = config.block;
+  std::vector<DeviceTensor> norms;
+  for (const NormSpec& norm : spec.norms) norms.push_back(tensor(std::string(norm.name) + ".weight"));
   calib::DecoderBlock block(queue, config, rope, kTokens, calib::Keep::all);
-  block.set_norms(input_norm, post_norm);
+  block.set_norms(norms[0], norms[1]);
   std::vector<DeviceTensor> weights;
   std::vector<std::unique_ptr<quant::TrainedLinear>> linears;
-  for (std::uint32_t l = 0; l < model::kLinearCount; ++l) {
-    weights.push_back(tensor(std::string(kBlockLinears[l]) + ".weight"));
+  for (std::uint32_t l = 0; l < spec.linears.size(); ++l) {
+    const std::string name(spec.linears[l].name);
+    weights.push_back(tensor(name + ".weight"));
     linears.push_back(make_linear(weights[l], l));
-    files.write(std::string(kBlockLinears[l]) + ".logits", linears[l]->grid().logits());
-    files.write(std::string(kBlockLinears[l]) + ".A", linears[l]->lora().A());
-    files.write(std::string(kBlockLinears[l]) + ".B", linears[l]->lora().B());
+    files.write(name + ".logits", linears[l]->grid().logits());
+    files.write(name + ".A", linears[l]->lora().A());
+    files.write(name + ".B", linears[l]->lora().B());
   }
   const Shape shape{kRows, config.hidden_size};
   const DeviceTensor x = upload(random_floats(shape.elements(), 1), shape),
@@ -120,7 +122,7 @@ void dump(const fs::path& model_folder, const fs::path& out) {
     const DeviceTensor gradient(queue.device(), DType::f32, weights[l].shape(), "gradient");
     ops::matmul_tn(queue, runtime::Rounding::none, dy, in, gradient);
     linears[l]->backward_rows(info, runtime::Rounding::none, 0, gradient);
-    const std::string name = kBlockLinears[l];
+    const std::string name(spec.linears[l].name);
     files.write(name + ".d_weight", gradient);
     files.write(name + ".d_logits", linears[l]->d_logits());
     files.write(name + ".dA", linears[l]->lora().dA());

@@ -232,18 +232,5 @@ TEST(SettingTexts, NameMixedSettings) {
   EXPECT_EQ(setting_texts(FileSummary{}).bits, "");
 }
 
-TEST(LinearsInOrder, GoBlockByBlock) {
-  FileSummary summary;
-  for (const char* name :
-       {"model.layers.10.mlp.up_proj", "model.layers.2.mlp.down_proj", "model.layers.2.mlp.up_proj"}) {
-    summary.linears.emplace_back();
-    summary.linears.back().name = name;
-  }
-  summary.dense_linears = {"model.layers.2.self_attn.q_proj"};
-  EXPECT_THAT(linears_in_order(summary),
-              ::testing::ElementsAre("model.layers.2.self_attn.q_proj", "model.layers.2.mlp.up_proj",
-                                     "model.layers.2.mlp.down_proj", "model.layers.10.mlp.up_proj"));
-}
-
 }  // namespace
 }  // namespace apiq

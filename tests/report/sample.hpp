@@ -58,9 +58,10 @@ inline FileSummary summary_of(const Sample& sample) {
   nlohmann::json blocks = nlohmann::json::array();
   for (std::size_t b = 0; b < sample.blocks; ++b) {
     blocks.push_back(block_json(sample, b));
-    for (const char* linear : kLinears)
-      out.linears.push_back(
-          {"model.layers." + std::to_string(b) + "." + linear, 256, 256, 2, 64, 8, false, 1000, 100});
+    for (const char* linear : kLinears) {
+      out.linear_names.push_back("model.layers." + std::to_string(b) + "." + linear);
+      out.linears.push_back({out.linear_names.back(), 256, 256, 2, 64, 8, false, 1000, 100});
+    }
   }
   out.report_json = nlohmann::json{{"blocks", blocks}, {"skipped_steps", 0}}.dump();
   return out;

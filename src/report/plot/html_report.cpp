@@ -113,7 +113,7 @@ std::string linear_table(const FileSummary& s, const PlotData& data) {
                   "left as it is"};
   }
   std::vector<std::vector<std::string>> ordered;
-  for (const std::string& name : linears_in_order(s)) ordered.push_back(rows.at(name));
+  for (const std::string& name : s.linear_names) ordered.push_back(rows.at(name));
   return table({"linear", "shape", "bits", "group", "rank", "size", "LoRA", "weight error"}, ordered, 1);
 }
 

@@ -1,4 +1,4 @@
-#include "io/model_config.hpp"
+#include "family/model_config.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -90,6 +90,14 @@ TEST(ModelConfig, BothSpellingsOfRope) {
             1e6f);
   EXPECT_EQ(parse(with({{"rope_theta", 2e6}, {"rope_parameters", {{"rope_theta", 1e6}}}})).rope_theta, 2e6f)
       << "the top level wins";
+}
+
+TEST(ModelConfig, MistralHasEightKeyValueHeadsUnlessItSaysOtherwise) {
+  json config = without("num_key_value_heads");
+  config.update({{"architectures", {"MistralForCausalLM"}}, {"sliding_window", nullptr}});
+  EXPECT_EQ(parse(config).num_key_value_heads, 8u);
+  config["num_key_value_heads"] = nullptr;
+  EXPECT_EQ(parse(config).num_key_value_heads, 32u) << "null: as many as there are heads";
 }
 
 TEST(ModelConfig, Mistral) {

@@ -1,12 +1,9 @@
-#include "io/model_config.hpp"
+#include "family/model_config.hpp"
 
 #include <algorithm>
-#include <array>
-#include <cmath>
-#include <limits>
-#include <optional>
 
-#include "apiq/error.hpp"
+#include "family/config_keys.hpp"
+#include "family/family.hpp"
 #include "util/json.hpp"
 #include "util/text.hpp"
 
@@ -16,89 +13,21 @@ namespace {
 
 using nlohmann::json;
 
-/// Architectures whose blocks are Llama's. Others are refused: computing them with Llama's formulas would
-/// give wrong numbers, not errors.
-struct Architecture {
-  const char* name;
-  const char* model_type;
-  std::uint32_t default_window;  // sliding_window when config.json does not say; 0: none
-};
-constexpr std::array kArchitectures = {Architecture{"LlamaForCausalLM", "llama", 0},
-                                       Architecture{"MistralForCausalLM", "mistral", 4096}};
-
 /// Larger values than any model has, small enough that products of two of them cannot overflow 32 bits where
 /// headers multiply them.
 constexpr std::uint32_t kMaxHeads = 1u << 12, kMaxHeadDim = 1u << 12, kMaxFeatures = 1u << 20,
                         kMaxLayers = 1u << 12, kMaxVocabulary = 1u << 24, kMaxContext = 1u << 28;
 
-/// A JSON object whose members are read with checks; errors name file and key.
-class Keys {
- public:
-  Keys(const json& object, std::string where) : object_(object), where_(std::move(where)) {
-    if (!object_.is_object())
-      throw FormatError(where_ + ": expected a JSON object, found " + object_.type_name());
-  }
+/// "LlamaForCausalLM, MistralForCausalLM"
+std::string supported_architectures() {
+  std::vector<std::string> names;
+  for (const Family* family : families()) names.emplace_back(family->architecture);
+  return join(names, ", ");
+}
 
-  [[noreturn]] void fail(const std::string& key, const std::string& expected) const {
-    const json* value = get(key);
-    throw FormatError(where_ + ": key '" + key + "': expected " + expected + ", found " +
-                      (value ? excerpt(value->dump(), 60) : "nothing"));
-  }
-  [[noreturn]] void unsupported(const std::string& what) const { throw Unsupported(where_ + ": " + what); }
-
-  /// nullptr if the key is absent or null: Hugging Face writes null for "default".
-  const json* get(const std::string& key) const {
-    const auto found = object_.find(key);
-    return found == object_.end() || found->is_null() ? nullptr : &*found;
-  }
-
-  std::optional<std::uint32_t> optional_count(const std::string& key, std::uint32_t limit) const {
-    const json* value = get(key);
-    if (value == nullptr) return std::nullopt;
-    if (!value->is_number_unsigned() || value->get<std::uint64_t>() == 0 ||
-        value->get<std::uint64_t>() > limit)
-      fail(key, "an integer from 1 to " + std::to_string(limit));
-    return value->get<std::uint32_t>();
-  }
-  std::uint32_t count(const std::string& key, std::uint32_t limit) const {
-    const auto value = optional_count(key, limit);
-    if (!value) fail(key, "an integer from 1 to " + std::to_string(limit));
-    return *value;
-  }
-
-  bool flag(const std::string& key, bool otherwise) const {
-    const json* value = get(key);
-    if (value == nullptr) return otherwise;
-    if (!value->is_boolean()) fail(key, "true or false");
-    return value->get<bool>();
-  }
-
-  std::optional<float> optional_number(const std::string& key, double low, double high) const {
-    const json* value = get(key);
-    if (value == nullptr) return std::nullopt;
-    const double number =
-        value->is_number() ? value->get<double>() : std::numeric_limits<double>::quiet_NaN();
-    if (!(number >= low && number <= high)) {
-      char range[64];
-      std::snprintf(range, sizeof range, "a number from %g to %g", low, high);
-      fail(key, range);
-    }
-    return static_cast<float>(number);
-  }
-
-  std::string text(const std::string& key, const char* otherwise) const {
-    const json* value = get(key);
-    if (value == nullptr) return otherwise;
-    if (!value->is_string()) fail(key, "a string");
-    return value->get<std::string>();
-  }
-
- private:
-  const json& object_;
-  std::string where_;
-};
-
-const Architecture& read_architecture(const Keys& keys) {
+/// Others than the known ones are refused: computing them with another family's block would give wrong
+/// numbers, not errors.
+const Family& read_family(const ConfigKeys& keys) {
   std::string name, model_type = keys.text("model_type", "");
   if (const json* list = keys.get("architectures")) {
     if (!list->is_array() || list->empty() || !list->front().is_string())
@@ -107,15 +36,14 @@ const Architecture& read_architecture(const Keys& keys) {
   }
   if (name.empty() && model_type.empty())
     keys.fail("architectures", "an array with the name of the model class");
-  for (const Architecture& known : kArchitectures)
-    if (name.empty() ? model_type == known.model_type : name == known.name) return known;
-  keys.unsupported(
-      "architecture " + excerpt(name.empty() ? model_type : name) +
-      " is not supported; supported: LlamaForCausalLM, and MistralForCausalLM without a sliding window");
+  for (const Family* family : families())
+    if (name.empty() ? model_type == family->model_type : name == family->architecture) return *family;
+  keys.unsupported("architecture " + excerpt(name.empty() ? model_type : name) +
+                   " is not supported; supported: " + supported_architectures());
 }
 
 /// Refuses what the block formulas do not have.
-void check_features(const Keys& keys) {
+void check_features(const ConfigKeys& keys) {
   const std::string act = keys.text("hidden_act", "silu");
   if (act != "silu" && act != "swish")
     keys.unsupported("hidden_act '" + excerpt(act) + "' is not supported; supported: silu");
@@ -135,11 +63,11 @@ void check_features(const Keys& keys) {
 
 /// RoPE settings come under two keys: rope_scaling (older), rope_parameters (transformers 5). Only the
 /// unscaled kind is computed here.
-void check_rope_object(const Keys& keys, const std::string& where, const char* key) {
+void check_rope_object(const ConfigKeys& keys, const std::string& where, const char* key) {
   const json* value = keys.get(key);
   if (value == nullptr) return;
   if (!value->is_object()) keys.fail(key, "an object or null");
-  const Keys inner(*value, where + ": " + key);
+  const ConfigKeys inner(*value, where + ": " + key);
   const std::string type = inner.text("rope_type", inner.text("type", "default").c_str());
   if (type != "default")
     keys.unsupported(std::string(key) + " of type '" + excerpt(type) +
@@ -152,7 +80,7 @@ void check_rope_object(const Keys& keys, const std::string& where, const char* k
     keys.unsupported(std::string(key) + ": partial_rotary_factor other than 1 is not supported");
 }
 
-float read_rope(const Keys& keys, const std::string& where) {
+float read_rope(const ConfigKeys& keys, const std::string& where) {
   check_rope_object(keys, where, "rope_scaling");
   check_rope_object(keys, where, "rope_parameters");
   if (keys.optional_number("partial_rotary_factor", 0, 1).value_or(1.0f) != 1.0f)
@@ -161,21 +89,20 @@ float read_rope(const Keys& keys, const std::string& where) {
   if (const auto theta = keys.optional_number("rope_theta", kLow, kHigh)) return *theta;
   if (const json* parameters = keys.get("rope_parameters"))
     if (const auto theta =
-            Keys(*parameters, where + ": rope_parameters").optional_number("rope_theta", kLow, kHigh))
+            ConfigKeys(*parameters, where + ": rope_parameters").optional_number("rope_theta", kLow, kHigh))
       return *theta;
   return 10000.0f;
 }
 
 /// A window at least as long as the context never masks anything; a shorter one changes attention.
-void check_window(const Keys& keys, const Architecture& architecture, std::uint32_t context,
-                  bool stated_null) {
+void check_window(const ConfigKeys& keys, const Family& family, std::uint32_t context) {
   if (const json* types = keys.get("layer_types")) {
     const auto full = [](const json& type) { return type == "full_attention"; };
     if (!types->is_array() || !std::all_of(types->begin(), types->end(), full))
       keys.unsupported("layer_types other than full_attention are not supported");
   }
   if (!keys.flag("use_sliding_window", true)) return;
-  const std::uint32_t otherwise = stated_null ? 0 : architecture.default_window;
+  const std::uint32_t otherwise = keys.has("sliding_window") ? 0 : family.window;  // null: none
   const std::uint32_t window = keys.optional_count("sliding_window", kMaxContext).value_or(otherwise);
   if (window != 0 && window < context)
     keys.unsupported("sliding_window " + std::to_string(window) +
@@ -183,7 +110,7 @@ void check_window(const Keys& keys, const Architecture& architecture, std::uint3
                      ", which is not supported; supported: full attention (sliding_window null)");
 }
 
-std::vector<std::int32_t> read_token_ids(const Keys& keys, const char* key, std::uint32_t vocab_size) {
+std::vector<std::int32_t> read_token_ids(const ConfigKeys& keys, const char* key, std::uint32_t vocab_size) {
   std::vector<std::int32_t> ids;
   const json* value = keys.get(key);
   if (value == nullptr) return ids;
@@ -198,10 +125,11 @@ std::vector<std::int32_t> read_token_ids(const Keys& keys, const char* key, std:
   return ids;
 }
 
-void read_heads(ModelConfig& config, const Keys& keys) {
+void read_heads(ModelConfig& config, const ConfigKeys& keys, const Family& family) {
   config.num_attention_heads = keys.count("num_attention_heads", kMaxHeads);
-  config.num_key_value_heads =
-      keys.optional_count("num_key_value_heads", kMaxHeads).value_or(config.num_attention_heads);
+  const bool absent = !keys.has("num_key_value_heads") && family.kv_heads != 0;
+  config.num_key_value_heads = keys.optional_count("num_key_value_heads", kMaxHeads)
+                                   .value_or(absent ? family.kv_heads : config.num_attention_heads);
   if (config.num_attention_heads % config.num_key_value_heads != 0)
     keys.fail("num_key_value_heads",
               "a divisor of num_attention_heads " + std::to_string(config.num_attention_heads));
@@ -226,19 +154,19 @@ void read_heads(ModelConfig& config, const Keys& keys) {
 
 ModelConfig parse_model_config(std::string_view json_text, const std::string& where) {
   const json root = parse_json(json_text, where);
-  const Keys keys(root, where);
-  const Architecture& architecture = read_architecture(keys);
+  const ConfigKeys keys(root, where);
+  const Family& family = read_family(keys);
   check_features(keys);
 
   ModelConfig config;
-  config.architecture = architecture.name;
+  config.architecture = family.architecture;
   config.hidden_size = keys.count("hidden_size", kMaxFeatures);
   config.intermediate_size = keys.count("intermediate_size", kMaxFeatures);
   config.num_hidden_layers = keys.count("num_hidden_layers", kMaxLayers);
-  read_heads(config, keys);
+  read_heads(config, keys, family);
   config.vocab_size = keys.count("vocab_size", kMaxVocabulary);
   config.max_position_embeddings = keys.count("max_position_embeddings", kMaxContext);
-  check_window(keys, architecture, config.max_position_embeddings, root.contains("sliding_window"));
+  check_window(keys, family, config.max_position_embeddings);
   const auto eps = keys.optional_number("rms_norm_eps", 1e-12, 0.1);
   if (!eps) keys.fail("rms_norm_eps", "a number such as 1e-05");
   config.rms_norm_eps = *eps;
@@ -248,12 +176,13 @@ ModelConfig parse_model_config(std::string_view json_text, const std::string& wh
   if (bos.size() > 1) keys.fail("bos_token_id", "one token id");
   if (!bos.empty()) config.bos_token_id = bos.front();
   config.eos_token_ids = read_token_ids(keys, "eos_token_id", config.vocab_size);
+  config.block = family.block(config);
   return config;
 }
 
 void apply_generation_config(ModelConfig& config, std::string_view json_text, const std::string& where) {
   const json root = parse_json(json_text, where);
-  const auto ids = read_token_ids(Keys(root, where), "eos_token_id", config.vocab_size);
+  const auto ids = read_token_ids(ConfigKeys(root, where), "eos_token_id", config.vocab_size);
   if (!ids.empty()) config.eos_token_ids = ids;
 }
 

@@ -1,10 +1,12 @@
-// config.json of a Llama-family model: what the model code needs of it, checked. Facts: Hugging Face config
-// keys of LlamaForCausalLM (transformers, modeling_llama.py).
+// config.json of a model: what the model code needs of it, checked. Facts: Hugging Face's config keys
+// (transformers, configuration_*.py).
 #pragma once
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "family/block_spec.hpp"
 
 namespace apiq {
 
@@ -23,6 +25,7 @@ struct ModelConfig {
   bool tie_word_embeddings = false;
   std::int32_t bos_token_id = -1;           // -1: none
   std::vector<std::int32_t> eos_token_ids;  // generation_config.json wins over config.json
+  BlockSpec block;                          // every layer's
 
   std::uint32_t q_features() const { return num_attention_heads * head_dim; }
   std::uint32_t kv_features() const { return num_key_value_heads * head_dim; }
