@@ -81,7 +81,7 @@ StepBlock::StepBlock(runtime::Queue& queue, const StepCase& c)
     : queue_(queue),
       case_(c),
       rope_(queue, case_.config, static_cast<std::uint32_t>(c.tokens)),
-      block_(queue, case_.config, rope_, c.tokens, calib::Keep::all) {
+      block_(queue, case_.config.block, rope_, c.tokens) {
   const std::uint64_t hidden = c.config.hidden_size;
   const BlockSpec& spec = case_.config.block;
   for (const NormSpec& norm : spec.norms) {
@@ -100,7 +100,7 @@ StepBlock::StepBlock(runtime::Queue& queue, const StepCase& c)
     for (std::uint32_t l = 0; l < weights_.size(); ++l)
       load(weights_[l], weight_tensor(0, spec.linears[l].name));
   }
-  block_.set_norms(norms_[0], norms_[1]);
+  block_.set_norms(norms_);
   x_ = filled({c.tokens, hidden}, 1.0f, 20);
   target_ = filled({c.tokens, hidden}, 0, 0);
   const runtime::Workspace::Scope scope(queue.workspace());

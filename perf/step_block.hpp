@@ -7,8 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "calib/decoder_block.hpp"
-#include "model/block.hpp"
+#include "calib/block_adapter.hpp"
 
 namespace apiq::perf {
 
@@ -44,7 +43,7 @@ class StepBlock {
   runtime::Queue& queue_;
   StepCase case_;
   model::RopeTables rope_;
-  calib::DecoderBlock block_;
+  calib::BlockAdapter block_;
   std::vector<runtime::DeviceTensor> weights_, norms_;
   runtime::DeviceTensor x_, target_;
 };

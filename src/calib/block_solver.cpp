@@ -7,8 +7,8 @@ namespace apiq::calib {
 Streams make_streams(const RunContext& run) {
   Streams out;
   out.rope = std::make_unique<model::RopeTables>(run.queue, run.config(), run.set.sequence_length);
-  out.block = std::make_unique<DecoderBlock>(run.queue, run.config(), *out.rope, run.set.sequence_length,
-                                             run.plan.choice.keep);
+  out.block =
+      std::make_unique<BlockAdapter>(run.queue, run.config().block, *out.rope, run.set.sequence_length);
   out.full = std::make_unique<Stream>(run, *out.rope, "full");
   out.quantized = std::make_unique<Stream>(run, *out.rope, "quantized");
   return out;

@@ -13,7 +13,7 @@ namespace apiq::calib {
 /// Both streams; none if the run has no calibration text.
 struct Streams {
   std::unique_ptr<model::RopeTables> rope;
-  std::unique_ptr<DecoderBlock> block;
+  std::unique_ptr<BlockAdapter> block;
   std::unique_ptr<Stream> full, quantized;
   explicit operator bool() const { return full != nullptr; }
 };

@@ -48,7 +48,8 @@ class Planner {
       : in_(input),
         choice_(choice),
         config_(input.model.config()),
-        tokens_(input.num_samples ? input.options.sequence_length : 0) {
+        tokens_(input.num_samples ? input.options.sequence_length : 0),
+        ways_(model::stage_ways(config_.block)) {
     for (std::uint32_t block = 0; block < config_.num_hidden_layers; ++block)
       blocks_.push_back(sizes_of(block));
   }
@@ -71,6 +72,16 @@ class Planner {
   std::uint64_t start_scratch(const LinearSize& size) const;
   std::uint64_t error_scratch(const LinearSize& size) const;
   std::uint64_t forward_scratch(const LinearSize& size) const;
+  /// Features of a stage's input; 0 past the last.
+  std::uint64_t stage_width(std::size_t stage) const {
+    const auto& input = ways_[stage].next_input;
+    return input ? config_.block.slots[*input].width : 0;
+  }
+  std::uint64_t widest() const {
+    std::uint64_t width = 0;
+    for (std::size_t stage = 0; stage < ways_.size(); ++stage) width = std::max(width, stage_width(stage));
+    return width;
+  }
 
   // Each adds rows and raises scratch_.
   void add_block_wise(const BlockSizes& sizes);
@@ -83,6 +94,7 @@ class Planner {
   const PlanChoice& choice_;
   const ModelConfig& config_;
   std::uint64_t tokens_, scratch_ = 0;
+  std::vector<model::StageWay> ways_;
   std::vector<BlockSizes> blocks_;
   std::vector<PlanRow> rows_;
 };
@@ -165,7 +177,8 @@ void Planner::add_block_wise(const BlockSizes& sizes) {
     scratch(error_scratch(s));
   }
   const std::uint64_t batch = (in_.options.batch_size > 1 ? 3 : 1) * kFloat * rows * hidden;
-  scratch(batch + DecoderBlock::scratch_bytes(config_, rows, choice_.keep) + inner_scratch);
+  const std::uint64_t block = model::BlockPlan::training(config_.block, rows, false).bytes();
+  scratch(batch + block + inner_scratch);
   const std::uint64_t targets = in_.options.aug_loss ? store(hidden, choice_.inner) : 0;
   row("targets", dense + targets);
   row("start", dense + train + targets + start);
@@ -176,11 +189,10 @@ void Planner::add_block_wise(const BlockSizes& sizes) {
 void Planner::add_stage(const BlockSizes& sizes, std::uint32_t stage) {
   const auto [first, end] = config_.block.stages[stage];
   const std::uint64_t rows = tokens_ * std::max(in_.options.batch_size, 1u);
-  const std::uint64_t features[] = {config_.hidden_size, config_.q_features(), config_.hidden_size,
-                                    config_.intermediate_size, 0};
+  const std::uint64_t width = stage_width(stage), next_width = stage_width(stage + 1);
   std::uint64_t dense = 0;
   for (std::uint32_t l = first; l < end; ++l) dense += kFloat * sizes[l].weights();
-  const std::uint64_t inputs = tokens_ ? store(features[stage], choice_.inner) : 0;  // of each stream
+  const std::uint64_t inputs = tokens_ ? store(width, choice_.inner) : 0;  // of each stream
   for (std::uint32_t l = first; l < end; ++l) {
     const LinearSize& s = sizes[l];
     std::uint64_t state = dense + packed_bytes(sizes, first, l) + 2 * inputs + train_bytes(s, true);
@@ -199,12 +211,11 @@ void Planner::add_stage(const BlockSizes& sizes, std::uint32_t stage) {
   }
   if (!tokens_) return;
   // One stream after the other: the second one's old inputs are there with both streams' new ones.
-  const std::uint64_t next = features[stage + 1] != 0 ? store(features[stage + 1], choice_.inner) : 0;
+  const std::uint64_t next = next_width != 0 ? store(next_width, choice_.inner) : 0;
   row("advance", dense + packed_bytes(sizes, first, end) + std::max(2 * inputs + next, inputs + 2 * next));
-  std::uint64_t widths = 0, product = 0;
-  for (std::uint32_t l = first; l < end; ++l)
-    widths += sizes[l].out, product = std::max(product, forward_scratch(sizes[l]));
-  scratch(kFloat * tokens_ * widths + product);
+  std::uint64_t product = 0;
+  for (std::uint32_t l = first; l < end; ++l) product = std::max(product, forward_scratch(sizes[l]));
+  scratch(ways_[stage + 1].plan(config_.block, tokens_).bytes() + product);
 }
 
 void Planner::add_linear_wise(const BlockSizes& sizes) {
@@ -228,8 +239,7 @@ MemoryPlan Planner::plan() {
     host += 2 * ActivationStore::host_bytes(layout(config_.hidden_size), choice_.residuals, true);
     // Stage inputs of both streams, the next ones and targets at the widest; a block-wise method has at most
     // one store of targets.
-    const std::uint64_t width =
-        in_.traits.scope == quant::Scope::block ? config_.hidden_size : config_.intermediate_size;
+    const std::uint64_t width = in_.traits.scope == quant::Scope::block ? config_.hidden_size : widest();
     const std::uint64_t stores = in_.traits.scope == quant::Scope::block ? (in_.options.aug_loss ? 1 : 0) : 3;
     host += stores * ActivationStore::host_bytes(layout(width), choice_.inner, false);
   }
@@ -262,7 +272,7 @@ MemoryPlan Planner::plan() {
     plan.work_bytes +=
         4 * ActivationStore::file_bytes(layout(config_.hidden_size));  // both streams, saved and being saved
     if (choice_.inner == Placement::file)
-      plan.work_bytes += 4 * ActivationStore::file_bytes(layout(config_.intermediate_size));
+      plan.work_bytes += 4 * ActivationStore::file_bytes(layout(widest()));
   }
   return plan;
 }
@@ -273,11 +283,10 @@ std::vector<PlanChoice> all_choices() {
   for (const Placement residuals : {Placement::device, Placement::host, Placement::file})
     for (const Placement inner : {Placement::device, Placement::host, Placement::file})
       for (const bool prefetch : {true, false})
-        for (const Keep keep : {Keep::all, Keep::attention})
-          for (const bool effective : {true, false})
-            scored.push_back({2 * static_cast<int>(residuals) + 4 * static_cast<int>(inner) + 5 * !prefetch +
-                                  8 * (keep == Keep::attention) + 3 * !effective,
-                              PlanChoice{prefetch, residuals, inner, keep, effective}});
+        for (const bool effective : {true, false})
+          scored.push_back(
+              {2 * static_cast<int>(residuals) + 4 * static_cast<int>(inner) + 5 * !prefetch + 3 * !effective,
+               PlanChoice{prefetch, residuals, inner, effective}});
   std::stable_sort(scored.begin(), scored.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<PlanChoice> out;

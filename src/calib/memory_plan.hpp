@@ -8,8 +8,8 @@
 
 #include "apiq/quantize.hpp"
 #include "calib/activation_store.hpp"
-#include "calib/decoder_block.hpp"
 #include "io/model_directory.hpp"
+#include "model/block_run.hpp"
 #include "quant/method.hpp"
 
 namespace apiq::calib {
@@ -22,8 +22,7 @@ struct PlanChoice {
   bool prefetch = true;  // weights of the next block are on the device while one is calibrated
   Placement residuals = Placement::device;  // both streams between blocks
   Placement inner = Placement::device;      // stage inputs and targets
-  Keep keep = Keep::all;                    // activations between forward and backward
-  bool keep_effective_weights = true;       // likewise the dequantized weights
+  bool keep_effective_weights = true;       // the dequantized ones, between forward and backward
 };
 
 struct PlanRow {

@@ -4,7 +4,6 @@
 
 #include "calib/stop.hpp"
 #include "family/tensor_names.hpp"
-#include "ops/nn.hpp"
 #include "tensor/tensor_source.hpp"
 
 namespace apiq::calib {
@@ -12,7 +11,7 @@ namespace apiq::calib {
 using runtime::Workspace;
 
 Stream::Stream(const RunContext& run, const model::RopeTables& rope, std::string name)
-    : run_(run), rope_(rope), name_(std::move(name)) {}
+    : run_(run), rope_(rope), name_(std::move(name)), ways_(model::stage_ways(run.config().block)) {}
 
 ActivationStore Stream::make_inputs(std::uint64_t features) const {
   return run_.make_store(features, run_.plan.choice.inner, false, name_ + " stage inputs");
@@ -53,8 +52,8 @@ void Stream::load(const std::filesystem::path& saved) {
                             run_.place(run_.plan.choice.residuals, true), name_ + " residuals", saved, {});
 }
 
-void Stream::run_block(DecoderBlock& block, const Linears& linears, const std::filesystem::path& save_to,
-                       const SampleSeen& seen) {
+void Stream::run_block(quant::BlockFunction& block, const Linears& linears,
+                       const std::filesystem::path& save_to, const SampleSeen& seen) {
   residuals_.begin_pass(save_to);
   for (std::uint32_t i = 0; i < run_.num_samples(); ++i) {
     throw_if_stopped(run_.callbacks);
@@ -68,75 +67,39 @@ void Stream::run_block(DecoderBlock& block, const Linears& linears, const std::f
   saved_ = residuals_.end_pass();
 }
 
-void Stream::begin_stages(const TensorView& input_norm) {
-  inputs_ = make_inputs(run_.config().hidden_size);
-  inputs_.begin_pass();
-  for (std::uint32_t i = 0; i < run_.num_samples(); ++i) {
-    throw_if_stopped(run_.callbacks);
-    ops::rmsnorm_fwd(run_.queue, residuals_.open(i), input_norm, run_.config().rms_norm_eps,
-                     inputs_.create(i));
-    inputs_.commit(i);
+void Stream::advance(std::uint32_t stage, std::span<const runtime::DeviceTensor> norms,
+                     const Linears& linears, const std::filesystem::path& save_to, const SampleSeen& seen) {
+  const model::StageWay& way = ways_[stage];
+  const BlockSpec& spec = run_.config().block;
+  const std::uint64_t tokens = run_.set.sequence_length;
+  const model::BlockContext context{
+      .queue = run_.queue, .spec = spec, .rope = rope_, .norms = norms, .tokens = tokens};
+  const model::BlockPlan plan = way.plan(spec, tokens);
+  ActivationStore next;
+  if (way.next_input) {
+    next = make_inputs(spec.slots[*way.next_input].width);
+    next.begin_pass();
   }
-  inputs_.end_pass();
-}
-
-void Stream::advance(std::uint32_t stage, const Linears& linears, const TensorView& post_attention_norm) {
-  const ModelConfig& config = run_.config();
-  Queue& queue = run_.queue;
-  const std::uint64_t features[] = {config.q_features(), config.hidden_size, config.intermediate_size};
-  ActivationStore next = make_inputs(features[stage]);
-  next.begin_pass();
-  if (stage == 1) residuals_.begin_pass();
-  for (std::uint32_t i = 0; i < run_.num_samples(); ++i) {
-    throw_if_stopped(run_.callbacks);
-    Workspace::Scope scope(queue.workspace());
-    const auto scratch = [&](std::uint64_t width) {
-      return queue.workspace().allocate(DType::f32, {run_.set.sequence_length, width});
-    };
-    const TensorView x = inputs_.open(i), out = next.create(i);
-    if (stage == 0) {
-      const TensorView q = scratch(config.q_features()), k = scratch(config.kv_features()),
-                       v = scratch(config.kv_features());
-      linears(model::kQ, x, q);
-      linears(model::kK, x, k);
-      linears(model::kV, x, v);
-      model::attention_stage(queue, config, rope_, q, {k, v}, 0, out);
-    } else if (stage == 1) {
-      const TensorView o = scratch(config.hidden_size), residual = residuals_.open(i);
-      linears(model::kO, x, o);
-      ops::add(queue, residual, o, o);
-      queue.copy(o, residuals_.create(i));
-      residuals_.commit(i);
-      ops::rmsnorm_fwd(queue, o, post_attention_norm, config.rms_norm_eps, out);
-    } else {
-      const TensorView gate = scratch(config.intermediate_size), up = scratch(config.intermediate_size);
-      linears(model::kGate, x, gate);
-      linears(model::kUp, x, up);
-      ops::swiglu_fwd(queue, gate, up, out);
-    }
-    next.commit(i);
-  }
-  next.end_pass();
-  if (stage == 1) residuals_.end_pass();
-  replace_inputs(std::move(next));
-}
-
-void Stream::end_stages(const Linears& linears, const std::filesystem::path& save_to,
-                        const SampleSeen& seen) {
-  residuals_.begin_pass(save_to);
+  if (way.next_residual) residuals_.begin_pass(save_to);
   for (std::uint32_t i = 0; i < run_.num_samples(); ++i) {
     throw_if_stopped(run_.callbacks);
     Workspace::Scope scope(run_.queue.workspace());
-    const TensorView residual = residuals_.open(i),
-                     down = run_.queue.workspace().allocate(DType::f32, residual.shape);
-    linears(model::kDown, inputs_.open(i), down);
-    ops::add(run_.queue, residual, down, down);
-    run_.queue.copy(down, residuals_.create(i));
-    residuals_.commit(i);
-    if (seen) seen(i, down);
+    model::BlockRun sample(context, plan, tokens);
+    if (way.input) sample.give(plan.activation(*way.input), inputs_.open(i));
+    if (way.residual) sample.give(plan.activation(*way.residual), residuals_.open(i));
+    if (way.next_input) sample.give(plan.activation(*way.next_input), next.create(i));
+    sample.forward(linears);
+    if (way.next_residual) {
+      const TensorView y = sample.view(plan.activation(*way.next_residual));
+      run_.queue.copy(y, residuals_.create(i));
+      residuals_.commit(i);
+      if (seen) seen(i, y);
+    }
+    if (way.next_input) next.commit(i);
   }
-  saved_ = residuals_.end_pass();
-  replace_inputs({});
+  if (way.next_input) next.end_pass();
+  if (way.next_residual) saved_ = residuals_.end_pass();
+  replace_inputs(std::move(next));
 }
 
 }  // namespace apiq::calib

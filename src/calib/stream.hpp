@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "calib/activation_store.hpp"
-#include "calib/decoder_block.hpp"
+#include "calib/block_adapter.hpp"
 #include "calib/run_context.hpp"
 
 namespace apiq::calib {
@@ -29,15 +31,13 @@ class Stream {
   void load(const std::filesystem::path& saved);
 
   /// All samples through a whole block in one pass; saves them if path is not empty.
-  void run_block(DecoderBlock& block, const Linears& linears, const std::filesystem::path& save_to,
+  void run_block(quant::BlockFunction& block, const Linears& linears, const std::filesystem::path& save_to,
                  const SampleSeen& seen = {});
 
-  /// The same in stages. Inputs of stage 0:
-  void begin_stages(const TensorView& input_norm);
-  /// From the outputs of stage 0, 1 or 2 to the inputs of the next one.
-  void advance(std::uint32_t stage, const Linears& linears, const TensorView& post_attention_norm);
-  /// From the outputs of stage 3 to the next block's residuals.
-  void end_stages(const Linears& linears, const std::filesystem::path& save_to, const SampleSeen& seen = {});
+  /// The same in stages: from the inputs of the stage before to those of `stage`. 0 begins with the block's
+  /// residuals; the number of stages ends with the next block's, which are saved if the path is not empty.
+  void advance(std::uint32_t stage, std::span<const runtime::DeviceTensor> norms, const Linears& linears,
+               const std::filesystem::path& save_to = {}, const SampleSeen& seen = {});
 
   ActivationStore& inputs() { return inputs_; }
   ActivationStore& residuals() { return residuals_; }
@@ -57,6 +57,7 @@ class Stream {
   ActivationStore residuals_, inputs_;
   double earlier_wait_seconds_ = 0;  // of stage inputs there are no more
   SavedStream saved_;
+  std::vector<model::StageWay> ways_;
 };
 
 }  // namespace apiq::calib

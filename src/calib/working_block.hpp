@@ -1,6 +1,7 @@
 // The weights of the block being solved: dense f32 for the method and the full-precision stream, packed for
 // the quantized stream.
 #pragma once
+#include <span>
 #include <vector>
 
 #include "calib/layer_stream.hpp"
@@ -24,8 +25,8 @@ class WorkingBlock {
   std::string name(std::uint32_t linear) const;
   const LinearSettings& settings(std::uint32_t linear) const { return settings_[linear]; }
   std::uint64_t seed(std::uint32_t linear) const;
-  /// f32 [width], in the order of the block's norms.
-  const TensorView& norm(std::uint32_t index) const { return norms_[index]; }
+  /// f32 [width], in the order of the spec.
+  std::span<const DeviceTensor> norms() const { return norms_; }
 
   /// f32 [out, in] from what is stored; replaces a dense copy there is.
   void make_dense(std::uint32_t linear);

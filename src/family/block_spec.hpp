@@ -13,6 +13,7 @@ namespace apiq {
 struct Slot {
   std::string_view name;
   std::uint32_t width = 0;
+  bool operator==(const Slot&) const = default;
 };
 using SlotId = std::uint32_t;
 
@@ -21,6 +22,7 @@ struct LinearSpec {
   std::string_view name;  // "self_attn.q_proj"
   std::uint32_t in_features = 0, out_features = 0;
   bool bias = false;
+  bool operator==(const LinearSpec&) const = default;
 };
 
 /// RMSNorm over rows of `width` features; a norm of heads has the width of one.
@@ -28,11 +30,13 @@ struct NormSpec {
   std::string_view name;  // "input_layernorm"
   std::uint32_t width = 0;
   float eps = 0;
+  bool operator==(const NormSpec&) const = default;
 };
 
 /// Causal, with grouped key/value heads and the scale 1 / sqrt(head_dim).
 struct AttentionSpec {
   std::uint32_t heads = 0, kv_heads = 0, head_dim = 0;
+  bool operator==(const AttentionSpec&) const = default;
 };
 
 enum class StepKind : std::uint8_t {
@@ -49,11 +53,13 @@ struct Step {
   std::vector<SlotId> from;
   SlotId to = 0;
   std::uint32_t param = 0;  // index of the linear or norm
+  bool operator==(const Step&) const = default;
 };
 
 /// Linears that read the same input, [first, end): they can be solved side by side.
 struct Stage {
   std::uint32_t first = 0, end = 0;
+  bool operator==(const Stage&) const = default;
 };
 
 struct BlockSpec {
@@ -65,6 +71,7 @@ struct BlockSpec {
   std::vector<Stage> stages;
 
   SlotId output() const { return steps.back().to; }
+  bool operator==(const BlockSpec&) const = default;
 };
 
 }  // namespace apiq

@@ -75,7 +75,9 @@ std::optional<DecodeFormat> decode_format(const Block& block) {
 }
 
 std::uint64_t decode_bytes(const Block& block) {
-  return block.weight_bytes() + block.norms[0].view().bytes() + block.norms[1].view().bytes();
+  std::uint64_t bytes = block.weight_bytes();
+  for (const DeviceTensor& norm : block.norms) bytes += norm.view().bytes();
+  return bytes;
 }
 
 DecodeWeights::DecodeWeights(Queue& queue, std::span<const Block> blocks) {

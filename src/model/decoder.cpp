@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "family/pre_norm_block.hpp"
 #include "ops/argmax.hpp"
 #include "ops/nn.hpp"
 
@@ -26,13 +27,12 @@ bool one_buffer(const KvCache& cache, std::uint32_t first, std::uint32_t count) 
 
 Decoder::Decoder(const ModelImpl& model, const KvCache& cache, std::uint32_t max_tokens,
                  const std::vector<std::int32_t>& eos)
-    : model_(model), cache_(cache), eos_(eos) {
+    : model_(model), cache_(cache), eos_(eos), rope_(model.rope(cache.capacity())) {
   const ModelConfig& config = model.config();
   auto& device = model.queue().device();
   hidden_ = DeviceTensor(device, model.activation_dtype(), {1, config.hidden_size}, "hidden state");
   logits_ = DeviceTensor(device, DType::f32, {1, config.vocab_size}, "logits");
   ids_ = DeviceTensor(device, DType::u32, {std::max(max_tokens, 2u)}, "generated ids");
-  model.rope(cache.capacity());  // now, so that the tables stay where they are
   add_pieces();
 }
 
@@ -40,14 +40,19 @@ void Decoder::add_pieces() {
   const auto& blocks = model_.blocks();
   std::uint64_t bytes = 0;
   for (const Block& block : blocks) bytes += model::decode_bytes(block);
-  const bool copy = bytes <= kLargestCopy && bytes <= model_.queue().device().budget().available_bytes() / 4;
+  // The token kernel knows one block only.
+  const bool copy = model_.config().block == pre_norm_block(model_.config()) && bytes <= kLargestCopy &&
+                    bytes <= model_.queue().device().budget().available_bytes() / 4;
   for (std::uint32_t first = 0; first < blocks.size();) {
     const auto format = model::decode_format(blocks[first]);
     std::uint32_t count = 1;
     while (first + count < blocks.size() && model::decode_format(blocks[first + count]) == format &&
            one_buffer(cache_, first, count + 1))
       ++count;
-    pieces_.push_back({first, count, copy && format ? fuse(first, count, *format) : nullptr});
+    pieces_.push_back({first, count, copy && format ? fuse(first, count, *format) : nullptr, {}});
+    if (!pieces_.back().fused)
+      for (std::uint32_t i = first; i < first + count; ++i)
+        pieces_.back().plans.emplace_back(model_.config().block, blocks[i], hidden_.dtype());
     first += count;
   }
 }
@@ -80,14 +85,13 @@ std::unique_ptr<Decoder::Fused> Decoder::fuse(std::uint32_t first, std::uint32_t
         static_cast<std::uint32_t>(cache_.layer(first + i).k.offset);  // a cache in one buffer is small
     weights.table[i].v = static_cast<std::uint32_t>(cache_.layer(first + i).v.offset);
   }
-  const model::RopeTables& rope = model_.rope(cache_.capacity());
   ops::DecodeTensors tensors{.words = weights.words,
                              .halves = weights.halves,
                              .floats = weights.floats,
                              .k = kv.k,
                              .v = kv.v,
-                             .cos = rope.cos,
-                             .sin = rope.sin,
+                             .cos = rope_->cos,
+                             .sin = rope_->sin,
                              .x = hidden_,
                              .embedding = {},
                              .head = {},
@@ -143,16 +147,14 @@ void Decoder::feed(std::int32_t id) {
 
 void Decoder::run_one(std::uint32_t index) {
   Queue& queue = model_.queue();
-  const model::RopeTables& rope = model_.rope(cache_.capacity());
   ops::embedding_fwd(queue, model_.embedding(), ids_.view().rows(index, 1), hidden_);
   for (const Piece& piece : pieces_) {
     if (piece.fused) {
       piece.fused->kernel.run(position_);
       continue;
     }
-    for (std::uint32_t i = piece.first; i < piece.first + piece.count; ++i)
-      model::block_decode(queue, model_.config(), rope, model_.blocks()[i], hidden_, cache_.layer(i),
-                          position_);
+    for (std::uint32_t i = 0; i < piece.count; ++i)
+      piece.plans[i].run(queue, *rope_, hidden_, cache_.layer(piece.first + i), position_);
   }
   model_.logits(hidden_, logits_);
   ++position_;

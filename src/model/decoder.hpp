@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "model/decode_plan.hpp"
 #include "model/decode_weights.hpp"
 #include "model/model_impl.hpp"
 
@@ -42,7 +43,8 @@ class Decoder {
   };
   struct Piece {
     std::uint32_t first, count;
-    std::unique_ptr<Fused> fused;  // empty: block by block
+    std::unique_ptr<Fused> fused;          // empty: block by block
+    std::vector<model::DecodePlan> plans;  // then of each block
   };
   void add_pieces();
   std::unique_ptr<Fused> fuse(std::uint32_t first, std::uint32_t count, const model::DecodeFormat& format);
@@ -51,6 +53,7 @@ class Decoder {
   const ModelImpl& model_;
   const KvCache& cache_;
   std::vector<std::int32_t> eos_;
+  std::shared_ptr<const model::RopeTables> rope_;
   std::uint32_t position_ = 0, done_ = 0;  // of the next token; tokens computed after the prompt
   runtime::DeviceTensor hidden_, logits_, ids_;
   std::vector<Piece> pieces_;

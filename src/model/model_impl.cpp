@@ -4,6 +4,7 @@
 
 #include "apiq/error.hpp"
 #include "family/tensor_names.hpp"
+#include "model/block_run.hpp"
 #include "ops/fast_path/fast_path.hpp"
 #include "ops/gemm.hpp"
 #include "ops/nn.hpp"
@@ -149,16 +150,15 @@ const Tokenizer& ModelImpl::tokenizer() const {
   return *tokenizer_;
 }
 
-const model::RopeTables& ModelImpl::rope(std::uint32_t positions) const {
+std::shared_ptr<const model::RopeTables> ModelImpl::rope(std::uint32_t positions) const {
   const std::uint64_t have = rope_ ? rope_->cos.shape()[0] : 0;
   if (have < positions) {
     // Doubling keeps the number of rebuilds small while a long text grows.
     const auto size = static_cast<std::uint32_t>(std::min<std::uint64_t>(
         config_.max_position_embeddings, std::max<std::uint64_t>(positions, 2 * have)));
-    rope_.reset();
-    rope_ = std::make_unique<model::RopeTables>(queue_, config_, size);
+    rope_ = std::make_shared<const model::RopeTables>(queue_, config_, size);
   }
-  return *rope_;
+  return rope_;
 }
 
 void ModelImpl::forward(const std::vector<std::int32_t>& ids, const KvCache* cache,
@@ -168,7 +168,8 @@ void ModelImpl::forward(const std::vector<std::int32_t>& ids, const KvCache* cac
     throw InvalidArgument("[model] " + std::to_string(first_position + tokens) +
                           " positions are more than the model's max_position_embeddings of " +
                           std::to_string(config_.max_position_embeddings));
-  const model::RopeTables& tables = rope(static_cast<std::uint32_t>(first_position + tokens));
+  const std::shared_ptr<const model::RopeTables> tables =
+      rope(static_cast<std::uint32_t>(first_position + tokens));
   const runtime::Rounding rounding = queue_.device().rounding(runtime::Work::inference);
   Workspace::Scope scope(queue_.workspace());
   const TensorView device_ids = queue_.workspace().allocate(DType::u32, {tokens});
@@ -180,8 +181,9 @@ void ModelImpl::forward(const std::vector<std::int32_t>& ids, const KvCache* cac
     shared.k = queue_.workspace().allocate(hidden.dtype, {tokens, config_.kv_features()});
     shared.v = queue_.workspace().allocate(hidden.dtype, {tokens, config_.kv_features()});
   }
+  const model::BlockPlan plan = model::forward_plan(config_.block, tokens, hidden.dtype);
   for (std::uint32_t i = 0; i < blocks_.size(); ++i)
-    model::block_forward(queue_, rounding, config_, tables, blocks_[i], hidden,
+    model::block_forward(queue_, rounding, config_.block, plan, *tables, blocks_[i], hidden,
                          cache != nullptr ? cache->layer(i) : shared, first_position);
 }
 

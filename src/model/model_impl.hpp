@@ -51,8 +51,8 @@ class ModelImpl {
   const runtime::TensorView& embedding() const { return embedding_; }
   const runtime::TensorView& head() const { return head_.empty() ? embedding_ : head_; }
   const runtime::TensorView& norm() const { return norm_; }
-  /// Cosines and sines of at least so many positions; valid until more are asked for.
-  const model::RopeTables& rope(std::uint32_t positions) const;
+  /// Cosines and sines of at least so many positions. Others may ask for more meanwhile: hold on to them.
+  std::shared_ptr<const model::RopeTables> rope(std::uint32_t positions) const;
 
  private:
   explicit ModelImpl(runtime::Queue& queue) : queue_(queue) {}
@@ -78,7 +78,7 @@ class ModelImpl {
   runtime::DeviceTensor head_;       // empty when tied
   runtime::DeviceTensor norm_;
   std::vector<model::Block> blocks_;
-  mutable std::unique_ptr<model::RopeTables> rope_;  // as many positions as were needed so far
+  mutable std::shared_ptr<const model::RopeTables> rope_;  // as many positions as were needed so far
   mutable std::unique_ptr<Tokenizer> tokenizer_;
 };
 

@@ -179,6 +179,30 @@ TEST_P(DecoderTest, GreedyIdsAreThoseOfTheHostInBatchesOfAnySize) {
             std::vector(expected.begin(), end));
 }
 
+/// The tables of rotations grow for the second session; the first one's own must stay where they are.
+TEST_P(DecoderTest, GoesOnWhileALongerSessionBegins) {
+  if (impl().activation_dtype() != DType::f32) GTEST_SKIP() << "bounds are those of f32 activations";
+  Decoder first(impl(), *cache_, 8);
+  first.prefill(prompt_);
+  const KvCache long_cache(impl().queue(), impl().config(), impl().config().max_position_embeddings,
+                           DType::f32);
+  Decoder second(impl(), long_cache, 8);
+  second.prefill(prompt_);
+  Reference reference(impl(), kCapacity);
+  for (const auto id : prompt_) reference.run(id);
+  for (const std::int32_t id : {3, 77, 5}) {
+    first.feed(id);
+    const auto ours = runtime::read_floats(impl().queue(), first.logits()), theirs = reference.run(id);
+    for (std::size_t k = 0; k < ours.size(); ++k) ASSERT_NEAR(ours[k], theirs[k], 1e-3) << k;
+  }
+}
+
+TEST_P(DecoderTest, EveryStageOfAPackedBlockIsFused) {
+  const BlockSpec& spec = impl().config().block;
+  const model::DecodePlan plan(spec, impl().blocks()[0], DType::f32);
+  EXPECT_EQ(plan.fused_stages(), spec.stages.size());
+}
+
 TEST_P(DecoderTest, SaysThatLogitsAreNotFinite) {
   Decoder decoder(impl(), *cache_, 4);
   decoder.prefill(prompt_);

@@ -9,9 +9,9 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "calib/decoder_block.hpp"
 #include "cases/device_fixture.hpp"
 #include "io/model_directory.hpp"
+#include "model/decoder_block.hpp"
 #include "model/linear.hpp"
 #include "ops/gemm.hpp"
 #include "ops/nn.hpp"
@@ -85,8 +85,8 @@ void dump(const fs::path& model_folder, const fs::path& out) {
   const BlockSpec& spec = config.block;
   std::vector<DeviceTensor> norms;
   for (const NormSpec& norm : spec.norms) norms.push_back(tensor(std::string(norm.name) + ".weight"));
-  calib::DecoderBlock block(queue, config, rope, kTokens, calib::Keep::all);
-  block.set_norms(norms[0], norms[1]);
+  model::DecoderBlock block(queue, spec, rope, kTokens);
+  block.set_norms(norms);
   std::vector<DeviceTensor> weights;
   std::vector<std::unique_ptr<quant::TrainedLinear>> linears;
   for (std::uint32_t l = 0; l < spec.linears.size(); ++l) {
