@@ -100,7 +100,7 @@ StepBlock::StepBlock(runtime::Queue& queue, const StepCase& c)
     for (std::uint32_t l = 0; l < weights_.size(); ++l)
       load(weights_[l], weight_tensor(0, spec.linears[l].name));
   }
-  block_.set_norms(norms_);
+  block_.set_vectors(norms_, {});
   x_ = filled({c.tokens, hidden}, 1.0f, 20);
   target_ = filled({c.tokens, hidden}, 0, 0);
   const runtime::Workspace::Scope scope(queue.workspace());

@@ -16,7 +16,10 @@ class BlockAdapter : public quant::BlockFunction {
     for (const Stage& stage : spec.stages) stages_.push_back({stage.first, stage.end});
   }
 
-  void set_norms(std::span<const runtime::DeviceTensor> norms) { block_.set_norms(norms); }
+  void set_vectors(std::span<const runtime::DeviceTensor> norms,
+                   std::span<const runtime::DeviceTensor> biases) {
+    block_.set_vectors(norms, biases);
+  }
 
   void forward(const runtime::TensorView& x, const Forward& linear, const runtime::TensorView& y) override {
     block_.forward(x, linear, y);

@@ -33,7 +33,7 @@ Seconds probe(const RunContext& run, LayerStream& layers, std::uint32_t batches)
   }
   clock.begin("load");
   WorkingBlock block(small, 0, layers.open(0));
-  if (streams) streams.block->set_norms(block.norms());
+  if (streams) streams.block->set_vectors(block.norms(), block.biases());
   const auto solver = make_solver(small, [](std::uint32_t, std::uint64_t) {});
   solver->solve(block, streams, {}, clock);
   clock.end();

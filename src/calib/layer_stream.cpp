@@ -97,7 +97,8 @@ void LayerStream::start(BufferSet& set, std::uint32_t block) {
 void LayerStream::load(BufferSet& set, std::uint32_t block, const Event& unused) {
   const ModelConfig& config = model_.config();
   const auto expected = block_tensors(config.block, block);
-  set.weights = {};
+  BlockWeights& weights = set.weights;
+  weights = {};
   for (std::size_t i = 0; i < expected.size(); ++i) {
     const TensorInfo& info = *model_.tensors().find(expected[i].name);
     const TensorView view{set.buffers[i].handle(), 0, info.dtype, info.shape};
@@ -105,7 +106,14 @@ void LayerStream::load(BufferSet& set, std::uint32_t block, const Event& unused)
       const Trace::Scope scope(trace_, Trace::Lane::disk_read, "weights");
       model_.tensors().read(info.name, offset, slot);
     });
-    (is_linear_weight(config, info.name) ? set.weights.linears : set.weights.norms).push_back(view);
+    if (info.name.ends_with(".bias")) {
+      weights.biases.back() = view;  // after its weight
+    } else if (is_linear_weight(config, info.name)) {
+      weights.linears.push_back(view);
+      weights.biases.emplace_back();
+    } else {
+      weights.norms.push_back(view);
+    }
   }
 }
 

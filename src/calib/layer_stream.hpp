@@ -15,6 +15,7 @@ namespace apiq::calib {
 /// A block's tensors as the model stores them (f32, f16 or bf16), on the device.
 struct BlockWeights {
   std::vector<runtime::TensorView> linears;  // [out_features, in_features]
+  std::vector<runtime::TensorView> biases;   // [out_features]; empty where a linear has none
   std::vector<runtime::TensorView> norms;    // [width]
 };
 

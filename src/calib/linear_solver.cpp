@@ -32,8 +32,8 @@ SolvedBlock LinearSolver::solve(WorkingBlock& weights, Streams& streams, const S
   OutputError error(run_.queue);
   if (streams) {
     clock.begin("advance");
-    streams.full->advance(0, weights.norms(), weights.full());
-    streams.quantized->advance(0, weights.norms(), weights.quantized());
+    streams.full->advance(0, weights, weights.full());
+    streams.quantized->advance(0, weights, weights.quantized());
   }
   const std::vector<Stage>& stages = run_.config().block.stages;
   for (std::uint32_t stage = 0; stage < stages.size(); ++stage) {
@@ -43,12 +43,12 @@ SolvedBlock LinearSolver::solve(WorkingBlock& weights, Streams& streams, const S
     for (std::uint32_t l = first; l < end; ++l) solve_linear(weights, l, streams, clock, out);
     clock.begin("advance");
     if (streams && stage + 1 < stages.size()) {
-      streams.full->advance(stage + 1, weights.norms(), weights.full());
-      streams.quantized->advance(stage + 1, weights.norms(), weights.quantized());
+      streams.full->advance(stage + 1, weights, weights.full());
+      streams.quantized->advance(stage + 1, weights, weights.quantized());
     } else if (streams) {
-      streams.full->advance(stage + 1, weights.norms(), weights.full(), save.full);
+      streams.full->advance(stage + 1, weights, weights.full(), save.full);
       streams.quantized->advance(
-          stage + 1, weights.norms(), weights.quantized(), save.quantized,
+          stage + 1, weights, weights.quantized(), save.quantized,
           [&](std::uint32_t i, const TensorView& x) { error.add(x, streams.full->residuals().open(i)); });
     }
     // This stage's weights make room for the next one's.

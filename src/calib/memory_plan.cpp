@@ -229,10 +229,12 @@ MemoryPlan Planner::plan() {
   }
   scratch_ += kSmallScratchBytes;
   const std::uint64_t rope = 2 * kFloat * tokens_ * (config_.head_dim / 2);
-  std::uint64_t norms = 0;
-  for (const NormSpec& norm : config_.block.norms) norms += kFloat * norm.width;
+  std::uint64_t vectors = 0;
+  for (const NormSpec& norm : config_.block.norms) vectors += kFloat * norm.width;
+  for (const LinearSpec& linear : config_.block.linears)
+    if (linear.bias) vectors += kFloat * linear.out_features;
   std::uint64_t always = LayerStream::device_bytes(config_, in_.model.tensors(), choice_.prefetch) + rope +
-                         norms + kSmallDeviceBytes + scratch_;
+                         vectors + kSmallDeviceBytes + scratch_;
   std::uint64_t host = in_.process_bytes + kProcessGrowthBytes + LayerStream::host_bytes(kUploadRingBytes);
   if (tokens_) {
     always += 2 * store(config_.hidden_size, choice_.residuals);

@@ -191,7 +191,7 @@ BlockReport Schedule::run_block(std::uint32_t index) {
   PhaseClock clock(run_.queue, run_.trace, "block " + std::to_string(index) + " ");
   clock.begin("load");
   WorkingBlock weights(run_, index, layers_.open(index));
-  if (streams_) streams_.block->set_norms(weights.norms());
+  if (streams_) streams_.block->set_vectors(weights.norms(), weights.biases());
   SolvedBlock solved = solver_->solve(weights, streams_, save_paths(index), clock);
   BlockReport report = std::move(solved.report);
   report.index = index;
@@ -218,7 +218,7 @@ BlockReport Schedule::replay_block(std::uint32_t index) {
   BlockReport report = earlier_report(entry);
   if (streams_) {
     WorkingBlock weights(run_, index, layers_.open(index));
-    streams_.block->set_norms(weights.norms());
+    streams_.block->set_vectors(weights.norms(), weights.biases());
     replay(weights, read_part(journal_.folder() / entry.part.name).linears, streams_);
   }
   report.seconds = seconds_since(begin);

@@ -67,13 +67,17 @@ void Stream::run_block(quant::BlockFunction& block, const Linears& linears,
   saved_ = residuals_.end_pass();
 }
 
-void Stream::advance(std::uint32_t stage, std::span<const runtime::DeviceTensor> norms,
-                     const Linears& linears, const std::filesystem::path& save_to, const SampleSeen& seen) {
+void Stream::advance(std::uint32_t stage, const WorkingBlock& weights, const Linears& linears,
+                     const std::filesystem::path& save_to, const SampleSeen& seen) {
   const model::StageWay& way = ways_[stage];
   const BlockSpec& spec = run_.config().block;
   const std::uint64_t tokens = run_.set.sequence_length;
-  const model::BlockContext context{
-      .queue = run_.queue, .spec = spec, .rope = rope_, .norms = norms, .tokens = tokens};
+  const model::BlockContext context{.queue = run_.queue,
+                                    .spec = spec,
+                                    .rope = rope_,
+                                    .norms = weights.norms(),
+                                    .biases = weights.biases(),
+                                    .tokens = tokens};
   const model::BlockPlan plan = way.plan(spec, tokens);
   ActivationStore next;
   if (way.next_input) {

@@ -5,13 +5,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "calib/activation_store.hpp"
 #include "calib/block_adapter.hpp"
 #include "calib/run_context.hpp"
+#include "calib/working_block.hpp"
 
 namespace apiq::calib {
 
@@ -36,7 +36,7 @@ class Stream {
 
   /// The same in stages: from the inputs of the stage before to those of `stage`. 0 begins with the block's
   /// residuals; the number of stages ends with the next block's, which are saved if the path is not empty.
-  void advance(std::uint32_t stage, std::span<const runtime::DeviceTensor> norms, const Linears& linears,
+  void advance(std::uint32_t stage, const WorkingBlock& weights, const Linears& linears,
                const std::filesystem::path& save_to = {}, const SampleSeen& seen = {});
 
   ActivationStore& inputs() { return inputs_; }

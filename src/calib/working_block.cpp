@@ -26,6 +26,8 @@ WorkingBlock::WorkingBlock(const RunContext& run, std::uint32_t block, const Blo
   for (std::uint32_t l = 0; l < stored.linears.size(); ++l)
     settings_.push_back(
         settings_of(run.options, name(l), static_cast<std::uint32_t>(stored.linears[l].shape[1])));
+  for (const TensorView& bias : stored.biases)
+    biases_.push_back(bias.memory != nullptr ? as_f32(run.queue, bias, "bias") : DeviceTensor());
   for (const TensorView& norm : stored.norms) norms_.push_back(as_f32(run.queue, norm, "norm"));
 }
 

@@ -27,6 +27,8 @@ class WorkingBlock {
   std::uint64_t seed(std::uint32_t linear) const;
   /// f32 [width], in the order of the spec.
   std::span<const DeviceTensor> norms() const { return norms_; }
+  /// f32 [out_features], empty for linears without. They are not quantized, and part of no linear here.
+  std::span<const DeviceTensor> biases() const { return biases_; }
 
   /// f32 [out, in] from what is stored; replaces a dense copy there is.
   void make_dense(std::uint32_t linear);
@@ -37,8 +39,8 @@ class WorkingBlock {
   void set_packed(std::uint32_t linear, const QuantizedLinear& result);
   void drop_packed(std::uint32_t linear) { packed_[linear] = {}; }
 
-  /// y = x W^T in the model's own precision, or through exactly what will be stored. A linear that stays
-  /// dense is the same in both.
+  /// y = x W^T, the bias left out, in the model's own precision, or through exactly what will be stored. A
+  /// linear that stays dense is the same in both.
   quant::BlockFunction::Forward full() const;
   quant::BlockFunction::Forward quantized() const;
 
@@ -52,7 +54,7 @@ class WorkingBlock {
   std::vector<LinearSettings> settings_;
   std::vector<DeviceTensor> dense_;
   std::vector<model::Linear> packed_;
-  std::vector<DeviceTensor> norms_;
+  std::vector<DeviceTensor> norms_, biases_;
 };
 
 }  // namespace apiq::calib

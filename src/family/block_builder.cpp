@@ -19,31 +19,32 @@ SlotId BlockBuilder::step(StepKind kind, std::vector<SlotId> from, std::string_v
   return to;
 }
 
-SlotId BlockBuilder::norm(SlotId x, std::string_view name) {
-  spec_.norms.push_back({name, width(x), norm_eps_});
-  return step(StepKind::norm, {x}, name, width(x), spec_.norms.size() - 1);
+SlotId BlockBuilder::norm(SlotId x, std::string_view name, std::uint32_t width) {
+  spec_.norms.push_back({name, width != 0 ? width : width_of(x), norm_eps_});
+  assert(width_of(x) % spec_.norms.back().width == 0);
+  return step(StepKind::norm, {x}, name, width_of(x), spec_.norms.size() - 1);
 }
 
 SlotId BlockBuilder::linear(SlotId x, std::string_view name, std::uint32_t out_features, bool bias) {
-  spec_.linears.push_back({name, width(x), out_features, bias});
+  spec_.linears.push_back({name, width_of(x), out_features, bias});
   return step(StepKind::linear, {x}, name, out_features, spec_.linears.size() - 1);
 }
 
-SlotId BlockBuilder::rope(SlotId x) { return step(StepKind::rope, {x}, "rotated", width(x)); }
+SlotId BlockBuilder::rope(SlotId x) { return step(StepKind::rope, {x}, "rotated", width_of(x)); }
 
 SlotId BlockBuilder::attention(SlotId q, SlotId k, SlotId v) {
-  assert(width(q) == spec_.attention.heads * spec_.attention.head_dim && width(k) == width(v));
-  return step(StepKind::attention, {q, k, v}, "attention", width(q));
+  assert(width_of(q) == spec_.attention.heads * spec_.attention.head_dim && width_of(k) == width_of(v));
+  return step(StepKind::attention, {q, k, v}, "attention", width_of(q));
 }
 
 SlotId BlockBuilder::gate(SlotId gate, SlotId up) {
-  assert(width(gate) == width(up));
-  return step(StepKind::gate, {gate, up}, "gated", width(gate));
+  assert(width_of(gate) == width_of(up));
+  return step(StepKind::gate, {gate, up}, "gated", width_of(gate));
 }
 
 SlotId BlockBuilder::add(SlotId a, SlotId b) {
-  assert(width(a) == width(b));
-  return step(StepKind::add, {a, b}, "sum", width(a));
+  assert(width_of(a) == width_of(b));
+  return step(StepKind::add, {a, b}, "sum", width_of(a));
 }
 
 BlockSpec BlockBuilder::finish() {

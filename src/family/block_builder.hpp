@@ -9,7 +9,8 @@ class BlockBuilder {
   BlockBuilder(std::uint32_t hidden_size, const AttentionSpec& attention, float norm_eps);
 
   SlotId input() const { return 0; }
-  SlotId norm(SlotId x, std::string_view name);
+  /// Over rows of `width` features, one of its heads say; 0: over all of x.
+  SlotId norm(SlotId x, std::string_view name, std::uint32_t width = 0);
   SlotId linear(SlotId x, std::string_view name, std::uint32_t out_features, bool bias = false);
   SlotId rope(SlotId x);
   SlotId attention(SlotId q, SlotId k, SlotId v);
@@ -21,7 +22,7 @@ class BlockBuilder {
  private:
   SlotId step(StepKind kind, std::vector<SlotId> from, std::string_view name, std::uint32_t width,
               std::size_t param = 0);
-  std::uint32_t width(SlotId slot) const { return spec_.slots[slot].width; }
+  std::uint32_t width_of(SlotId slot) const { return spec_.slots[slot].width; }
 
   BlockSpec spec_;
   float norm_eps_;

@@ -4,13 +4,14 @@
 
 namespace apiq {
 
-extern const Family kLlama, kMistral;
+extern const Family kLlama, kMistral, kQwen2;
 
 namespace {
 
 constexpr std::array kFamilies = {
     &kLlama,
     &kMistral,
+    &kQwen2,
 };
 
 }  // namespace

@@ -49,7 +49,8 @@ void check_features(const ConfigKeys& keys) {
     keys.unsupported("hidden_act '" + excerpt(act) + "' is not supported; supported: silu");
   for (const char* key : {"attention_bias", "mlp_bias"})
     if (keys.flag(key, false))
-      keys.unsupported(std::string(key) + " true is not supported; supported: linears without biases");
+      keys.unsupported(std::string(key) +
+                       " true is not supported; supported: the biases that the family always has");
   if (const json* quantization = keys.get("quantization_config")) {
     const auto method = quantization->is_object() ? quantization->find("quant_method") : quantization->end();
     const std::string name = method != quantization->end() && method->is_string()
@@ -95,13 +96,18 @@ float read_rope(const ConfigKeys& keys, const std::string& where) {
 }
 
 /// A window at least as long as the context never masks anything; a shorter one changes attention.
-void check_window(const ConfigKeys& keys, const Family& family, std::uint32_t context) {
+void check_window(const ConfigKeys& keys, const Family& family, const ModelConfig& config) {
   if (const json* types = keys.get("layer_types")) {
     const auto full = [](const json& type) { return type == "full_attention"; };
     if (!types->is_array() || !std::all_of(types->begin(), types->end(), full))
       keys.unsupported("layer_types other than full_attention are not supported");
   }
-  if (!keys.flag("use_sliding_window", true)) return;
+  if (!keys.flag("use_sliding_window", family.use_window)) return;
+  if (family.max_window_layers != 0 &&
+      keys.optional_count("max_window_layers", kMaxLayers).value_or(family.max_window_layers) >=
+          config.num_hidden_layers)
+    return;
+  const std::uint32_t context = config.max_position_embeddings;
   const std::uint32_t otherwise = keys.has("sliding_window") ? 0 : family.window;  // null: none
   const std::uint32_t window = keys.optional_count("sliding_window", kMaxContext).value_or(otherwise);
   if (window != 0 && window < context)
@@ -133,9 +139,8 @@ void read_heads(ModelConfig& config, const ConfigKeys& keys, const Family& famil
   if (config.num_attention_heads % config.num_key_value_heads != 0)
     keys.fail("num_key_value_heads",
               "a divisor of num_attention_heads " + std::to_string(config.num_attention_heads));
-  if (const auto head_dim = keys.optional_count("head_dim", kMaxHeadDim)) {
-    config.head_dim = *head_dim;
-  } else {
+  config.head_dim = keys.optional_count("head_dim", kMaxHeadDim).value_or(family.head_dim);
+  if (config.head_dim == 0) {
     if (config.hidden_size % config.num_attention_heads != 0)
       keys.fail("num_attention_heads",
                 "a divisor of hidden_size " + std::to_string(config.hidden_size) + " (there is no head_dim)");
@@ -166,7 +171,7 @@ ModelConfig parse_model_config(std::string_view json_text, const std::string& wh
   read_heads(config, keys, family);
   config.vocab_size = keys.count("vocab_size", kMaxVocabulary);
   config.max_position_embeddings = keys.count("max_position_embeddings", kMaxContext);
-  check_window(keys, family, config.max_position_embeddings);
+  check_window(keys, family, config);
   const auto eps = keys.optional_number("rms_norm_eps", 1e-12, 0.1);
   if (!eps) keys.fail("rms_norm_eps", "a number such as 1e-05");
   config.rms_norm_eps = *eps;

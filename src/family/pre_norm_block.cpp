@@ -4,14 +4,18 @@
 
 namespace apiq {
 
-BlockSpec pre_norm_block(const ModelConfig& c) {
+BlockSpec pre_norm_block(const ModelConfig& c, const PreNormParts& parts) {
   BlockBuilder block(c.hidden_size, {c.num_attention_heads, c.num_key_value_heads, c.head_dim},
                      c.rms_norm_eps);
   const SlotId x = block.input();
   const SlotId h = block.norm(x, "input_layernorm");
-  SlotId q = block.linear(h, "self_attn.q_proj", c.q_features());
-  SlotId k = block.linear(h, "self_attn.k_proj", c.kv_features());
-  const SlotId v = block.linear(h, "self_attn.v_proj", c.kv_features());
+  SlotId q = block.linear(h, "self_attn.q_proj", c.q_features(), parts.qkv_bias);
+  SlotId k = block.linear(h, "self_attn.k_proj", c.kv_features(), parts.qkv_bias);
+  const SlotId v = block.linear(h, "self_attn.v_proj", c.kv_features(), parts.qkv_bias);
+  if (parts.qk_norm) {
+    q = block.norm(q, "self_attn.q_norm", c.head_dim);
+    k = block.norm(k, "self_attn.k_norm", c.head_dim);
+  }
   q = block.rope(q);
   k = block.rope(k);
   const SlotId a = block.attention(q, k, v);

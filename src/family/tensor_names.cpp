@@ -12,6 +12,10 @@ std::string weight_tensor(std::uint32_t block, std::string_view part) {
   return part_name(block, part) + ".weight";
 }
 
+std::string bias_tensor(std::uint32_t block, std::string_view linear) {
+  return part_name(block, linear) + ".bias";
+}
+
 std::vector<std::string> linear_names(const ModelConfig& config) {
   std::vector<std::string> names;
   for (std::uint32_t block = 0; block < config.num_hidden_layers; ++block)
@@ -23,8 +27,10 @@ std::vector<TensorInfo> block_tensors(const BlockSpec& spec, std::uint32_t block
   std::vector<TensorInfo> out;
   for (const NormSpec& norm : spec.norms)
     out.push_back({weight_tensor(block, norm.name), DType::f32, {norm.width}});
-  for (const LinearSpec& linear : spec.linears)
+  for (const LinearSpec& linear : spec.linears) {
     out.push_back({weight_tensor(block, linear.name), DType::f32, {linear.out_features, linear.in_features}});
+    if (linear.bias) out.push_back({bias_tensor(block, linear.name), DType::f32, {linear.out_features}});
+  }
   return out;
 }
 

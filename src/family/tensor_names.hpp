@@ -18,6 +18,9 @@ std::string part_name(std::uint32_t block, std::string_view part);
 /// "model.layers.3.mlp.up_proj.weight" of a linear or norm.
 std::string weight_tensor(std::uint32_t block, std::string_view part);
 
+/// "model.layers.3.self_attn.q_proj.bias" of a linear that has one.
+std::string bias_tensor(std::uint32_t block, std::string_view linear);
+
 /// The linears of all blocks, "model.layers.0.self_attn.q_proj" first, in the order of solving.
 std::vector<std::string> linear_names(const ModelConfig& config);
 

@@ -119,8 +119,8 @@ void check_no_others(const fs::path& folder, const ModelConfig& config, const Te
       continue;
     }
     if (info.name.ends_with(".bias"))
-      throw Unsupported(folder.string() + ": tensor '" + info.name +
-                        "': biases are not supported; supported: linears without biases");
+      throw Unsupported(folder.string() + ": tensor '" + info.name + "': a " + config.architecture +
+                        " has no such bias, and biases are not left out; supported: those of the family");
     unknown.push_back(excerpt(info.name));
   }
   if (!unknown.empty())

@@ -75,6 +75,7 @@ BlockRun begin_forward(Queue& queue, const BlockSpec& spec, const BlockPlan& pla
                 .spec = spec,
                 .rope = rope,
                 .norms = block.norms,
+                .biases = {},
                 .tokens = tokens,
                 .first_position = first_position,
                 .cache = &kv},

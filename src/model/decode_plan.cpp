@@ -56,7 +56,7 @@ std::optional<DecodePlan::Part> DecodePlan::fused_from(std::uint32_t first) cons
   const bool only_reader = std::all_of(part.to.begin(), part.to.end(), [&](SlotId to) {
     return read_once(to) && std::find(next.from.begin(), next.from.end(), to) != next.from.end();
   });
-  if (next.kind == StepKind::gate && next.from == part.to && only_reader) {
+  if (next.kind == StepKind::gate && next.from == part.to && only_reader && !has_bias(part)) {
     part.output = StageOutput::gated;
     part.to = {next.to};
     ++part.end;
@@ -68,6 +68,13 @@ std::optional<DecodePlan::Part> DecodePlan::fused_from(std::uint32_t first) cons
     ++part.end;
   }
   return part;
+}
+
+/// A bias comes before the gate, which is inside the stage.
+bool DecodePlan::has_bias(const Part& part) const {
+  for (std::uint32_t i = 0; i < part.linears; ++i)
+    if (block_.linears[part.first_linear + i].has_bias()) return true;
+  return false;
 }
 
 std::size_t DecodePlan::fused_stages() const {
@@ -85,6 +92,8 @@ void DecodePlan::run_fused(Queue& queue, const BlockRun& run, const Part& part) 
   const TensorView norm = part.norm ? block_.norms[*part.norm].view() : TensorView{};
   ops::decode_stage(queue, stage, run.view(plan_.activation(part.from)), norm,
                     part.norm ? spec_.norms[*part.norm].eps : 0.0f, part.output);
+  for (std::uint32_t i = 0; i < part.linears; ++i)
+    block_.linears[part.first_linear + i].add_bias(queue, stage[i].y);
 }
 
 void DecodePlan::run(Queue& queue, const RopeTables& rope, const TensorView& x, const KvView& kv,

@@ -35,6 +35,7 @@ class DecodePlan {
   std::optional<Part> fused_from(std::uint32_t step) const;
   bool is_stage(std::uint32_t first_linear, std::size_t count) const;
   bool read_once(SlotId slot) const;
+  bool has_bias(const Part& part) const;
   void run_fused(Queue& queue, const BlockRun& run, const Part& part) const;
 
   const BlockSpec& spec_;

@@ -4,7 +4,7 @@ namespace apiq::model {
 
 DecoderBlock::DecoderBlock(Queue& queue, const BlockSpec& spec, const RopeTables& rope, std::uint64_t tokens,
                            bool input_gradient)
-    : context_{.queue = queue, .spec = spec, .rope = rope, .norms = {}, .tokens = tokens},
+    : context_{.queue = queue, .spec = spec, .rope = rope, .norms = {}, .biases = {}, .tokens = tokens},
       input_gradient_(input_gradient) {}
 
 void DecoderBlock::forward(const TensorView& x, const LinearForward& linear, const TensorView& y) {

@@ -13,8 +13,12 @@ class DecoderBlock {
   DecoderBlock(Queue& queue, const BlockSpec& spec, const RopeTables& rope, std::uint64_t tokens,
                bool input_gradient = false);
 
-  /// f32 [width] each, in the order of the spec; before anything is computed.
-  void set_norms(std::span<const DeviceTensor> norms) { context_.norms = norms; }
+  /// f32 vectors in the order of the spec, before anything is computed. biases: empty tensors for linears
+  /// without; what `linear` gives below is without them.
+  void set_vectors(std::span<const DeviceTensor> norms, std::span<const DeviceTensor> biases = {}) {
+    context_.norms = norms;
+    context_.biases = biases;
+  }
 
   /// y [rows, hidden] = block(x). Keeps in the workspace what backward() needs: open a Workspace::Scope
   /// around both. y must not alias x; x must stay valid until backward().

@@ -4,6 +4,7 @@
 
 #include "apiq/error.hpp"
 #include "ops/gemm.hpp"
+#include "ops/nn.hpp"
 
 namespace apiq::model {
 
@@ -97,11 +98,20 @@ Linear Linear::packed(Queue& queue, const QuantizedLinear& stored, bool use_lora
 
 void Linear::forward(Queue& queue, runtime::Rounding rounding, const TensorView& x,
                      const TensorView& y) const {
-  if (!is_packed()) {
-    ops::matmul_nt(queue, rounding, x, dense_, y);
-    return;
-  }
-  ops::qmatmul(queue, rounding, packed_weight(), lora(), x, y);
+  if (is_packed()) ops::qmatmul(queue, rounding, packed_weight(), lora(), x, y);
+  else ops::matmul_nt(queue, rounding, x, dense_, y);
+  add_bias(queue, y);
+}
+
+void Linear::set_bias(Queue& queue, const TensorInfo& info, std::span<const std::byte> bytes) {
+  if (info.shape != Shape{out_features_})
+    throw ShapeError("[linear] " + info.name + ": expected " + Shape{out_features_}.text() + ", got " +
+                     info.shape.text());
+  bias_ = upload_f32(queue, info, bytes);
+}
+
+void Linear::add_bias(Queue& queue, const TensorView& y) const {
+  if (has_bias()) ops::add_bias(queue, bias_, y);
 }
 
 ops::LoraView Linear::lora() const {
@@ -121,8 +131,9 @@ void Linear::effective_weight(Queue& queue, const TensorView& out) const {
 }
 
 std::uint64_t Linear::weight_bytes() const {
-  if (!is_packed()) return dense_.view().bytes();
-  return layout_.bytes() + (rank_ != 0 ? lora_A_.view().bytes() + lora_B_t_.view().bytes() : 0);
+  const std::uint64_t bias = has_bias() ? bias_.view().bytes() : 0;
+  if (!is_packed()) return dense_.view().bytes() + bias;
+  return layout_.bytes() + bias + (rank_ != 0 ? lora_A_.view().bytes() + lora_B_t_.view().bytes() : 0);
 }
 
 }  // namespace apiq::model

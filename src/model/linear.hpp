@@ -1,5 +1,5 @@
-// One linear layer on the device, y = x W^T: dense (a model directory's own precision) or packed with its
-// LoRA branch.
+// One linear layer on the device, y = x W^T + bias: dense (a model directory's own precision) or packed with
+// its LoRA branch; with a bias if the model has one.
 #pragma once
 #include <cstdint>
 
@@ -22,6 +22,12 @@ class Linear {
   static Linear dense(Queue& queue, const TensorSource& source, std::string_view name);
   /// Packed codes as stored; the LoRA branch only if use_lora.
   static Linear packed(Queue& queue, const QuantizedLinear& stored, bool use_lora = true);
+
+  /// bias [out_features], f32 on the device. Throws ShapeError.
+  void set_bias(Queue& queue, const TensorInfo& info, std::span<const std::byte> bytes);
+  bool has_bias() const { return !bias_.empty(); }
+  /// y += bias, if there is one: for whoever computes the product itself.
+  void add_bias(Queue& queue, const TensorView& y) const;
 
   /// x [num_tokens, in_features], y [num_tokens, out_features], f32 or f16; rounding as in ops/gemm.hpp.
   /// Enqueued.
@@ -46,7 +52,7 @@ class Linear {
   DeviceTensor qweight_, scales_, qzeros_;
   std::uint32_t rank_ = 0;
   float scaling_ = 0;
-  DeviceTensor lora_A_, lora_B_t_;
+  DeviceTensor lora_A_, lora_B_t_, bias_;
 };
 
 /// A tensor of the model on the device: f16 stays f16, f32 and bf16 become f32.

@@ -128,8 +128,12 @@ void ModelImpl::load_parts(const std::function<StoredTensor(const std::string&)>
   for (std::uint32_t i = 0; i < config_.num_hidden_layers; ++i) {
     Block block;
     for (const NormSpec& spec : config_.block.norms) block.norms.push_back(norm(weight_tensor(i, spec.name)));
-    for (const LinearSpec& spec : config_.block.linears)
+    for (const LinearSpec& spec : config_.block.linears) {
       block.linears.push_back(linear(part_name(i, spec.name)));
+      if (!spec.bias) continue;
+      const StoredTensor bias = fetch(bias_tensor(i, spec.name));
+      block.linears.back().set_bias(queue_, bias.info, bias.bytes);
+    }
     blocks_.push_back(std::move(block));
   }
 }

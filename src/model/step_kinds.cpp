@@ -31,8 +31,10 @@ void norm_backward(const BlockContext& c, const LinearBackward&, const BackwardS
   if (s.accumulate[0]) ops::add(c.queue, s.d_from[0], s.d_to, s.d_from[0]);
 }
 
-void linear_forward(const BlockContext&, const LinearForward& linear, const ForwardStep& s) {
+void linear_forward(const BlockContext& c, const LinearForward& linear, const ForwardStep& s) {
   linear(s.step.param, s.from[0], s.to);
+  if (!c.biases.empty() && !c.biases[s.step.param].empty())
+    ops::add_bias(c.queue, c.biases[s.step.param], s.to);
 }
 
 void linear_backward(const BlockContext&, const LinearBackward& linear, const BackwardStep& s) {

@@ -23,8 +23,10 @@ struct BlockContext {
   Queue& queue;
   const BlockSpec& spec;
   const RopeTables& rope;
-  std::span<const DeviceTensor> norms;  // f32 [width], in the order of the spec
-  std::uint64_t tokens = 0;             // of each sequence; rows of all values are whole sequences
+  std::span<const DeviceTensor> norms;   // f32 [width], in the order of the spec
+  std::span<const DeviceTensor> biases;  // f32 [out_features], empty tensors for linears without; none at all
+                                         // where `linear` adds them itself
+  std::uint64_t tokens = 0;              // of each sequence; rows of all values are whole sequences
   std::uint32_t first_position = 0;
   const KvView* cache = nullptr;  // keys and values before first_position; none: attention within the rows
 };

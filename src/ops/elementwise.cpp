@@ -52,6 +52,23 @@ void scaled_add(Queue& queue, float alpha, const TensorView& a, float beta, cons
   scaled_add_as("scaled_add", queue, alpha, a, beta, b, y);
 }
 
+void add_bias(Queue& queue, const TensorView& bias, const TensorView& y) {
+  constexpr std::string_view op = "add_bias";
+  check_rank(op, "y", y, 2);
+  const bool half = check_half(op, "y", y);
+  check_tensor(op, "bias", bias, DType::f32, {y.shape[1]});
+  if (y.elements() == 0) return;
+  ElementwiseArgs args{};
+  args.count = count32(op, "length of a row", y.shape[1]);
+  args.a_offset = offset32(op, "bias", bias);
+  args.y_offset = offset32(op, "y", y);
+  const Macros tuned = queue.tuned("elementwise");
+  runtime::Range range = range_of(tuned, y.shape[1]);
+  range.global[1] = y.shape[0];
+  queue.launch("elementwise", "add_bias", Macros{{"HALF", half}} + tuned, range,
+               {runtime::Arg::value(args), bias, y});
+}
+
 void to_f32(Queue& queue, const TensorView& x, const TensorView& y) {
   check_elements("to_f32", "y", y, DType::f32, x.elements());
   if (x.dtype == DType::f32) {

@@ -75,6 +75,9 @@ void add(Queue& queue, const TensorView& a, const TensorView& b, const TensorVie
 void scaled_add(Queue& queue, float alpha, const TensorView& a, float beta, const TensorView& b,
                 const TensorView& y);
 
+/// y += bias for every row.   y [rows, features], bias f32 [features].
+void add_bias(Queue& queue, const TensorView& bias, const TensorView& y);
+
 /// y = x, exactly: x f16, bf16 or f32, y f32, equal counts. y must not alias x.
 void to_f32(Queue& queue, const TensorView& x, const TensorView& y);
 

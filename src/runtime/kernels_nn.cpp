@@ -31,7 +31,7 @@ std::vector<KernelSpec> nn_kernels() {
       {.name = "elementwise",
        .sources = {"cl/shared/types.h", "cl/lib/common.h", "cl/shared/elementwise_args.h",
                    "cl/nn/elementwise.cl"},
-       .entries = {"scaled_add"},
+       .entries = {"scaled_add", "add_bias"},
        .meanings = {{{"HALF", 0}}, {{"HALF", 1}}},
        .tunables = {{"VW", 16, 4}, {"WG", 1, 256}, {"ITEMS", 256, 1}}},
       {.name = "to_f32",

@@ -180,8 +180,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Refused{"GPT2LMHeadModel is not supported; supported: LlamaForCausalLM",
                 {{"architectures", {"GPT2LMHeadModel"}}}},
-        Refused{"Qwen2ForCausalLM", {{"architectures", {"Qwen2ForCausalLM"}}}},
-        Refused{"qwen3", {{"architectures", nullptr}, {"model_type", "qwen3"}}},
+        Refused{"Qwen3MoeForCausalLM", {{"architectures", {"Qwen3MoeForCausalLM"}}}},
+        Refused{"gemma2", {{"architectures", nullptr}, {"model_type", "gemma2"}}},
         Refused{"supported: silu", {{"hidden_act", "gelu"}}},
         Refused{"attention_bias", {{"attention_bias", true}}}, Refused{"mlp_bias", {{"mlp_bias", true}}},
         Refused{"already quantized", {{"quantization_config", {{"quant_method", "gptq"}, {"bits", 4}}}}},

@@ -65,6 +65,9 @@ class DecoderBlockTest : public ::testing::TestWithParam<const Family*> {
       w_.push_back(random_floats(shape.elements(), 10 + l, -0.5f, 0.5f));
       weights_.push_back(upload(w_[l], shape));
       exact_.weights.push_back(doubles(w_[l]));
+      const auto bias = random_floats(spec_.linears[l].bias ? shape[0] : 0, 50 + l);
+      exact_.biases.push_back(doubles(bias));
+      biases_.push_back(bias.empty() ? DeviceTensor() : upload(bias, {shape[0]}));
     }
     exact_.config = config_;
     exact_.sequences = kSequences;
@@ -76,7 +79,7 @@ class DecoderBlockTest : public ::testing::TestWithParam<const Family*> {
 
   DecoderBlock make(bool input_gradient = false) const {
     DecoderBlock block(shared_queue(), spec_, rope_, kTokens, input_gradient);
-    block.set_norms(norms_);
+    block.set_vectors(norms_, biases_);
     return block;
   }
 
@@ -131,7 +134,7 @@ class DecoderBlockTest : public ::testing::TestWithParam<const Family*> {
                      dy_ = random_floats(kRows * config_.hidden_size, 2);
   DeviceTensor x_view_ = upload(x_, {kRows, config_.hidden_size});
   model::RopeTables rope_{shared_queue(), config_, kTokens};
-  std::vector<DeviceTensor> norms_;
+  std::vector<DeviceTensor> norms_, biases_;
   std::vector<std::vector<float>> w_;
   std::vector<DeviceTensor> weights_;
   testing::BlockReference exact_;
@@ -141,9 +144,14 @@ TEST_P(DecoderBlockTest, ForwardIsThatOfInference) {
   model::Block block;
   for (const Doubles& norm : exact_.norms)
     block.norms.push_back(upload(std::vector<float>(norm.begin(), norm.end()), {norm.size()}));
-  for (std::uint32_t l = 0; l < spec_.linears.size(); ++l)
+  for (std::uint32_t l = 0; l < spec_.linears.size(); ++l) {
     block.linears.push_back(model::Linear::dense(shared_queue(), {"weight", DType::f32, weights_[l].shape()},
                                                  std::as_bytes(std::span<const float>(w_[l]))));
+    if (biases_[l].empty()) continue;
+    const std::vector<float> bias = download(biases_[l]);
+    block.linears.back().set_bias(shared_queue(), {"bias", DType::f32, biases_[l].shape()},
+                                  std::as_bytes(std::span(bias)));
+  }
   const DeviceTensor x = upload(x_, {kRows, config_.hidden_size});
   const model::BlockPlan plan = model::forward_plan(spec_, kTokens, DType::f32);
   for (std::uint64_t s = 0; s < kSequences; ++s) {

@@ -2,6 +2,7 @@
 // compared bit by bit.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -47,12 +48,31 @@ TEST_P(Elementwise, ScaledAddRoundsTheProductOfBAndTheSum) {
   }
 }
 
+TEST_P(Elementwise, AddBiasAddsItToEveryRow) {
+  for (const std::size_t n : kCounts)
+    for (const std::size_t rows : {1, 3}) {
+      const auto y = values(rows * n, 1), bias = testing::random_floats(n, 2);
+      const testing::PresetDevice& device = on();
+      const auto y_dev = device.upload(y, {rows, n}, dtype());
+      // Off every alignment, as parts of larger tensors are.
+      std::vector<float> shifted(n + 1, 9.0f);
+      std::copy(bias.begin(), bias.end(), shifted.begin() + 1);
+      const auto bias_dev = device.upload(shifted, {n + 1});
+      ops::add_bias(device.queue(), bias_dev.view().rows(1, n), y_dev);
+      std::vector<float> expected(rows * n);
+      for (std::size_t i = 0; i < expected.size(); ++i) expected[i] = y[i] + bias[i % n];
+      EXPECT_EQ(device.download(y_dev), stored(expected)) << rows << " x " << n;
+    }
+}
+
 TEST_P(Elementwise, RefusesWhatDoesNotFit) {
   const auto a = on().tensor({8}, dtype()), b = on().tensor({9}, dtype()),
              words = on().tensor({8}, DType::u32);
   EXPECT_THROW(ops::add(on().queue(), a, b, a), ShapeError);
   EXPECT_THROW(ops::scaled_add(on().queue(), 1.0f, a, 1.0f, a, b), ShapeError);
   EXPECT_THROW(ops::scaled_add(on().queue(), 1.0f, words, 1.0f, words, words), ShapeError);
+  EXPECT_THROW(ops::add_bias(on().queue(), on().tensor({8}), a), ShapeError);
+  EXPECT_THROW(ops::add_bias(on().queue(), b, on().tensor({2, 8}, dtype())), ShapeError);
   EXPECT_THROW(ops::to_f32(on().queue(), words, on().tensor({8})), ShapeError);
   EXPECT_THROW(ops::to_f32(on().queue(), a, b), ShapeError);
   EXPECT_THROW(ops::to_f32(on().queue(), a, on().tensor({8}, DType::f16)), ShapeError);

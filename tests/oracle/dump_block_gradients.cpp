@@ -85,8 +85,11 @@ void dump(const fs::path& model_folder, const fs::path& out) {
   const BlockSpec& spec = config.block;
   std::vector<DeviceTensor> norms;
   for (const NormSpec& norm : spec.norms) norms.push_back(tensor(std::string(norm.name) + ".weight"));
+  std::vector<DeviceTensor> biases;
+  for (const LinearSpec& linear : spec.linears)
+    biases.push_back(linear.bias ? tensor(std::string(linear.name) + ".bias") : DeviceTensor());
   model::DecoderBlock block(queue, spec, rope, kTokens);
-  block.set_norms(norms);
+  block.set_vectors(norms, biases);
   std::vector<DeviceTensor> weights;
   std::vector<std::unique_ptr<quant::TrainedLinear>> linears;
   for (std::uint32_t l = 0; l < spec.linears.size(); ++l) {

@@ -5,6 +5,8 @@
 namespace apiq {
 
 extern const Family kLlama;
-const Family kLlama = {.architecture = "LlamaForCausalLM", .model_type = "llama", .block = pre_norm_block};
+const Family kLlama = {.architecture = "LlamaForCausalLM",
+                       .model_type = "llama",
+                       .block = [](const ModelConfig& c) { return pre_norm_block(c); }};
 
 }  // namespace apiq

@@ -8,7 +8,7 @@ namespace apiq {
 extern const Family kMistral;
 const Family kMistral = {.architecture = "MistralForCausalLM",
                          .model_type = "mistral",
-                         .block = pre_norm_block,
+                         .block = [](const ModelConfig& c) { return pre_norm_block(c); },
                          .kv_heads = 8,
                          .window = 4096};
 
