@@ -4,7 +4,7 @@
 
 namespace apiq {
 
-extern const Family kLlama, kMistral, kQwen2;
+extern const Family kLlama, kMistral, kQwen2, kQwen3;
 
 namespace {
 
@@ -12,6 +12,7 @@ constexpr std::array kFamilies = {
     &kLlama,
     &kMistral,
     &kQwen2,
+    &kQwen3,
 };
 
 }  // namespace
