@@ -1,13 +1,10 @@
 // Writes one training step of ApiQ-bw's block, inputs and gradients, for block_gradients_test.py:
 //   dump_block_gradients MODEL_FOLDER OUTPUT_FOLDER
-// Every tensor is a file of little-endian f32; index.json has their names and shapes. Linears are in the
-// middle of training: logits that clip, LoRA that is not zero. The gradients are those that the method's own
-// code computes.
+// Linears are in the middle of training: logits that clip, LoRA that is not zero. The gradients are those
+// that the method's own code computes.
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "cases/device_fixture.hpp"
 #include "io/model_directory.hpp"
@@ -15,6 +12,7 @@
 #include "model/linear.hpp"
 #include "ops/gemm.hpp"
 #include "ops/nn.hpp"
+#include "oracle/dump.hpp"
 #include "quant/trained_linear.hpp"
 
 namespace apiq {
@@ -23,6 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 using runtime::DeviceTensor;
 using runtime::TensorView;
+using testing::Dump;
 using testing::random_floats;
 using testing::shared_queue;
 using testing::upload;
@@ -31,32 +30,6 @@ constexpr std::uint64_t kTokens = 24, kSequences = 2, kRows = kTokens * kSequenc
 constexpr std::uint32_t kBlock = 2, kRank = 8;
 constexpr ops::QuantSpec kSpec{2, 64, false, true};
 constexpr float kAlpha = 16;
-
-class Dump {
- public:
-  explicit Dump(fs::path folder) : folder_(std::move(folder)) {}
-  void write(const std::string& name, const TensorView& view) {
-    const std::vector<float> values = runtime::read_floats(shared_queue(), view);
-    std::ofstream file(folder_ / (name + ".f32"), std::ios::binary);
-    file.write(reinterpret_cast<const char*>(values.data()),
-               static_cast<std::streamsize>(values.size() * sizeof(float)));
-    if (!file.flush()) throw std::runtime_error("cannot write " + name);
-    for (int i = 0; i < static_cast<int>(view.shape.rank()); ++i)
-      index_["tensors"][name].push_back(view.shape[i]);
-  }
-  void finish() {
-    index_.update({{"block", kBlock},
-                   {"tokens", kTokens},
-                   {"bits", kSpec.bits},
-                   {"group_size", kSpec.group_size},
-                   {"scaling", kAlpha / kRank}});
-    std::ofstream(folder_ / "index.json") << index_.dump(1) << "\n";
-  }
-
- private:
-  fs::path folder_;
-  nlohmann::json index_;
-};
 
 std::unique_ptr<quant::TrainedLinear> make_linear(const TensorView& weight, std::uint32_t l) {
   quant::TrainOptions train;
@@ -131,22 +104,16 @@ void dump(const fs::path& model_folder, const fs::path& out) {
     files.write(name + ".dA", linears[l]->lora().dA());
     files.write(name + ".dB", linears[l]->lora().dB());
   });
-  files.finish();
+  files.finish({{"block", kBlock},
+                {"tokens", kTokens},
+                {"bits", kSpec.bits},
+                {"group_size", kSpec.group_size},
+                {"scaling", kAlpha / kRank}});
 }
 
 }  // namespace
 }  // namespace apiq
 
 int main(int argc, char** argv) {
-  if (argc != 3) {
-    std::fprintf(stderr, "usage: dump_block_gradients MODEL_FOLDER OUTPUT_FOLDER\n");
-    return 2;
-  }
-  try {
-    apiq::dump(argv[1], argv[2]);
-    return 0;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "dump_block_gradients: %s\n", error.what());
-    return 1;
-  }
+  return apiq::testing::dump_main(argc, argv, "dump_block_gradients", apiq::dump);
 }
