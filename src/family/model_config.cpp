@@ -87,12 +87,14 @@ float read_rope(const ConfigKeys& keys, const std::string& where) {
   if (keys.optional_number("partial_rotary_factor", 0, 1).value_or(1.0f) != 1.0f)
     keys.unsupported("partial_rotary_factor other than 1 is not supported");
   constexpr double kLow = 1.0, kHigh = 1e12;
-  if (const auto theta = keys.optional_number("rope_theta", kLow, kHigh)) return *theta;
-  if (const json* parameters = keys.get("rope_parameters"))
+  // As transformers 5 reads both spellings: a rope_scaling stands for all of rope_parameters, and the
+  // object's own base goes before that of the top level, which older files have.
+  const char* object = keys.get("rope_scaling") != nullptr ? "rope_scaling" : "rope_parameters";
+  if (const json* parameters = keys.get(object))
     if (const auto theta =
-            ConfigKeys(*parameters, where + ": rope_parameters").optional_number("rope_theta", kLow, kHigh))
+            ConfigKeys(*parameters, where + ": " + object).optional_number("rope_theta", kLow, kHigh))
       return *theta;
-  return 10000.0f;
+  return keys.optional_number("rope_theta", kLow, kHigh).value_or(10000.0f);
 }
 
 /// A window at least as long as the context never masks anything; a shorter one changes attention.

@@ -88,8 +88,13 @@ TEST(ModelConfig, BothSpellingsOfRope) {
     EXPECT_EQ(parse(with({{"rope_scaling", scaling}})).rope_theta, 10000.0f) << scaling;
   EXPECT_EQ(parse(with({{"rope_parameters", {{"rope_theta", 1e6}, {"rope_type", "default"}}}})).rope_theta,
             1e6f);
-  EXPECT_EQ(parse(with({{"rope_theta", 2e6}, {"rope_parameters", {{"rope_theta", 1e6}}}})).rope_theta, 2e6f)
-      << "the top level wins";
+  EXPECT_EQ(parse(with({{"rope_theta", 2e6}, {"rope_parameters", {{"rope_theta", 1e6}}}})).rope_theta, 1e6f)
+      << "the object's own goes before the top level's";
+  EXPECT_EQ(parse(with({{"rope_theta", 2e6}, {"rope_parameters", {{"rope_type", "default"}}}})).rope_theta,
+            2e6f);
+  const json both = {{"rope_scaling", {{"rope_type", "default"}}},
+                     {"rope_parameters", {{"rope_theta", 1e6}}}};
+  EXPECT_EQ(parse(with(both)).rope_theta, 10000.0f) << "rope_scaling stands for all of the other object";
 }
 
 TEST(ModelConfig, MistralHasEightKeyValueHeadsUnlessItSaysOtherwise) {
