@@ -16,7 +16,7 @@ DecodePlan::DecodePlan(const BlockSpec& spec, const Block& block, DType activati
 bool DecodePlan::is_stage(std::uint32_t first_linear, std::size_t count) const {
   std::vector<ops::PackedWeightView> weights;
   for (std::size_t l = first_linear; l < first_linear + count; ++l) {
-    if (!block_.linears[l].is_packed()) return false;
+    if (!block_.linears[l].is_packed_product()) return false;
     weights.push_back(block_.linears[l].packed_weight());
   }
   return count != 0 && ops::is_stage(weights);

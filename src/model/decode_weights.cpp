@@ -64,7 +64,7 @@ struct Arenas {
 std::optional<DecodeFormat> decode_format(const Block& block) {
   std::optional<DecodeFormat> format;
   for (const Linear& linear : block.linears) {
-    if (linear.has_bias()) return std::nullopt;
+    if (linear.has_bias() || !linear.adapters().empty()) return std::nullopt;
     DecodeFormat own;
     if (linear.is_packed())
       own = {linear.packed_weight().layout.bits, linear.packed_weight().layout.group_size};

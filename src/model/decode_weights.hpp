@@ -9,7 +9,8 @@
 
 namespace apiq::model {
 
-/// Bits and group size of all linears of a block, where they are the same.
+/// Bits and group size of all linears of a block, where they are the same and nothing else is in them: no
+/// bias, no adapter outside the packed product.
 struct DecodeFormat {
   std::uint32_t bits = 0;  // 16, 32: dense f16, f32
   std::uint32_t group_size = 0;

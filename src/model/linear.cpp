@@ -96,13 +96,6 @@ Linear Linear::packed(Queue& queue, const QuantizedLinear& stored, bool use_lora
   return out;
 }
 
-void Linear::forward(Queue& queue, runtime::Rounding rounding, const TensorView& x,
-                     const TensorView& y) const {
-  if (is_packed()) ops::qmatmul(queue, rounding, packed_weight(), lora(), x, y);
-  else ops::matmul_nt(queue, rounding, x, dense_, y);
-  add_bias(queue, y);
-}
-
 void Linear::set_bias(Queue& queue, const TensorInfo& info, std::span<const std::byte> bytes) {
   if (info.shape != Shape{out_features_})
     throw ShapeError("[linear] " + info.name + ": expected " + Shape{out_features_}.text() + ", got " +
@@ -110,8 +103,44 @@ void Linear::set_bias(Queue& queue, const TensorInfo& info, std::span<const std:
   bias_ = upload_f32(queue, info, bytes);
 }
 
+void Linear::add_adapter(Adapter adapter) {
+  const AdapterForm& form = adapter.form();
+  if (form.out_features != out_features_ || form.in_features != in_features_)
+    throw ShapeError("[linear] adapter " + form.name + ": expected it for " +
+                     Shape{out_features_, in_features_}.text() + ", got " +
+                     Shape{form.out_features, form.in_features}.text());
+  adapters_.push_back(std::move(adapter));
+}
+
+void Linear::forward(Queue& queue, Rounding rounding, const TensorView& x, const TensorView& y) const {
+  if (is_packed()) ops::qmatmul(queue, rounding, packed_weight(), lora(), x, y);
+  else ops::matmul_nt(queue, rounding, x, dense_, y);
+  for (const Adapter& adapter : adapters_) adapter.forward(queue, rounding, x, y);
+  add_bias(queue, y);
+}
+
 void Linear::add_bias(Queue& queue, const TensorView& y) const {
   if (has_bias()) ops::add_bias(queue, bias_, y);
+}
+
+void Linear::backward_dx(Queue& queue, Rounding rounding, const TensorView& dy, const TensorView& dx,
+                         bool accumulate) const {
+  if (!is_packed()) {
+    ops::matmul_nn(queue, rounding, dy, dense_, dx, 1.0f, accumulate ? 1.0f : 0.0f);
+  } else if (!accumulate) {
+    ops::qmatmul_bwd(queue, rounding, packed_weight(), lora(), dy, dx);
+  } else {
+    runtime::Workspace::Scope scope(queue.workspace());
+    const TensorView own = queue.workspace().allocate(dx.dtype, dx.shape);
+    ops::qmatmul_bwd(queue, rounding, packed_weight(), lora(), dy, own);
+    ops::add(queue, dx, own, dx);
+  }
+  for (const Adapter& adapter : adapters_) adapter.backward_dx(queue, rounding, dy, dx);
+}
+
+void Linear::adapter_grads(Queue& queue, Rounding rounding, const TensorView& x, const TensorView& dy,
+                           bool accumulate) const {
+  for (const Adapter& adapter : adapters_) adapter.backward_values(queue, rounding, x, dy, accumulate);
 }
 
 ops::LoraView Linear::lora() const {
@@ -124,16 +153,20 @@ ops::LoraView Linear::lora() const {
 }
 
 void Linear::effective_weight(Queue& queue, const TensorView& out) const {
-  ops::dequantize(queue, {layout_, qweight_, scales_, qzeros_}, out);
+  if (is_packed()) ops::dequantize(queue, packed_weight(), out);
+  else ops::to_f32(queue, dense_, out);
   if (rank_ != 0)
-    ops::matmul_tn(queue, runtime::Rounding::none, ops::Columns{lora_B_t_, 0, out_features_}, lora_A_, out,
-                   scaling_, 1.0f);
+    ops::matmul_tn(queue, Rounding::none, ops::Columns{lora_B_t_, 0, out_features_}, lora_A_, out, scaling_,
+                   1.0f);
+  for (const Adapter& adapter : adapters_) adapter.add_to(queue, out);
 }
 
 std::uint64_t Linear::weight_bytes() const {
-  const std::uint64_t bias = has_bias() ? bias_.view().bytes() : 0;
-  if (!is_packed()) return dense_.view().bytes() + bias;
-  return layout_.bytes() + bias + (rank_ != 0 ? lora_A_.view().bytes() + lora_B_t_.view().bytes() : 0);
+  std::uint64_t bytes = is_packed() ? layout_.bytes() : dense_.view().bytes();
+  if (rank_ != 0) bytes += lora_A_.view().bytes() + lora_B_t_.view().bytes();
+  if (has_bias()) bytes += bias_.view().bytes();
+  for (const Adapter& adapter : adapters_) bytes += adapter.values().bytes();
+  return bytes;
 }
 
 }  // namespace apiq::model
