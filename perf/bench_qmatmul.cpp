@@ -9,7 +9,7 @@
 
 #include "harness.hpp"
 #include "limits.hpp"
-#include "ops/qmatmul.hpp"
+#include "packed_operand.hpp"
 #include "util/half.hpp"
 
 namespace {
@@ -38,28 +38,19 @@ struct Case {
 class Weight {
  public:
   Weight(Queue& queue, const Case& c, std::uint32_t seed)
-      : layout_{c.out_features, c.in_features, c.bits, c.group_size} {
-    std::mt19937 random(seed);
-    std::vector<std::uint32_t> words(layout_.qweight_words());
-    for (auto& word : words) word = random();
-    qweight_ = DeviceTensor(queue.device(), DType::u32, {words.size()}, "benchmark weight");
-    queue.write(qweight_, words.data());
-    words.resize(layout_.qzeros_words());
-    qzeros_ = DeviceTensor(queue.device(), DType::u32, {words.size()}, "benchmark zeros");
-    queue.write(qzeros_, words.data());
-    scales_ = halves(queue, {layout_.scale_count()}, 0.01f, seed);
+      : buffers_(queue, perf::random_packed({c.out_features, c.in_features, c.bits, c.group_size}, seed)) {
     if (c.rank == 0) return;
     lora.rank = c.rank;
     lora.scaling = 0.25f;
     a_ = halves(queue, {c.rank, c.in_features}, 0.02f, seed + 1);
-    b_t_ = halves(queue, {c.rank, layout_.row_blocks() * kRowBlock}, 0.02f, seed + 2);
+    b_t_ = halves(queue, {c.rank, buffers_.layout().row_blocks() * kRowBlock}, 0.02f, seed + 2);
     lora.A = a_;
     lora.B_t = b_t_;
   }
 
-  ops::PackedWeightView view() const { return {layout_, qweight_, scales_, qzeros_}; }
+  ops::PackedWeightView view() const { return buffers_.view(); }
   double bytes() const {
-    return static_cast<double>(layout_.bytes()) +
+    return static_cast<double>(buffers_.layout().bytes()) +
            (lora.rank != 0 ? static_cast<double>(lora.A.bytes() + lora.B_t.bytes()) : 0.0);
   }
 
@@ -75,8 +66,8 @@ class Weight {
     return tensor;
   }
 
-  PackedLayout layout_;
-  DeviceTensor qweight_, scales_, qzeros_, a_, b_t_;
+  ops::PackedBuffers buffers_;
+  DeviceTensor a_, b_t_;
 };
 
 DeviceTensor upload(Queue& queue, const std::vector<float>& values, const Shape& shape) {

@@ -4,7 +4,7 @@
 #include "kernel_bench.hpp"
 #include "ops/fake_quant.hpp"
 #include "ops/moments.hpp"
-#include "ops/qmatmul.hpp"
+#include "ops/packed_buffers.hpp"
 
 namespace {
 
@@ -45,10 +45,9 @@ void packing(KernelBench& bench, std::uint32_t bits, const std::string& text) {
   const Shape shape{4096, 4096}, grid{4096, 64};
   const auto codes = bench.tensor(shape, DType::u8), scales = bench.tensor(grid, DType::f16),
              zeros = bench.tensor(grid, DType::u8);
-  const auto qweight = bench.tensor({layout.qweight_words()}, DType::u32),
-             qzeros = bench.tensor({layout.qzeros_words()}, DType::u32),
-             packed_scales = bench.tensor({layout.scale_count()}, DType::f16), dense = bench.tensor(shape);
-  const ops::PackedWeightView packed{layout, qweight, packed_scales, qzeros};
+  const auto dense = bench.tensor(shape);
+  const ops::PackedBuffers buffers(queue, layout);
+  const ops::PackedWeightView packed = buffers.view();
   const double bytes = static_cast<double>(layout.bytes()),
                code_bytes = static_cast<double>(codes.view().bytes());
   bench.streams("pack " + text, bytes + code_bytes, [&] { ops::pack(queue, codes, scales, zeros, packed); });

@@ -1,5 +1,6 @@
 #include "packed_operand.hpp"
 
+#include "codec/codecs.hpp"
 #include "harness.hpp"
 #include "util/half.hpp"
 
@@ -18,22 +19,24 @@ DeviceTensor halves(Queue& queue, const Shape& shape, float size, std::uint32_t 
   return tensor;
 }
 
-DeviceTensor words(Queue& queue, std::uint64_t count, std::uint32_t seed) {
-  std::mt19937 random(seed);
-  std::vector<std::uint32_t> values(count);
-  for (auto& value : values) value = random();
-  DeviceTensor tensor(queue.device(), DType::u32, {count}, "benchmark weight");
-  queue.write(tensor, values.data());
-  return tensor;
-}
-
 }  // namespace
 
+PackedMatrix random_packed(const PackedLayout& layout, std::uint32_t seed) {
+  std::mt19937 random(seed);
+  PackedMatrix out(layout);
+  const std::vector<Plane> planes = layout.codec->planes(layout);
+  for (std::size_t i = 0; i < planes.size(); ++i) {
+    if (planes[i].dtype == DType::f16)
+      for (auto& value : out.elements<std::uint16_t>(i))
+        value = float_to_half(0.01f * (static_cast<float>(random() >> 8) * 0x1p-23f - 1.0f));
+    else
+      for (auto& word : out.elements<std::uint32_t>(i)) word = random();
+  }
+  return out;
+}
+
 PackedOperand::PackedOperand(Queue& queue, const PackedLayout& layout, std::uint32_t rank, std::uint32_t seed)
-    : layout_(layout),
-      qweight_(words(queue, layout.qweight_words(), seed)),
-      scales_(halves(queue, {layout.scale_count()}, 0.01f, seed)),
-      qzeros_(words(queue, layout.qzeros_words(), seed + 1)) {
+    : buffers_(queue, random_packed(layout, seed)) {
   if (rank == 0) return;
   a_ = halves(queue, {rank, layout.in_features}, 0.02f, seed + 2);
   b_t_ = halves(queue, {rank, layout.row_blocks() * kRowBlock}, 0.02f, seed + 3);

@@ -1,9 +1,9 @@
 // The inner loop of every product of one token with a packed weight: RV vectors of VW neighbouring output
-// rows, LoRA included. Needs BITS, ALIGNED, EXTRACT, VW, RV, lib/unpack.h and shared/qmatmul_args.h. Bound by
-// reading w once, so the work per weight is the least there is: codes are masked where they lie (the powers
-// of two went into x) or looked up in pairs, and scale and zero point are applied once per group:
-//   acc += scale * (sum code x - zero * sum x)
-// Independent sums per row vector, so that additions overlap; features i, i + CHAINS, .. share one.
+// rows, LoRA included. Needs BITS, ALIGNED, EXTRACT, VW, RV, lib/unpack.h, the codec and
+// shared/qmatmul_args.h. Bound by reading w once, so the work per weight is the least there is: codes are
+// masked where they lie (the powers of two went into x) or looked up in pairs, and the grid is applied once
+// per group (ADD_GROUP of the codec). Independent sums per row vector, so that additions overlap; features i,
+// i + CHAINS, .. share one.
 #define CHAINS (RV > 2 ? 2 : 4)
 
 #if TABLES && VW == 16 && ALIGNED
@@ -112,9 +112,7 @@ __attribute__((always_inline)) void qgemv_rows(FLOATV* acc, const QmatmulArgs a,
     for (uint v = 0; v < RV; ++v) {
       FLOATV sum = raw[v][0] + raw[v][1];
       if (CHAINS == 4) sum += raw[v][CHAINS - 2] + raw[v][CHAINS - 1];
-      const FLOATV zero = zero_points(qzeros, rows[v], group, a.groups);
-      const FLOATV scale = LOADV_HALF(scales, scale_start(rows[v], group, a.groups));
-      acc[v] = FMA(scale, FMA(-zero, (FLOATV)(x_sums[group]), sum), acc[v]);
+      ADD_GROUP(acc[v], sum, x_sums[group], scales, qzeros, rows[v], group, a.groups);
     }
     for (uint r = group * group_ranks; r < min((group + 1) * group_ranks, a.rank); ++r) {
 #pragma unroll

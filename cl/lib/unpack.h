@@ -1,5 +1,5 @@
-// Reading the packed layout (src/tensor/packed_format.hpp is its definition) for VW neighbouring output rows
-// at once. Needs BITS and VW.
+// Reading codes in the packed layout (src/codec/codes.hpp is its definition) for VW neighbouring output rows
+// at once; lib/codec_<name>.h says what they stand for. Needs BITS and VW.
 //
 // Rows are interleaved in blocks of 32, so the words of VW neighbours are one vector load. A chunk is 32
 // input features of a row: BITS words, 32 words apart from each other.
@@ -99,18 +99,4 @@
 // First word of the chunk for rows row .. row + VW - 1.
 size_t chunk_start(uint row, uint chunk, uint chunks) {
   return ((size_t)(row / ROW_BLOCK) * chunks + chunk) * (BITS * ROW_BLOCK) + row % ROW_BLOCK;
-}
-
-size_t scale_start(uint row, uint group, uint groups) {
-  return ((size_t)(row / ROW_BLOCK) * groups + group) * ROW_BLOCK + row % ROW_BLOCK;
-}
-
-// Zero points of those rows: bit r of word p is bit p of row r's.
-FLOATV zero_points(global const uint* planes, uint row, uint group, uint groups) {
-  planes += ((size_t)(row / ROW_BLOCK) * groups + group) * BITS;
-  const UINTV shift = LANES + row % ROW_BLOCK;
-  UINTV zero = (UINTV)(0u);
-#pragma unroll
-  for (uint p = 0; p < BITS; ++p) zero |= ((UINTV)(planes[p]) >> shift & 1u) << p;
-  return CONVERT_FLOATV(zero);
 }

@@ -34,12 +34,9 @@ void qgemm(const QmatmulArgs a, global const uint* restrict qweight, global cons
   // A slice is a run of whole groups.
   const uint slice_groups = (a.groups + KS - 1) / KS;
   for (uint group = slice * slice_groups; group < min((slice + 1) * slice_groups, a.groups); ++group) {
-    FLOATV scale[RV], offset[RV];  // weight = code * scale + offset, exact in f32
+    GRID grid[RV];
 #pragma unroll
-    for (uint v = 0; v < RV; ++v) {
-      scale[v] = LOADV_HALF(scales, scale_start(row + v * VW, group, a.groups));
-      offset[v] = -scale[v] * zero_points(qzeros, row + v * VW, group, a.groups);
-    }
+    for (uint v = 0; v < RV; ++v) LOAD_GRID(grid[v], scales, qzeros, row + v * VW, group, a.groups);
     const uint first = group * a.group_size, last = first + a.group_size;
     for (uint part = first / PART; part * PART < last; ++part) {
       UINTV words[RV][PART_WORDS];
@@ -56,7 +53,7 @@ void qgemm(const QmatmulArgs a, global const uint* restrict qweight, global cons
         SHARED_FLOATS(values, xk + i * TOKENS, TOKENS);
         FLOATV weight[RV];
 #pragma unroll
-        for (uint v = 0; v < RV; ++v) weight[v] = FMA(CONVERT_FLOATV(CODE(words[v], i)), scale[v], offset[v]);
+        for (uint v = 0; v < RV; ++v) weight[v] = VALUE(CODE(words[v], i), grid[v]);
 #pragma unroll
         for (uint m = 0; m < TOKENS; ++m)
 #pragma unroll

@@ -39,26 +39,6 @@ UINTV row_codes(WORDS words, uint r, uint first) {
 #endif
 }
 
-#if !ALIGNED
-// Scale and -scale * zero point of the VW features from k on in one row, each of which may belong to another
-// group.
-void row_grid(const QmatmulBwdArgs a, global const half* scales, global const uint* qzeros, uint row, uint k,
-              FLOATV* scale, FLOATV* offset) {
-  float lanes[2][VW];
-  for (uint l = 0; l < VW; ++l) {
-    const uint group = min(k + l, a.in_features - 1) / a.group_size;
-    uint zero = 0;
-    for (uint p = 0; p < BITS; ++p)
-      zero |= (qzeros[((size_t)(row / ROW_BLOCK) * a.groups + group) * BITS + p] >> row % ROW_BLOCK & 1u)
-              << p;
-    lanes[0][l] = vload_half(scale_start(row, group, a.groups), scales);
-    lanes[1][l] = -lanes[0][l] * (float)zero;
-  }
-  *scale = LOADV(lanes[0], 0);
-  *offset = LOADV(lanes[1], 0);
-}
-#endif
-
 // VW values of a row of A from column k on, zeros past its end.
 FLOATV load_columns(global const half* row, uint k, uint columns) {
   if (k + VW <= columns) return LOADV_HALF(row, k);
@@ -88,7 +68,7 @@ void qgemm_bwd(const QmatmulBwdArgs a, global const uint* restrict qweight,
     for (uint v = 0; v < NV; ++v) acc[m][v] = (FLOATV)(0.0f);
 
 #if ALIGNED
-  // Weight = code * scale + offset, exact in f32.
+  // GRIDs of the rows of a block.
   local float scale_of[KS][ROW_BLOCK], offset_of[KS][ROW_BLOCK];
   const uint group = k / a.group_size;                            // of all features of the work-group
 #endif
@@ -104,9 +84,10 @@ void qgemm_bwd(const QmatmulBwdArgs a, global const uint* restrict qweight,
 #pragma unroll
     for (uint n = 0; n < ROW_BLOCK / (LS * VW); ++n) {
       const uint r = (n * LS + get_local_id(0)) * VW;
-      const FLOATV scale = LOADV_HALF(scales, scale_start(row0 + r, group, a.groups));
-      STOREV(scale_of[slice], r, scale);
-      STOREV(offset_of[slice], r, -scale * zero_points(qzeros, row0 + r, group, a.groups));
+      GRID grid;
+      LOAD_GRID(grid, scales, qzeros, row0 + r, group, a.groups);
+      STOREV(scale_of[slice], r, grid.scale);
+      STOREV(offset_of[slice], r, grid.offset);
     }
 #endif
 #if LS > 1
@@ -127,12 +108,13 @@ void qgemm_bwd(const QmatmulBwdArgs a, global const uint* restrict qweight,
 #pragma unroll
       for (uint v = 0; v < NV; ++v) {
 #if ALIGNED
-        const FLOATV scale = (FLOATV)(scale_of[slice][r]), offset = (FLOATV)(offset_of[slice][r]);
+        GRID grid;
+        grid.scale = (FLOATV)(scale_of[slice][r]);
+        grid.offset = (FLOATV)(offset_of[slice][r]);
 #else
-        FLOATV scale, offset;
-        row_grid(a, scales, qzeros, row0 + r, k + v * VW, &scale, &offset);
+        const GRID grid = lane_grid(scales, qzeros, row0 + r, k + v * VW, a.in_features, a.group_size, a.groups);
 #endif
-        weight[v] = FMA(CONVERT_FLOATV(row_codes(words, r, first + v * VW)), scale, offset);
+        weight[v] = VALUE(row_codes(words, r, first + v * VW), grid);
       }
 #pragma unroll
       for (uint m = 0; m < TOKENS; ++m)

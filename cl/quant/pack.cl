@@ -66,6 +66,16 @@ void pack_zeros(const PackArgs a, global const uchar* restrict plain_zeros, glob
   qzeros[a.qzeros + ((size_t)block * a.groups + group) * BITS + plane] = word;
 }
 
+// lora_B [out_features, rank] -> [rank, padded rows], zeros past the last row; moved as bits. `in_features`
+// is the rank, `groups` the padded rows.
+kernel GROUP_OF_ROWS
+void pack_lora_B(const PackArgs a, global const ushort* restrict lora_B, global ushort* restrict lora_B_t) {
+  const uint row = get_global_id(0), r = get_global_id(1);
+  if (row >= a.groups) return;
+  lora_B_t[a.scales + (size_t)r * a.groups + row] =
+      row < a.out_features ? lora_B[a.plain_scales + (size_t)row * a.in_features + r] : (ushort)0;
+}
+
 kernel GROUP_OF_ROWS
 void unpack_codes(const PackArgs a, global const uint* restrict qweight, global uchar* restrict codes) {
   const uint row = get_global_id(0), chunk = get_global_id(1);

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "apiq/error.hpp"
+#include "codec/codecs.hpp"
 #include "io/model_directory.hpp"
 #include "util/text.hpp"
 
@@ -38,8 +39,7 @@ void parse_setting(ModuleOverride& out, const std::string& text, std::string_vie
   if (field->has_value()) refuse(text, std::string(key) + " occurs twice");
   const bool row = field == &out.group_size && value == "row";
   *field = row ? 0 : parse_number(text, key, value);
-  if (field == &out.bits && *out.bits != 2 && *out.bits != 3 && *out.bits != 4 && *out.bits != 8)
-    refuse(text, "bits must be 2, 3, 4 or 8");
+  if (field == &out.bits && !has_bits(kAffine, *out.bits)) refuse(text, "bits must be " + bits_text(kAffine));
   if (field == &out.group_size && !row && *out.group_size == 0)
     refuse(text, "group-size must be at least 1, or 'row'");
 }

@@ -176,7 +176,8 @@ void Run::write_checkpoint(const calib::Journal& journal, const std::vector<Bloc
                            canonical(provenance), model_.side_files()});
   std::uint64_t weights = 0, packed_bytes = 0, adapter_bytes = 0;
   for (const auto& [index, entry] : journal.finished()) {
-    for (const auto& [name, linear] : read_part(journal.folder() / entry.part.name).linears) {
+    for (const auto& [name, linear] :
+         read_part(journal.folder() / entry.part.name, model_.config()).linears) {
       const PackedLayout& layout = linear.weight.layout;
       weights += std::uint64_t{layout.out_features} * layout.in_features;
       packed_bytes += layout.bytes();

@@ -219,7 +219,7 @@ BlockReport Schedule::replay_block(std::uint32_t index) {
   if (streams_) {
     WorkingBlock weights(run_, index, layers_.open(index));
     streams_.block->set_vectors(weights.norms(), weights.biases());
-    replay(weights, read_part(journal_.folder() / entry.part.name).linears, streams_);
+    replay(weights, read_part(journal_.folder() / entry.part.name, run_.model.config()).linears, streams_);
   }
   report.seconds = seconds_since(begin);
   return report;

@@ -7,9 +7,9 @@
 #include "calib/layer_stream.hpp"
 #include "calib/linear_settings.hpp"
 #include "calib/run_context.hpp"
+#include "codec/quantized_linear.hpp"
 #include "model/linear.hpp"
 #include "quant/block_problem.hpp"
-#include "tensor/quantized_linear.hpp"
 
 namespace apiq::calib {
 

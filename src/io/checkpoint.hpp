@@ -11,8 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "codec/quantized_linear.hpp"
 #include "family/model_config.hpp"
-#include "tensor/quantized_linear.hpp"
 #include "tensor/tensor_source.hpp"
 
 namespace apiq {

@@ -5,27 +5,24 @@
 
 #include "apiq/dtype.hpp"
 #include "io/hdf5.hpp"
-#include "tensor/packed_format.hpp"
 #include "tensor/shape.hpp"
 
 namespace apiq::checkpoint_layout {
 
 inline constexpr const char* kFormat = "apiq-checkpoint";
 inline constexpr std::uint32_t kFormatVersion = 1;
-inline constexpr const char* kPackedLayout = "interleaved-32";
 inline constexpr std::size_t kMaxTextAttribute = 32768;  // longer texts are datasets of the same name
 inline constexpr std::size_t kMaxNameBytes = 500;
 
-inline hdf5::Dims qweight_dims(const PackedLayout& p) {
-  return {p.row_blocks(), p.chunks(), p.bits, kRowBlock};
-}
-inline hdf5::Dims scale_dims(const PackedLayout& p) { return {p.row_blocks(), p.groups(), kRowBlock}; }
-inline hdf5::Dims qzeros_dims(const PackedLayout& p) { return {p.row_blocks(), p.groups(), p.bits}; }
-
-/// f32, f16 or bf16, which HDF5 and numpy lack: u16 with the attribute dtype="bf16".
+/// HDF5 and numpy lack bf16: u16 with the attribute dtype="bf16".
 inline hdf5::Element element_of(DType dtype) {
-  if (dtype == DType::f32) return hdf5::Element::f32;
-  return dtype == DType::f16 ? hdf5::Element::f16 : hdf5::Element::u16;
+  switch (dtype) {
+    case DType::f32: return hdf5::Element::f32;
+    case DType::f16: return hdf5::Element::f16;
+    case DType::u32: return hdf5::Element::u32;
+    case DType::u8: return hdf5::Element::u8;
+    default: return hdf5::Element::u16;
+  }
 }
 
 inline hdf5::Dims dims_of(const Shape& shape) {

@@ -60,20 +60,6 @@ ModelConfig read_config(const h5::Node& root, const CheckpointMeta& meta) {
   return out;
 }
 
-void expect_number(const h5::Node& group, const char* name, std::uint64_t found, std::uint64_t expected) {
-  if (found != expected)
-    throw FormatError(group.where() + ": attribute '" + name + "': expected " + std::to_string(expected) +
-                      " as config.json says, found " + std::to_string(found));
-}
-
-// What the linear's attributes say of its shape against that of the weight it replaces.
-LinearEntry read_entry(const h5::Node& linears, const std::string& name, const Shape& weight) {
-  const h5::Node group = h5::open_group(linears, name);
-  expect_number(group, "out_features", h5::read_u32_attribute(group, "out_features"), weight[0]);
-  expect_number(group, "in_features", h5::read_u32_attribute(group, "in_features"), weight[1]);
-  return layout::read_entry(linears, name);
-}
-
 void check_tensor(const h5::Node& group, TensorInfo& info) {
   h5::DatasetInfo found;
   const h5::Node dataset = h5::open_dataset(group, info.name, found);
@@ -144,7 +130,7 @@ CheckpointReader CheckpointReader::open(const fs::path& path) {
       if (!is_quantized(s.linear_group, s.tensor_group, name, tensor))
         continue;  // stays among the expected tensors
       const auto weight = expected.extract(tensor);
-      s.linears.push_back(read_entry(s.linear_group, name, weight.mapped().shape));
+      s.linears.push_back(layout::read_entry(s.linear_group, name, weight.mapped().shape));
       linear_names.push_back(name);
     }
   }

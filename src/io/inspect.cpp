@@ -91,19 +91,20 @@ void verify_directory(const fs::path& path) {
   }
 }
 
-bool same_codes(const PackedMatrix& a, const PackedMatrix& b) {
-  return a.layout == b.layout && a.qweight == b.qweight;
-}
-
 /// "codes, scales": what differs between two linears of one name; empty if nothing.
 std::string difference(const QuantizedLinear& a, const QuantizedLinear& b) {
   std::string out;
-  const auto note = [&out](bool same, const char* part) {
-    if (!same) out += (out.empty() ? "" : ", ") + std::string(part);
+  const auto note = [&out](bool same, const std::string& part) {
+    if (!same) out += (out.empty() ? "" : ", ") + part;
   };
-  note(same_codes(a.weight, b.weight), "codes");
-  note(a.weight.scales == b.weight.scales, "scales");
-  note(a.weight.qzeros == b.weight.qzeros, "zero points");
+  const PackedLayout& layout = a.weight.layout;
+  if (layout == b.weight.layout) {
+    const std::vector<Plane> planes = layout.codec->planes(layout);
+    for (std::size_t i = 0; i < planes.size(); ++i)
+      note(a.weight.planes[i] == b.weight.planes[i], std::string(planes[i].name));
+  } else {
+    note(false, "format");
+  }
   note(a.symmetric == b.symmetric, "symmetric");
   note(a.rank == b.rank && a.alpha == b.alpha, "rank or alpha");
   note(a.lora_A == b.lora_A, "lora_A");

@@ -1,9 +1,11 @@
 #include "io/part_file.hpp"
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "apiq/error.hpp"
+#include "io/model_directory.hpp"
 #include "io/staged_file.hpp"
 #include "io/stored_linear.hpp"
 #include "util/json.hpp"
@@ -44,6 +46,16 @@ std::vector<std::string> read_order(const h5::Node& root, const h5::Node& linear
   return names;
 }
 
+/// Of the weights of a block's linears, by name without ".weight"; none past the last block.
+std::map<std::string, Shape> linear_shapes(const ModelConfig& config, std::uint32_t block) {
+  const std::string prefix = "model.layers." + std::to_string(block) + ".";
+  std::map<std::string, Shape> shapes;
+  for (const TensorInfo& info : expected_tensors(config))
+    if (info.name.starts_with(prefix) && is_linear_weight(info.name))
+      shapes[info.name.substr(0, info.name.size() - std::string_view(".weight").size())] = info.shape;
+  return shapes;
+}
+
 }  // namespace
 
 std::string write_part(const std::filesystem::path& path, const BlockPart& part) {
@@ -66,14 +78,21 @@ std::string write_part(const std::filesystem::path& path, const BlockPart& part)
   return sha256_of_file(path);
 }
 
-BlockPart read_part(const std::filesystem::path& path) {
+BlockPart read_part(const std::filesystem::path& path, const ModelConfig& config) {
   const h5::Node file = h5::open_file(path);
   check_format(file);
   BlockPart part;
   part.block = h5::read_u32_attribute(file, "block");
+  const auto shapes = linear_shapes(config, part.block);
   const h5::Node linears = h5::open_group(file, "linears");
-  for (const auto& name : read_order(file, linears))
-    part.linears.emplace_back(name, layout::read_linear(linears, layout::read_entry(linears, name)));
+  for (const auto& name : read_order(file, linears)) {
+    const auto shape = shapes.find(name);
+    if (shape == shapes.end())
+      throw FormatError(h5::child_of(linears, name).where() + ": the model has no such linear in block " +
+                        std::to_string(part.block));
+    part.linears.emplace_back(name,
+                              layout::read_linear(linears, layout::read_entry(linears, name, shape->second)));
+  }
   part.report_json = layout::read_text_dataset(file, "report");
   return part;
 }

@@ -7,7 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "tensor/quantized_linear.hpp"
+#include "codec/quantized_linear.hpp"
+#include "family/model_config.hpp"
 
 namespace apiq {
 
@@ -24,8 +25,9 @@ struct BlockPart {
 /// a time: so may this and everything else that reads or writes .h5.
 std::string write_part(const std::filesystem::path& path, const BlockPart& part);
 
-/// Everything in the file, with every checksum. Throws IoError (absent), FormatError (damaged) or Unsupported
-/// (another format_version).
-BlockPart read_part(const std::filesystem::path& path);
+/// Everything in the file, with every checksum. Linears that the model has not, in this block or in this
+/// shape, are refused before anything is sized by them. Throws IoError (absent), FormatError (damaged, or of
+/// another model) or Unsupported (another format_version).
+BlockPart read_part(const std::filesystem::path& path, const ModelConfig& config);
 
 }  // namespace apiq

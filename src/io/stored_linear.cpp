@@ -26,35 +26,65 @@ void check_count(const std::string& name, const char* what, std::size_t found, s
 void check_linear(const std::string& name, const QuantizedLinear& l) {
   check_name("linear", name);
   const PackedLayout& p = l.weight.layout;
-  check_layout(p, name.c_str());
-  check_count(name, "qweight", l.weight.qweight.size(), p.qweight_words());
-  check_count(name, "scales", l.weight.scales.size(), p.scale_count());
-  check_count(name, "qzeros", l.weight.qzeros.size(), p.qzeros_words());
+  check_planes(l.weight, name.c_str());
   check_count(name, "lora_A", l.lora_A.size(), std::uint64_t{l.rank} * p.in_features);
   check_count(name, "lora_B", l.lora_B.size(), std::uint64_t{p.out_features} * l.rank);
 }
 
-template <class T>
-std::vector<T> read_values(const h5::Node& group, const char* name, h5::Element element,
-                           const h5::Dims& dims) {
-  const h5::Node dataset = h5::open_dataset(group, name, element, dims);
-  std::uint64_t count = 1;
-  for (auto d : dims) count *= d;
-  std::vector<T> values(count);
-  h5::read_all(dataset, element, std::as_writable_bytes(std::span(values)));
+h5::Node open_plane(const h5::Node& group, const Plane& plane) {
+  return h5::open_dataset(group, std::string(plane.name), element_of(plane.dtype), dims_of(plane.shape));
+}
+
+std::vector<std::uint16_t> read_halves(const h5::Node& group, const char* name, const h5::Dims& dims) {
+  const h5::Node dataset = h5::open_dataset(group, name, h5::Element::f16, dims);
+  std::vector<std::uint16_t> values(dims[0] * dims[1]);
+  h5::read_all(dataset, h5::Element::f16, std::as_writable_bytes(std::span(values)));
   return values;
 }
 
 void check_datasets(const h5::Node& group, const LinearEntry& e) {
-  h5::open_dataset(group, "qweight", h5::Element::u32, qweight_dims(e.layout));
-  h5::open_dataset(group, "scales", h5::Element::f16, scale_dims(e.layout));
-  h5::open_dataset(group, "qzeros", h5::Element::u32, qzeros_dims(e.layout));
+  for (const Plane& plane : e.layout.codec->planes(e.layout)) open_plane(group, plane);
   if (e.rank != 0) {
     h5::open_dataset(group, "lora_A", h5::Element::f16, {e.rank, e.layout.in_features});
     h5::open_dataset(group, "lora_B", h5::Element::f16, {e.layout.out_features, e.rank});
   } else if (h5::has_child(group, "lora_A") || h5::has_child(group, "lora_B")) {
     throw FormatError(group.where() + ": has LoRA matrices although its rank is 0");
   }
+}
+
+/// Before any size is computed from what the file says.
+void check_against(const h5::Node& group, const PackedLayout& found, const Shape& weight) {
+  const auto expect = [&](const char* name, std::uint64_t value, std::uint64_t expected) {
+    if (value != expected)
+      throw FormatError(group.where() + ": attribute '" + name + "': expected " + std::to_string(expected) +
+                        " as config.json says, found " + std::to_string(value));
+  };
+  expect("out_features", found.out_features, weight[0]);
+  expect("in_features", found.in_features, weight[1]);
+}
+
+const Codec& read_codec(const h5::Node& group, std::span<const Codec* const> among) {
+  const std::string found = h5::read_string_attribute(group, "layout");
+  if (const Codec* codec = find_codec(found, among)) return *codec;
+  std::string known;
+  for (const Codec* codec : among) known += (known.empty() ? "'" : ", '") + std::string(codec->layout) + "'";
+  throw FormatError(group.where() + ": attribute 'layout': expected " + known + ", found '" + found + "'");
+}
+
+PackedLayout read_layout(const h5::Node& group, const std::string& name, const Shape& weight,
+                         std::span<const Codec* const> among) {
+  const PackedLayout layout{.out_features = h5::read_u32_attribute(group, "out_features"),
+                            .in_features = h5::read_u32_attribute(group, "in_features"),
+                            .bits = h5::read_u32_attribute(group, "bits"),
+                            .group_size = h5::read_u32_attribute(group, "group_size"),
+                            .codec = &read_codec(group, among)};
+  check_against(group, layout, weight);
+  try {
+    check_layout(layout, name.c_str());
+  } catch (const InvalidArgument& error) {
+    throw FormatError(group.where() + ": " + error.what());
+  }
+  return layout;
 }
 
 }  // namespace
@@ -83,34 +113,24 @@ void write_linear(const h5::Node& linears, const std::string& name, const Quanti
   h5::write_attribute(group, "symmetric", std::uint32_t{linear.symmetric});
   h5::write_attribute(group, "rank", linear.rank);
   h5::write_attribute(group, "alpha", linear.alpha);
-  h5::write_attribute(group, "layout", std::string(kPackedLayout));
+  h5::write_attribute(group, "layout", std::string(p.codec->layout));
 
-  h5::write_dataset(group, "qweight", h5::Element::u32, qweight_dims(p), bytes_of(linear.weight.qweight));
-  h5::write_dataset(group, "scales", h5::Element::f16, scale_dims(p), bytes_of(linear.weight.scales));
-  h5::write_dataset(group, "qzeros", h5::Element::u32, qzeros_dims(p), bytes_of(linear.weight.qzeros));
+  const std::vector<Plane> planes = p.codec->planes(p);
+  for (std::size_t i = 0; i < planes.size(); ++i)
+    h5::write_dataset(group, std::string(planes[i].name), element_of(planes[i].dtype),
+                      dims_of(planes[i].shape), linear.weight.planes[i]);
   if (linear.rank == 0) return;
   h5::write_dataset(group, "lora_A", h5::Element::f16, {linear.rank, p.in_features}, bytes_of(linear.lora_A));
   h5::write_dataset(group, "lora_B", h5::Element::f16, {p.out_features, linear.rank},
                     bytes_of(linear.lora_B));
 }
 
-LinearEntry read_entry(const h5::Node& linears, const std::string& name) {
+LinearEntry read_entry(const h5::Node& linears, const std::string& name, const Shape& weight,
+                       std::span<const Codec* const> among) {
   const h5::Node group = h5::open_group(linears, name);
   LinearEntry e;
   e.name = name;
-  e.layout = {.out_features = h5::read_u32_attribute(group, "out_features"),
-              .in_features = h5::read_u32_attribute(group, "in_features"),
-              .bits = h5::read_u32_attribute(group, "bits"),
-              .group_size = h5::read_u32_attribute(group, "group_size")};
-  try {
-    check_layout(e.layout, name.c_str());
-  } catch (const InvalidArgument& error) {
-    throw FormatError(group.where() + ": " + error.what());
-  }
-  const std::string packing = h5::read_string_attribute(group, "layout");
-  if (packing != kPackedLayout)
-    throw FormatError(group.where() + ": attribute 'layout': expected '" + kPackedLayout + "', found '" +
-                      packing + "'");
+  e.layout = read_layout(group, name, weight, among);
   const std::uint32_t symmetric = h5::read_u32_attribute(group, "symmetric");
   if (symmetric > 1)
     throw FormatError(group.where() + ": attribute 'symmetric': expected 0 or 1, found " +
@@ -135,13 +155,13 @@ QuantizedLinear read_linear(const h5::Node& linears, const LinearEntry& entry) {
                       .alpha = entry.alpha,
                       .lora_A = {},
                       .lora_B = {}};
-  out.weight.layout = p;
-  out.weight.qweight = read_values<std::uint32_t>(group, "qweight", h5::Element::u32, qweight_dims(p));
-  out.weight.scales = read_values<std::uint16_t>(group, "scales", h5::Element::f16, scale_dims(p));
-  out.weight.qzeros = read_values<std::uint32_t>(group, "qzeros", h5::Element::u32, qzeros_dims(p));
+  out.weight = PackedMatrix(p);
+  const std::vector<Plane> planes = p.codec->planes(p);
+  for (std::size_t i = 0; i < planes.size(); ++i)
+    h5::read_all(open_plane(group, planes[i]), element_of(planes[i].dtype), out.weight.planes[i]);
   if (entry.rank == 0) return out;
-  out.lora_A = read_values<std::uint16_t>(group, "lora_A", h5::Element::f16, {entry.rank, p.in_features});
-  out.lora_B = read_values<std::uint16_t>(group, "lora_B", h5::Element::f16, {p.out_features, entry.rank});
+  out.lora_A = read_halves(group, "lora_A", {entry.rank, p.in_features});
+  out.lora_B = read_halves(group, "lora_B", {p.out_features, entry.rank});
   return out;
 }
 

@@ -53,46 +53,23 @@ Linear Linear::dense(Queue& queue, const TensorInfo& info, std::span<const std::
   return out;
 }
 
-namespace {
-
-template <class T>
-DeviceTensor upload_vector(Queue& queue, DType dtype, const std::vector<T>& values, std::string_view what) {
-  DeviceTensor tensor(queue.device(), dtype, {values.size()}, what);
-  queue.write(tensor, values.data());
-  return tensor;
-}
-
-/// lora_B [out, rank] -> [rank, row_blocks * 32], padded with zeros: the order in which the packed kernel
-/// reads it.
-std::vector<std::uint16_t> transposed_and_padded(const QuantizedLinear& stored) {
-  const std::size_t rows = stored.weight.layout.out_features;
-  const std::size_t padded = stored.weight.layout.row_blocks() * kRowBlock;
-  std::vector<std::uint16_t> out(padded * stored.rank, 0);
-  for (std::size_t row = 0; row < rows; ++row)
-    for (std::size_t r = 0; r < stored.rank; ++r)
-      out[r * padded + row] = stored.lora_B[row * stored.rank + r];
-  return out;
-}
-
-}  // namespace
-
 Linear Linear::packed(Queue& queue, const QuantizedLinear& stored, bool use_lora) {
+  const PackedLayout& layout = stored.weight.layout;
   Linear out;
-  out.layout_ = stored.weight.layout;
-  out.out_features_ = out.layout_.out_features;
-  out.in_features_ = out.layout_.in_features;
-  out.qweight_ = upload_vector(queue, DType::u32, stored.weight.qweight, "packed codes");
-  out.scales_ = upload_vector(queue, DType::f16, stored.weight.scales, "scales");
-  out.qzeros_ = upload_vector(queue, DType::u32, stored.weight.qzeros, "zero points");
-  if (use_lora && stored.rank != 0) {
-    out.rank_ = stored.rank;
-    out.scaling_ = stored.scaling();
-    out.lora_A_ = DeviceTensor(queue.device(), DType::f16, {stored.rank, out.in_features_}, "lora_A");
-    queue.write(out.lora_A_, stored.lora_A.data());
-    out.lora_B_t_ = DeviceTensor(queue.device(), DType::f16,
-                                 {stored.rank, out.layout_.row_blocks() * kRowBlock}, "lora_B");
-    queue.write(out.lora_B_t_, transposed_and_padded(stored).data());
-  }
+  out.packed_ = ops::PackedBuffers(queue, stored.weight);
+  out.out_features_ = layout.out_features;
+  out.in_features_ = layout.in_features;
+  if (!use_lora || stored.rank == 0) return out;
+  out.rank_ = stored.rank;
+  out.scaling_ = stored.scaling();
+  out.lora_A_ = DeviceTensor(queue.device(), DType::f16, {stored.rank, layout.in_features}, "lora_A");
+  queue.write(out.lora_A_, stored.lora_A.data());
+  out.lora_B_t_ =
+      DeviceTensor(queue.device(), DType::f16, {stored.rank, layout.row_blocks() * kRowBlock}, "lora_B");
+  runtime::Workspace::Scope scope(queue.workspace());
+  const TensorView plain_B = queue.workspace().allocate(DType::f16, {layout.out_features, stored.rank});
+  queue.write(plain_B, stored.lora_B.data());
+  ops::pack_lora_B(queue, plain_B, layout, out.lora_B_t_);
   return out;
 }
 
@@ -162,7 +139,7 @@ void Linear::effective_weight(Queue& queue, const TensorView& out) const {
 }
 
 std::uint64_t Linear::weight_bytes() const {
-  std::uint64_t bytes = is_packed() ? layout_.bytes() : dense_.view().bytes();
+  std::uint64_t bytes = is_packed() ? packed_.layout().bytes() : dense_.view().bytes();
   if (rank_ != 0) bytes += lora_A_.view().bytes() + lora_B_t_.view().bytes();
   if (has_bias()) bytes += bias_.view().bytes();
   for (const Adapter& adapter : adapters_) bytes += adapter.values().bytes();

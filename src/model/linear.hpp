@@ -5,10 +5,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "codec/quantized_linear.hpp"
 #include "model/adapter.hpp"
-#include "ops/qmatmul.hpp"
+#include "ops/packed_buffers.hpp"
 #include "runtime/queue.hpp"
-#include "tensor/quantized_linear.hpp"
 #include "tensor/tensor_source.hpp"
 
 namespace apiq::model {
@@ -59,7 +59,7 @@ class Linear {
   /// Of a dense linear: W [out, in].
   const TensorView& dense_weight() const { return dense_; }
   /// Of a packed linear: its codes, and the adapter inside its product (rank 0: none).
-  ops::PackedWeightView packed_weight() const { return {layout_, qweight_, scales_, qzeros_}; }
+  ops::PackedWeightView packed_weight() const { return packed_.view(); }
   ops::LoraView lora() const;
   /// The other adapters, in the order in which they were added.
   const std::vector<Adapter>& adapters() const { return adapters_; }
@@ -69,8 +69,7 @@ class Linear {
  private:
   std::uint32_t in_features_ = 0, out_features_ = 0;
   DeviceTensor dense_;
-  PackedLayout layout_;
-  DeviceTensor qweight_, scales_, qzeros_;
+  ops::PackedBuffers packed_;
   std::uint32_t rank_ = 0;
   float scaling_ = 0;
   DeviceTensor lora_A_, lora_B_t_;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <type_traits>
 
+#include "codec/codecs.hpp"
 #include "ops/checks.hpp"
 
 namespace apiq::ops {
@@ -27,9 +28,9 @@ static_assert(sizeof(DecodeArgs) % 4 == 0 && std::is_trivially_copyable_v<Decode
 
 Macros macros_of(Queue& queue, const DecodeShape& s) {
   const bool packed = s.bits <= 8;
-  return Macros{{"DENSE", packed ? 0 : static_cast<int>(s.bits)},
-                {"BITS", packed ? static_cast<int>(s.bits) : 8},
-                {"ALIGNED", 1},
+  const WeightFormat format{.bits = packed ? s.bits : 8, .group_size = s.group_size};
+  return Macros{{"DENSE", packed ? 0 : static_cast<int>(s.bits)}} + format.codec->macros(format) +
+         Macros{{"ALIGNED", 1},
                 {"HEAD_DIM", static_cast<int>(s.head_dim)},
                 {"HALF", s.activations == DType::f16},
                 {"TABLE_HALF", s.table == DType::f16}} +
@@ -98,8 +99,7 @@ bool can_decode(Queue& queue, const DecodeShape& s) {
   const Macros tuned = queue.tuned("decode_token");
   const auto width = static_cast<std::uint32_t>(value_of(tuned, "VW"));
   if (!queue.device().info().is_cpu || value_of(tuned, "USED") == 0 || width < 2) return false;
-  const bool packed = s.bits == 2 || s.bits == 3 || s.bits == 4 || s.bits == 8,
-             dense = s.bits == 16 || s.bits == 32;
+  const bool packed = has_bits(kAffine, s.bits), dense = s.bits == 16 || s.bits == 32;
   if (!(packed && s.group_size != 0 && s.group_size % kChunk == 0) && !dense) return false;
   if (s.blocks == 0 || s.heads == 0 || s.kv_heads == 0 || s.heads % s.kv_heads != 0 || s.head_dim == 0)
     return false;

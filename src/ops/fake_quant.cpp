@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "codec/codecs.hpp"
 #include "ops/checks.hpp"
 #include "shared/types.h"
 
@@ -19,8 +20,8 @@ static_assert(sizeof(FakeQuantArgs) == 22 * 4 && std::is_trivially_copyable_v<Fa
 constexpr std::string_view kProgram = "fake_quant";
 
 void check_spec(std::string_view op, const QuantSpec& spec) {
-  if (spec.bits == 2 || spec.bits == 3 || spec.bits == 4 || spec.bits == 8) return;
-  throw InvalidArgument("[" + std::string(op) + "] bits: expected 2, 3, 4 or 8, got " +
+  if (has_bits(kAffine, spec.bits)) return;
+  throw InvalidArgument("[" + std::string(op) + "] bits: expected " + bits_text(kAffine) + ", got " +
                         std::to_string(spec.bits));
 }
 

@@ -23,7 +23,7 @@ using runtime::Queue;
 using runtime::TensorView;
 
 struct QuantSpec {
-  std::uint32_t bits = 2;         // 2, 3, 4 or 8
+  std::uint32_t bits = 2;         // those of the affine codec
   std::uint32_t group_size = 64;  // divides in_features
   bool symmetric = false;
   bool clip = true;  // false: plain min-max (RTN)

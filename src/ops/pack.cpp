@@ -2,6 +2,7 @@
 #include <string_view>
 #include <type_traits>
 
+#include "ops/packed_buffers.hpp"
 #include "ops/qmatmul_parts.hpp"
 #include "shared/types.h"
 
@@ -38,17 +39,18 @@ void run(Queue& queue, std::string_view entry, const PackedWeightView& w, bool o
          std::uint64_t columns, std::initializer_list<Arg> args) {
   const Macros tuned = queue.tuned("pack");
   const auto ls = static_cast<std::size_t>(value_of(tuned, "LS"));
-  const Macros meaning{{"BITS", static_cast<int>(w.layout.bits)}, {"OUT_HALF", out_half}, {"VW", 1}};
-  queue.launch("pack", entry, meaning + tuned, Range{{round_up(items, ls), columns, 1}, {ls, 1, 1}}, args);
+  queue.launch("pack", entry, codec_macros(w) + Macros{{"OUT_HALF", out_half}, {"VW", 1}} + tuned,
+               Range{{round_up(items, ls), columns, 1}, {ls, 1, 1}}, args);
 }
 
 }  // namespace
 
 void check_packed(const char* op, const PackedWeightView& w) {
   check_layout(w.layout, op);
-  check_elements(op, "qweight", w.qweight, DType::u32, w.layout.qweight_words());
-  check_elements(op, "scales", w.scales, DType::f16, w.layout.scale_count());
-  check_elements(op, "qzeros", w.qzeros, DType::u32, w.layout.qzeros_words());
+  const std::vector<Plane> planes = w.layout.codec->planes(w.layout);
+  const std::vector<TensorView> views = planes_of(w);
+  for (std::size_t i = 0; i < planes.size(); ++i)
+    check_elements(op, planes[i].name, views[i], planes[i].dtype, planes[i].shape.elements());
 }
 
 void pack(Queue& queue, const TensorView& codes, const TensorView& scales, const TensorView& zeros,
@@ -67,6 +69,21 @@ void pack(Queue& queue, const TensorView& codes, const TensorView& scales, const
   run(queue, "pack_codes", w, false, rows, l.chunks(), {Arg::value(a), codes, w.qweight});
   run(queue, "pack_scales", w, false, rows, l.groups(), {Arg::value(a), scales, w.scales});
   run(queue, "pack_zeros", w, false, l.row_blocks() * l.bits, l.groups(), {Arg::value(a), zeros, w.qzeros});
+}
+
+void pack_lora_B(Queue& queue, const TensorView& lora_B, const PackedLayout& layout, const TensorView& B_t) {
+  const std::uint64_t padded = layout.row_blocks() * kRowBlock;
+  check_rank("pack_lora_B", "lora_B", lora_B, 2);
+  const std::uint64_t rank = lora_B.shape[1];
+  check_tensor("pack_lora_B", "lora_B", lora_B, DType::f16, {layout.out_features, rank});
+  check_tensor("pack_lora_B", "lora_B transposed", B_t, DType::f16, {rank, padded});
+  PackArgs a{};
+  a.out_features = layout.out_features;
+  a.in_features = count32("pack_lora_B", "rank", rank);
+  a.groups = count32("pack_lora_B", "padded rows", padded);
+  a.plain_scales = offset32("pack_lora_B", "lora_B", lora_B);
+  a.scales = offset32("pack_lora_B", "lora_B transposed", B_t);
+  run(queue, "pack_lora_B", {layout, {}, {}, {}}, false, padded, rank, {Arg::value(a), lora_B, B_t});
 }
 
 void unpack_codes(Queue& queue, const PackedWeightView& w, const TensorView& codes) {

@@ -59,11 +59,10 @@ void qgemm(Queue& queue, const PackedWeightView& w, const LoraView& lora, const 
   const auto ls = static_cast<std::size_t>(value_of(tuned, "LS")),
              ks = static_cast<std::size_t>(value_of(tuned, "KS"));
   const auto rows = static_cast<std::size_t>(value_of(tuned, "VW") * value_of(tuned, "RV"));
-  const Macros meaning{{"BITS", static_cast<int>(w.layout.bits)},
-                       {"ALIGNED", w.layout.group_size % kChunk == 0},
+  const Macros meaning{{"ALIGNED", w.layout.group_size % kChunk == 0},
                        {"TOKENS", static_cast<int>(block)},
                        {"Y_HALF", is_half(y)}};
-  queue.launch("qgemm", "qgemm", meaning + tuned,
+  queue.launch("qgemm", "qgemm", codec_macros(w) + meaning + tuned,
                {{round_up(a.padded_rows / rows, ls), ks, blocks}, {ls, ks, 1}},
                {Arg::value(a), w.qweight, w.scales, w.qzeros, blocked_x, lora_t, lora.B_t, y});
 }

@@ -60,11 +60,10 @@ void qgemm_bwd(Queue& queue, const PackedWeightView& w, const LoraView& lora, co
   const auto ls = static_cast<std::size_t>(value_of(tuned, "LS")),
              ks = static_cast<std::size_t>(value_of(tuned, "KS"));
   const auto features = static_cast<std::size_t>(value_of(tuned, "VW") * value_of(tuned, "NV"));
-  const Macros meaning{{"BITS", static_cast<int>(w.layout.bits)},
-                       {"ALIGNED", w.layout.group_size % kChunk == 0},
+  const Macros meaning{{"ALIGNED", w.layout.group_size % kChunk == 0},
                        {"TOKENS", static_cast<int>(block)},
                        {"Y_HALF", is_half(dx)}};
-  queue.launch("qgemm_bwd", "qgemm_bwd", meaning + tuned,
+  queue.launch("qgemm_bwd", "qgemm_bwd", codec_macros(w) + meaning + tuned,
                {{a.chunks * kChunk / features, ks, blocks}, {ls, ks, 1}},
                {Arg::value(a), w.qweight, w.scales, w.qzeros, blocked_dy, lora_t, lora.A, dx});
 }

@@ -81,15 +81,14 @@ void run(Queue& queue, const UnitMode& mode, const PackedWeightView& w, const Lo
     unit_product(queue, mode, d.op, {d.in, true, d.in_columns}, d.lora_first, d.in_columns, t, lora.scaling,
                  0.0f);
   }
-  const Macros meaning{{"BITS", static_cast<int>(w.layout.bits)},
-                       {"WHOLE", w.layout.group_size % kChunk == 0},
+  const Macros meaning{{"WHOLE", w.layout.group_size % kChunk == 0},
                        {"TRANSPOSED", d.transposed},
                        {"X_HALF", is_half(d.in)},
                        {"INPUT_BF16", mode.input == runtime::InputType::bf16},
                        {"UNIT_LOADS", mode.loads},
                        {"VW", 1},
                        {"ALIGNED", aligned(d, w, t)}};
-  queue.launch(plan.program, "qgemm_unit", meaning + plan.tunables, plan.range,
+  queue.launch(plan.program, "qgemm_unit", codec_macros(w) + meaning + plan.tunables, plan.range,
                {Arg::value(arguments(d, w, lora, t, plan)), w.qweight, w.scales, w.qzeros, d.in, t,
                 d.lora_last, d.out});
 }

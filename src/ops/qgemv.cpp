@@ -19,8 +19,9 @@ struct Prepared {
   TensorView lora_t;  // f32 [tokens, rank], if there is LoRA
 };
 
-void gemv_input(Queue& queue, const PackedLayout& layout, const LoraView& lora, const TensorView& x,
+void gemv_input(Queue& queue, const PackedWeightView& w, const LoraView& lora, const TensorView& x,
                 const Prepared& out) {
+  const PackedLayout& layout = w.layout;
   QmatmulInputArgs a{};
   a.num_tokens = static_cast<std::uint32_t>(x.shape[0]);
   a.in_features = layout.in_features;
@@ -37,12 +38,10 @@ void gemv_input(Queue& queue, const PackedLayout& layout, const LoraView& lora, 
   const Macros tuned = queue.tuned("gemv_input");
   const auto lanes = static_cast<std::size_t>(value_of(tuned, "LANES_K")),
              ranks = static_cast<std::size_t>(value_of(tuned, "R"));
-  const Macros meaning{{"X_HALF", is_half(x)},
-                       {"BITS", static_cast<int>(layout.bits)},
-                       {"EXTRACT", value_of(queue.tuned("qgemv"), "EXTRACT")},
-                       {"T", 1}};
+  const Macros meaning{
+      {"X_HALF", is_half(x)}, {"EXTRACT", value_of(queue.tuned("qgemv"), "EXTRACT")}, {"T", 1}};
   const std::size_t rank_items = round_up(std::size_t{lora.rank}, ranks) / ranks;
-  queue.launch("gemv_input", "gemv_input", meaning + tuned,
+  queue.launch("gemv_input", "gemv_input", codec_macros(w) + meaning + tuned,
                {{round_up(layout.groups(), lanes) + rank_items * lanes, x.shape[0], 1}, {lanes, 1, 1}},
                {Arg::value(a), x, lora.A, out.x, out.sums, out.lora_t});
 }
@@ -57,7 +56,7 @@ void qgemv(Queue& queue, const PackedWeightView& w, const LoraView& lora, const 
   in.x = queue.workspace().allocate(DType::f32, {tokens, w.layout.chunks() * kChunk});
   in.sums = queue.workspace().allocate(DType::f32, {tokens, w.layout.groups()});
   if (lora.rank != 0) in.lora_t = queue.workspace().allocate(DType::f32, {tokens, lora.rank});
-  gemv_input(queue, w.layout, lora, x, in);
+  gemv_input(queue, w, lora, x, in);
 
   QmatmulArgs a = qmatmul_args(w, lora, x, y);
   a.x = offset32(kQmatmul, "padded_x", in.x);
@@ -67,10 +66,8 @@ void qgemv(Queue& queue, const PackedWeightView& w, const LoraView& lora, const 
   const auto ls = static_cast<std::size_t>(value_of(tuned, "LS")),
              ks = static_cast<std::size_t>(value_of(tuned, "KS"));
   const auto rows = static_cast<std::size_t>(value_of(tuned, "VW") * value_of(tuned, "RV"));
-  const Macros meaning{{"BITS", static_cast<int>(w.layout.bits)},
-                       {"ALIGNED", w.layout.group_size % kChunk == 0},
-                       {"Y_HALF", is_half(y)}};
-  queue.launch("qgemv", "qgemv", meaning + tuned,
+  const Macros meaning{{"ALIGNED", w.layout.group_size % kChunk == 0}, {"Y_HALF", is_half(y)}};
+  queue.launch("qgemv", "qgemv", codec_macros(w) + meaning + tuned,
                {{round_up(a.padded_rows / rows, ls), ks, tokens}, {ls, ks, 1}},
                {Arg::value(a), w.qweight, w.scales, w.qzeros, in.x, in.sums, in.lora_t, lora.B_t, y});
 }

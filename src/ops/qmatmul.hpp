@@ -1,8 +1,8 @@
-// Products with a packed weight (tensor/packed_format.hpp), fused with the LoRA branch: what evaluation and
+// Products with a packed weight (codec/format.hpp), fused with the LoRA branch: what evaluation and
 // generation run on.
 #pragma once
+#include "codec/codecs.hpp"
 #include "runtime/queue.hpp"
-#include "tensor/packed_format.hpp"
 
 namespace apiq::ops {
 
@@ -10,12 +10,11 @@ using runtime::Queue;
 using runtime::Rounding;
 using runtime::TensorView;
 
-/// A packed matrix on the device.
+/// A packed matrix on the device: the planes of its codec (Codec::planes) in the order in which kernels take
+/// them, named as those of the affine codec.
 struct PackedWeightView {
   PackedLayout layout;
-  TensorView qweight;  // u32 [qweight_words]
-  TensorView scales;   // f16 [scale_count]
-  TensorView qzeros;   // u32 [qzeros_words]
+  TensorView qweight, scales, qzeros;
 };
 
 /// LoRA of one linear on the device. rank 0: no LoRA, views unused.
@@ -57,6 +56,9 @@ void dequantize(Queue& queue, const PackedWeightView& w, const TensorView& out);
 /// w.
 void pack(Queue& queue, const TensorView& codes, const TensorView& scales, const TensorView& zeros,
           const PackedWeightView& w);
+
+/// lora_B f16 [out_features, rank] as it is stored -> B_t of a LoraView of this weight.
+void pack_lora_B(Queue& queue, const TensorView& lora_B, const PackedLayout& layout, const TensorView& B_t);
 
 /// Inverse of pack for the codes: u8 [out, in].
 void unpack_codes(Queue& queue, const PackedWeightView& w, const TensorView& codes);

@@ -50,6 +50,11 @@ void check_lora(std::string_view op, const PackedLayout& layout, const LoraView&
 QmatmulArgs qmatmul_args(const PackedWeightView& w, const LoraView& lora, const TensorView& x,
                          const TensorView& y);
 
+/// What kernels that read this weight are compiled with.
+inline runtime::Macros codec_macros(const PackedWeightView& w) {
+  return w.layout.codec->macros(w.layout.format());
+}
+
 /// Throws ShapeError unless the views hold exactly what the layout says, InvalidArgument if the layout itself
 /// is wrong; `op` starts the text.
 void check_packed(const char* op, const PackedWeightView& w);

@@ -68,11 +68,8 @@ Macros macros_of(Queue& queue, std::span<const StageLinear> linears, bool half, 
   for (auto& [name, value] : tuned)
     for (const auto& [other, measured] : products)
       if (name == other) value = measured;
-  return Macros{{"BITS", static_cast<int>(linears[0].weight.layout.bits)},
-                {"ALIGNED", 1},
-                {"Y_HALF", half},
-                {"NORM", norm},
-                {"OUTPUT", static_cast<int>(output)}} +
+  return codec_macros(linears[0].weight) +
+         Macros{{"ALIGNED", 1}, {"Y_HALF", half}, {"NORM", norm}, {"OUTPUT", static_cast<int>(output)}} +
          tuned;
 }
 
@@ -151,8 +148,7 @@ bool is_stage(std::span<const PackedWeightView> weights) {
   const PackedLayout& first = weights[0].layout;
   if (first.group_size == 0 || first.group_size % kChunk != 0) return false;
   return std::all_of(weights.begin(), weights.end(), [&](const PackedWeightView& w) {
-    return w.layout.bits == first.bits && w.layout.group_size == first.group_size &&
-           w.layout.in_features == first.in_features;
+    return w.layout.format() == first.format() && w.layout.in_features == first.in_features;
   });
 }
 

@@ -1,6 +1,6 @@
 #include "quant/clipped_grid.hpp"
 
-#include "ops/qmatmul.hpp"
+#include "ops/packed_buffers.hpp"
 
 namespace apiq::quant {
 
@@ -52,24 +52,17 @@ PackedMatrix ClippedGrid::pack() {
   const auto scratch = [&](DType dtype, const Shape& shape) {
     return queue_.workspace().allocate(dtype, shape);
   };
-  PackedMatrix packed;
-  packed.layout = {static_cast<std::uint32_t>(weight_.shape[0]), static_cast<std::uint32_t>(weight_.shape[1]),
-                   spec_.bits, spec_.group_size};
+  const PackedLayout layout{static_cast<std::uint32_t>(weight_.shape[0]),
+                            static_cast<std::uint32_t>(weight_.shape[1]), spec_.bits, spec_.group_size};
   const Shape grid = scale_.shape();
   const TensorView codes = scratch(DType::u8, weight_.shape), scales = scratch(DType::f16, grid),
                    zeros = scratch(DType::u8, grid);
   ops::quantize_codes(queue_, spec_, weight_, scale_, zero_, codes, scales, zeros);
-  const ops::PackedWeightView view{packed.layout, scratch(DType::u32, {packed.layout.qweight_words()}),
-                                   scratch(DType::f16, {packed.layout.scale_count()}),
-                                   scratch(DType::u32, {packed.layout.qzeros_words()})};
+  std::vector<TensorView> planes;
+  for (const Plane& plane : layout.codec->planes(layout)) planes.push_back(scratch(plane.dtype, plane.shape));
+  const ops::PackedWeightView view = ops::packed_view(layout, planes);
   ops::pack(queue_, codes, scales, zeros, view);
-  packed.qweight.resize(packed.layout.qweight_words());
-  packed.scales.resize(packed.layout.scale_count());
-  packed.qzeros.resize(packed.layout.qzeros_words());
-  queue_.read(view.qweight, packed.qweight.data());
-  queue_.read(view.scales, packed.scales.data());
-  queue_.read(view.qzeros, packed.qzeros.data());
-  return packed;
+  return ops::read_packed(queue_, view);
 }
 
 }  // namespace apiq::quant

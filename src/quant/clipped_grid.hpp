@@ -1,9 +1,9 @@
 // The group grid of one weight on the device: ranges, clipping logits, scale and zero point, and the stored
 // form they end in. What all methods with the uniform grid share.
 #pragma once
+#include "codec/quantized_linear.hpp"
 #include "ops/fake_quant.hpp"
 #include "runtime/queue.hpp"
-#include "tensor/quantized_linear.hpp"
 
 namespace apiq::quant {
 

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "apiq/quantize.hpp"
+#include "codec/quantized_linear.hpp"
 #include "ops/fake_quant.hpp"
 #include "runtime/queue.hpp"
-#include "tensor/quantized_linear.hpp"
 
 namespace apiq::quant {
 

@@ -1,7 +1,7 @@
 // The LoRA pair of one linear while it is trained, f32 on the device, and its rounding to what is stored.
 #pragma once
+#include "codec/quantized_linear.hpp"
 #include "runtime/queue.hpp"
-#include "tensor/quantized_linear.hpp"
 
 namespace apiq::quant {
 

@@ -6,7 +6,8 @@ namespace apiq::runtime {
 namespace {
 constexpr std::string_view kTypes = "cl/shared/types.h", kCommon = "cl/lib/common.h",
                            kArgs = "cl/shared/qmatmul_args.h", kUnpack = "cl/lib/unpack.h",
-                           kStore = "cl/lib/store_rows.h", kLora = "cl/lib/lora_dots.h";
+                           kCodec = "cl/lib/codec_affine.h", kStore = "cl/lib/store_rows.h",
+                           kLora = "cl/lib/lora_dots.h";
 }
 
 std::vector<KernelSpec> packed_kernels() {
@@ -27,24 +28,24 @@ std::vector<KernelSpec> packed_kernels() {
        combinations({{"X_HALF", {0, 1}}}),
        {{"VW", 16, 2}, {"T", 4, 4}, {"R", 4, 1}, {"LANES_K", 1, 64}}},
       {"qgemv",
-       {kTypes, kCommon, kArgs, kUnpack, kStore, "cl/lib/qgemv_rows.h", "cl/matmul/qgemv.cl"},
+       {kTypes, kCommon, kArgs, kUnpack, kCodec, kStore, "cl/lib/qgemv_rows.h", "cl/matmul/qgemv.cl"},
        {"qgemv"},
        combinations({{"BITS", {2, 3, 4, 8}}, {"ALIGNED", {0, 1}}, {"Y_HALF", {0, 1}}}),
        {{"VW", 16, 1}, {"RV", 2, 1}, {"LS", 1, 32}, {"KS", 1, 8}, {"EXTRACT", 3, 2}, {"AHEAD", 6, 1}}},
       {"qgemm",
-       {kTypes, kCommon, kArgs, kUnpack, kStore, "cl/matmul/qgemm.cl"},
+       {kTypes, kCommon, kArgs, kUnpack, kCodec, kStore, "cl/matmul/qgemm.cl"},
        {"qgemm"},
        combinations(
            {{"BITS", {2, 3, 4, 8}}, {"ALIGNED", {0, 1}}, {"TOKENS", {4, 8, 16}}, {"Y_HALF", {0, 1}}}),
        {{"VW", 16, 1}, {"RV", 1, 1}, {"LS", 1, 32}, {"KS", 1, 4}, {"MAX_TOKENS", 16, 8}}},
       {"qgemm_bwd",
-       {kTypes, kCommon, kArgs, kUnpack, kStore, "cl/matmul/qgemm_bwd.cl"},
+       {kTypes, kCommon, kArgs, kUnpack, kCodec, kStore, "cl/matmul/qgemm_bwd.cl"},
        {"qgemm_bwd"},
        combinations({{"BITS", {2, 3, 4, 8}}, {"ALIGNED", {0, 1}}, {"TOKENS", {8, 16}}, {"Y_HALF", {0, 1}}}),
        {{"VW", 16, 1}, {"NV", 2, 1}, {"LS", 1, 32}, {"KS", 1, 4}, {"AHEAD", 4, 1}, {"MAX_TOKENS", 8, 8}}},
       {"pack",
-       {kTypes, kCommon, "cl/shared/pack_args.h", kUnpack, "cl/quant/pack.cl"},
-       {"pack_codes", "pack_scales", "pack_zeros", "unpack_codes", "dequantize"},
+       {kTypes, kCommon, "cl/shared/pack_args.h", kUnpack, kCodec, "cl/quant/pack.cl"},
+       {"pack_codes", "pack_scales", "pack_zeros", "pack_lora_B", "unpack_codes", "dequantize"},
        combinations({{"BITS", {2, 3, 4, 8}}, {"OUT_HALF", {0, 1}}, {"VW", {1}}}),
        {{"LS", 32, 32}}},
   };

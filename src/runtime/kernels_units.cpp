@@ -162,8 +162,8 @@ std::vector<KernelSpec> unit_kernels() {
                    .tunables = unit.tunables,
                    .targets = unit.targets});
     out.push_back({.name = unit.qgemm,
-                   .sources = sources(unit, {kStage, kProduct, "cl/lib/unpack.h", "cl/lib/unit_unpack.h",
-                                             "cl/matmul/qgemm_unit.cl"}),
+                   .sources = sources(unit, {kStage, kProduct, "cl/lib/unpack.h", "cl/lib/codec_affine.h",
+                                             "cl/lib/unit_unpack.h", "cl/matmul/qgemm_unit.cl"}),
                    .entries = {"qgemm_unit"},
                    .meanings = checked(unit, qgemm_meanings()),
                    .tunables = unit.tunables,

@@ -2,7 +2,8 @@
 // whose linears take turns.
 #include <memory>
 
-#include "ops/qmatmul.hpp"
+#include "codec/codecs.hpp"
+#include "ops/packed_buffers.hpp"
 #include "tune/timing_cases.hpp"
 #include "util/random.hpp"
 
@@ -17,30 +18,27 @@ struct PackedShape {
   std::uint32_t tokens, out_features, in_features, bits, rank = 0;
 };
 
-/// A weight with its LoRA; the content does not matter for time.
+/// Some matrix in this layout; its content does not matter for time.
+PackedMatrix some_matrix(const PackedLayout& layout) {
+  const CounterRandom random(2, layout.in_features);
+  std::vector<float> values(std::size_t{layout.out_features} * layout.in_features);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = 0.01f * random.uniform(i % 4099) - 0.005f;
+  return layout.codec->encode(layout, values);
+}
+
+/// A weight with its LoRA.
 struct Weight {
-  Weight(Queue& queue, const PackedShape& s, const PackedLayout& layout)
-      : qweight(words(queue, layout.qweight_words())),
-        qzeros(words(queue, layout.qzeros_words())),
-        scales(operand(queue, {layout.scale_count()}, DType::f16, 0.01f)),
-        view{layout, qweight, scales, qzeros} {
+  Weight(Queue& queue, const PackedShape& s, const PackedMatrix& matrix)
+      : buffers(queue, matrix), view(buffers.view()) {
     if (s.rank == 0) return;
+    const PackedLayout& layout = matrix.layout;
     a = operand(queue, {s.rank, s.in_features}, DType::f16, 0.02f);
     b_t = operand(queue, {s.rank, layout.row_blocks() * kRowBlock}, DType::f16, 0.02f);
     lora = {s.rank, 0.25f, a, b_t};
   }
 
-  static DeviceTensor words(Queue& queue, std::uint64_t count) {
-    const CounterRandom random(2, count);
-    std::vector<std::uint32_t> values(count);
-    for (std::size_t i = 0; i < count; ++i)
-      values[i] = static_cast<std::uint32_t>(random.below(i % 4099, std::uint64_t{1} << 32));
-    DeviceTensor tensor(queue.device(), DType::u32, {count}, "weight of a timing case");
-    queue.write(tensor, values.data());
-    return tensor;
-  }
-
-  DeviceTensor qweight, qzeros, scales, a, b_t;
+  ops::PackedBuffers buffers;
+  DeviceTensor a, b_t;
   ops::PackedWeightView view;
   ops::LoraView lora;
 };
@@ -64,8 +62,9 @@ TimingCase product(const PackedShape& s, bool backward = false) {
           2 * tokens * (in * out + rank * (in + out)), [=](Queue& queue) -> std::function<void()> {
             const auto weights = std::make_shared<std::vector<std::unique_ptr<Weight>>>();
             const std::uint64_t count = layout.bytes() < (1u << 20) ? 1 : copies(queue, s, layout);
+            const PackedMatrix matrix = some_matrix(layout);
             for (std::uint64_t i = 0; i < count; ++i)
-              weights->push_back(std::make_unique<Weight>(queue, s, layout));
+              weights->push_back(std::make_unique<Weight>(queue, s, matrix));
             const auto x = std::make_shared<DeviceTensor>(operand(queue, {s.tokens, s.in_features})),
                        y = std::make_shared<DeviceTensor>(operand(queue, {s.tokens, s.out_features}));
             return [=, &queue, next = std::size_t{0}]() mutable {

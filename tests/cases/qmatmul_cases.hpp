@@ -1,7 +1,8 @@
 // Random packed products for tests and benchmarks: the problem in row-major form, and the same on the device.
 #pragma once
 #include "cases/device_fixture.hpp"
-#include "ops/qmatmul.hpp"
+#include "codec/affine.hpp"
+#include "ops/packed_buffers.hpp"
 #include "ops/reference/qmatmul.hpp"
 
 namespace apiq::testing {
@@ -64,10 +65,10 @@ class DeviceQmatmul {
   DeviceQmatmul(runtime::Device& device, const QmatmulData& d, std::uint64_t lead = 0)
       : device_(device), lead_(lead) {
     const PackedMatrix m = d.packed();
-    weight.layout = m.layout;
-    weight.qweight = place(DType::u32, {m.qweight.size()}, m.qweight.data());
-    weight.scales = place(DType::f16, {m.scales.size()}, m.scales.data());
-    weight.qzeros = place(DType::u32, {m.qzeros.size()}, m.qzeros.data());
+    std::vector<runtime::TensorView> planes;
+    for (const Plane& plane : m.layout.codec->planes(m.layout))
+      planes.push_back(place(plane.dtype, {plane.shape.elements()}, m.planes[planes.size()].data()));
+    weight = ops::packed_view(m.layout, planes);
     lora.rank = d.shape.rank;
     lora.scaling = d.scaling;
     if (d.shape.rank == 0) return;

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <hdf5.h>
 
 #include <chrono>
 #include <fstream>
@@ -25,18 +26,18 @@ namespace fs = std::filesystem;
 /// In the order of solving, which is not the order of names; of bits 2, 3, 4, 8 and ranks 0 and 4.
 BlockPart make_part(std::uint32_t seed = 7) {
   const TinyCheckpoint tiny = make_tiny(seed);
-  BlockPart part{.block = 3, .linears = {}, .report_json = R"({"loss":0.125})"};
+  BlockPart part{.block = 0, .linears = {}, .report_json = R"({"loss":0.125})"};
   for (const std::string& name : linear_names(parse_model_config(kTinyConfig, "tiny"))) {
     part.linears.emplace_back(name, tiny.linears.at(name));
   }
   return part;
 }
 
+BlockPart read(const fs::path& path) { return read_part(path, parse_model_config(kTinyConfig, "tiny")); }
+
 bool equal(const QuantizedLinear& a, const QuantizedLinear& b) {
-  return a.weight.layout == b.weight.layout && a.weight.qweight == b.weight.qweight &&
-         a.weight.scales == b.weight.scales && a.weight.qzeros == b.weight.qzeros &&
-         a.symmetric == b.symmetric && a.rank == b.rank && a.alpha == b.alpha && a.lora_A == b.lora_A &&
-         a.lora_B == b.lora_B;
+  return a.weight == b.weight && a.symmetric == b.symmetric && a.rank == b.rank && a.alpha == b.alpha &&
+         a.lora_A == b.lora_A && a.lora_B == b.lora_B;
 }
 
 bool equal(const BlockPart& a, const BlockPart& b) {
@@ -53,11 +54,11 @@ TEST(PartFile, ReadsBackWhatWasWritten) {
   const BlockPart part = make_part();
   const std::string hash = write_part(folder / "p.h5", part);
   EXPECT_EQ(hash, sha256_of(read_file(folder / "p.h5")));
-  EXPECT_TRUE(equal(read_part(folder / "p.h5"), part));
+  EXPECT_TRUE(equal(read(folder / "p.h5"), part));
   const BlockPart empty{
       .block = 0, .linears = {}, .report_json = ""};  // --modules may leave a block nothing to quantize
   write_part(folder / "e.h5", empty);
-  EXPECT_TRUE(equal(read_part(folder / "e.h5"), empty));
+  EXPECT_TRUE(equal(read(folder / "e.h5"), empty));
 }
 
 TEST(PartFile, SamePartGivesSameBytesAtAnotherTime) {
@@ -75,7 +76,7 @@ TEST(PartFile, ACheckpointThroughPartsHasTheSameBytes) {
   const TinyCheckpoint tiny = make_tiny();
   const BlockPart direct = make_part();
   write_part(folder / "p.h5", direct);
-  const BlockPart through = read_part(folder / "p.h5");
+  const BlockPart through = read(folder / "p.h5");
   for (const auto& [name, part] : {std::pair("direct.h5", &direct), std::pair("through.h5", &through)}) {
     CheckpointWriter writer(folder / name, tiny.meta);
     for (const auto& [linear, values] : part->linears) writer.add_linear(linear, values);
@@ -96,8 +97,7 @@ TEST(PartFile, AnyFlippedByteIsFoundOrHarmless) {
     bad[at] = static_cast<char>(bad[at] ^ (1 << at % 8));
     std::ofstream(folder / "bad.h5", std::ios::binary) << bad;
     try {
-      ASSERT_TRUE(equal(read_part(folder / "bad.h5"), part))
-          << "byte " << at << " changed the content unnoticed";
+      ASSERT_TRUE(equal(read(folder / "bad.h5"), part)) << "byte " << at << " changed the content unnoticed";
     } catch (const FormatError& error) {
       ++found;
       EXPECT_THAT(error.what(), HasSubstr("bad.h5")) << at;
@@ -112,12 +112,12 @@ TEST(PartFile, OtherFilesAreRefused) {
   const std::string good = read_file(folder / "p.h5");
   for (std::size_t size : {std::size_t{0}, std::size_t{8}, good.size() / 2, good.size() - 1}) {
     std::ofstream(folder / "cut.h5", std::ios::binary) << good.substr(0, size);
-    EXPECT_THROW(read_part(folder / "cut.h5"), FormatError) << size;
+    EXPECT_THROW(read(folder / "cut.h5"), FormatError) << size;
   }
   write_tiny(folder / "m.h5", make_tiny());
-  EXPECT_THAT(test::error_text<FormatError>([&] { read_part(folder / "m.h5"); }),
+  EXPECT_THAT(test::error_text<FormatError>([&] { read(folder / "m.h5"); }),
               HasSubstr("m.h5: not a part file"));
-  EXPECT_THROW(read_part(folder / "absent.h5"), IoError);
+  EXPECT_THROW(read(folder / "absent.h5"), IoError);
 }
 
 TEST(PartFile, WhatCannotBeStoredLeavesNothing) {
@@ -146,6 +146,50 @@ TEST(PartFile, FullDiskIsAnIoErrorAndLeavesNothing) {
         << limit << " of " << size;
     EXPECT_TRUE(fs::is_empty(folder.path)) << limit;
   }
+}
+
+/// Parts that are valid HDF5 but not of this model, edited with HDF5's own calls.
+class ForeignPart : public ::testing::Test {
+ protected:
+  void SetUp() override { write_part(path_, make_part()); }
+
+  template <class Edit>
+  std::string refusal(Edit edit) {
+    const hid_t file = H5Fopen(path_.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+    EXPECT_GE(file, 0);
+    edit(file);
+    EXPECT_GE(H5Fclose(file), 0);
+    return test::error_text<FormatError>([&] { read(path_); });
+  }
+
+  static void set_number(hid_t file, const char* object, const char* name, std::uint32_t value) {
+    const hid_t attribute = H5Aopen_by_name(file, object, name, H5P_DEFAULT, H5P_DEFAULT);
+    ASSERT_GE(H5Awrite(attribute, H5T_NATIVE_UINT32, &value), 0);
+    H5Aclose(attribute);
+  }
+
+  static constexpr const char* kLinear = "/linears/model.layers.0.self_attn.q_proj";
+  const TemporaryFolder folder_;
+  const fs::path path_ = folder_ / "p.h5";
+};
+
+/// Sums of 31 and a count near 2^32 wrapped to sizes of nothing, past whose end reading then went.
+TEST_F(ForeignPart, HugeSizesAreRefusedBeforeTheyAreUsed) {
+  for (const std::uint32_t rows : {0xffffffffu, 0xffffffe1u, 64u}) {
+    const std::string text = refusal([&](hid_t file) { set_number(file, kLinear, "out_features", rows); });
+    EXPECT_THAT(text, HasSubstr(std::string("p.h5: ") + kLinear +
+                                ": attribute 'out_features': expected 32 as config.json says, found " +
+                                std::to_string(rows)));
+  }
+  SetUp();
+  EXPECT_THAT(refusal([](hid_t file) { set_number(file, kLinear, "in_features", 0xffffffffu); }),
+              HasSubstr("attribute 'in_features': expected 32 as config.json says, found 4294967295"));
+}
+
+TEST_F(ForeignPart, LinearsOfAnotherBlockAreRefused) {
+  EXPECT_THAT(refusal([](hid_t file) { set_number(file, "/", "block", 1); }),
+              HasSubstr("p.h5: /linears/model.layers.0.self_attn.q_proj: the model has no such linear in "
+                        "block 1"));
 }
 
 }  // namespace

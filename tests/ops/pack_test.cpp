@@ -1,5 +1,6 @@
-// Packing on the device against packing on the host (tensor/packed_format), and dequantize against the
+// Packing on the device against packing on the host (codec/affine), and dequantize against the
 // definition.
+#include "cases/codebook_codec.hpp"
 #include "cases/qmatmul_cases.hpp"
 
 #include "apiq/error.hpp"
@@ -30,21 +31,18 @@ TEST_P(Pack, WritesWhatTheHostPacks) {
     const PackedMatrix expected = d.packed();
     DeviceQmatmul on_device(shared_device(), d, 3);
     // Buffers start as garbage: the padding must be written too.
-    const std::vector<std::uint32_t> garbage(
-        expected.qweight.size() + expected.scales.size() + expected.qzeros.size(), 0xdeadbeefu);
-    ops::PackedWeightView w = on_device.weight;
-    w.qweight = on_device.place(DType::u32, {expected.qweight.size()}, garbage.data());
-    w.scales = on_device.place(DType::f16, {expected.scales.size()}, garbage.data());
-    w.qzeros = on_device.place(DType::u32, {expected.qzeros.size()}, garbage.data());
+    const std::vector<std::uint32_t> garbage(expected.layout.bytes(), 0xdeadbeefu);
+    std::vector<runtime::TensorView> planes;
+    for (const runtime::TensorView& plane : ops::planes_of(on_device.weight))
+      planes.push_back(on_device.place(plane.dtype, plane.shape, garbage.data()));
+    const ops::PackedWeightView w = ops::packed_view(expected.layout, planes);
     const auto codes = on_device.place(DType::u8, {c.out_features, c.in_features}, d.codes.data());
     const auto scales =
         on_device.place_floats(DType::f16, {c.out_features, c.in_features / c.group_size}, d.scales);
     const auto zeros =
         on_device.place(DType::u8, {c.out_features, c.in_features / c.group_size}, d.zeros.data());
     ops::pack(shared_queue(), codes, scales, zeros, w);
-    EXPECT_EQ(fetch<std::uint32_t>(w.qweight), expected.qweight);
-    EXPECT_EQ(fetch<std::uint16_t>(w.scales), expected.scales);
-    EXPECT_EQ(fetch<std::uint32_t>(w.qzeros), expected.qzeros);
+    EXPECT_TRUE(ops::read_packed(shared_queue(), w) == expected);
   }
 }
 
@@ -75,6 +73,30 @@ TEST_P(Pack, DequantizesExactly) {
       }
     }
   }
+}
+
+TEST_P(Pack, TransposesAndPadsLoraB) {
+  for (const auto& c : cases()) {
+    const std::uint32_t rank = 5;
+    const PackedLayout layout{c.out_features, c.in_features, c.bits, c.group_size};
+    const QmatmulData d({c.out_features, c.in_features, c.bits, c.group_size, 1, rank}, DType::f32, 14);
+    DeviceQmatmul on_device(shared_device(), d, 3);
+    const auto plain = on_device.place_floats(DType::f16, {c.out_features, rank}, d.lora_B);
+    // Garbage at first: the padding must be written too.
+    const std::vector<std::uint16_t> garbage(on_device.lora.B_t.elements(), 0x1234);
+    const auto packed = on_device.place(DType::f16, on_device.lora.B_t.shape, garbage.data());
+    ops::pack_lora_B(shared_queue(), plain, layout, packed);
+    EXPECT_EQ(fetch<std::uint16_t>(packed), fetch<std::uint16_t>(on_device.lora.B_t));
+  }
+}
+
+TEST(PackedBuffers, HoldThePlanesOfAnyCodec) {
+  const PackedLayout layout{
+      .out_features = 33, .in_features = 40, .bits = 2, .group_size = 40, .codec = &kCodebook};
+  const PackedMatrix matrix = layout.codec->encode(layout, random_floats(33 * 40, 5));
+  const ops::PackedBuffers buffers(shared_queue(), matrix);
+  EXPECT_EQ(ops::planes_of(buffers.view()).size(), 2u);
+  EXPECT_TRUE(ops::read_packed(shared_queue(), buffers.view()) == matrix);
 }
 
 INSTANTIATE_TEST_SUITE_P(Bits, Pack, ::testing::Values(2u, 3u, 4u, 8u));

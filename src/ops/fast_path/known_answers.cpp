@@ -82,7 +82,8 @@ std::string dense(Queue& queue, const FastPath& path, ProductKind product, DType
 
 /// Forward x W^T + scaling (x A^T) B^T, backward x W + scaling (x B) A, with x small integers.
 std::vector<double> packed_answers(const trial::PackedWeight& w, std::uint64_t tokens, bool forward) {
-  const std::uint64_t out = w.layout.out_features, in = w.layout.in_features, lines = forward ? out : in,
+  const PackedLayout& layout = w.buffers.layout();
+  const std::uint64_t out = layout.out_features, in = layout.in_features, lines = forward ? out : in,
                       depth = forward ? in : out;
   const auto weight = [&](std::uint64_t line, std::uint64_t k) {
     return static_cast<double>(forward ? w.weight[line * in + k] : w.weight[k * in + line]);

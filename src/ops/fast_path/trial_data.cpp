@@ -1,5 +1,6 @@
 #include "ops/fast_path/trial_data.hpp"
 
+#include "codec/affine.hpp"
 #include "util/half.hpp"
 #include "util/random.hpp"
 
@@ -15,15 +16,10 @@ DeviceTensor put_halves(Queue& queue, const std::vector<float>& values, const Sh
   return tensor;
 }
 
-DeviceTensor put_words(Queue& queue, const std::vector<std::uint32_t>& values) {
-  DeviceTensor tensor = space(queue, {values.size()}, DType::u32);
-  queue.write(tensor, values.data());
-  return tensor;
-}
-
 void add_lora(Queue& queue, PackedWeight& w, std::uint32_t rank, bool forward) {
-  const std::uint64_t in = w.layout.in_features, out = w.layout.out_features,
-                      padded = w.layout.row_blocks() * kRowBlock;
+  const PackedLayout& layout = w.buffers.layout();
+  const std::uint64_t in = layout.in_features, out = layout.out_features,
+                      padded = layout.row_blocks() * kRowBlock;
   w.rank = rank;
   w.scaling = 0.5f;
   w.lora_A.resize(rank * in);
@@ -79,9 +75,9 @@ LoraView PackedWeight::lora() const {
 PackedWeight packed_integers(Queue& queue, std::uint32_t bits, std::uint32_t group_size, std::uint32_t out,
                              std::uint32_t in, std::uint32_t rank, bool forward) {
   PackedWeight w;
-  w.layout = {out, in, bits, group_size};
+  const PackedLayout layout{out, in, bits, group_size};
   const CounterRandom random(0xfa57, bits);
-  const std::uint64_t levels = std::uint64_t{1} << bits, groups = w.layout.groups();
+  const std::uint64_t levels = std::uint64_t{1} << bits, groups = layout.groups();
   std::vector<std::uint8_t> codes(std::size_t{out} * in), zeros(out * groups);
   std::vector<std::uint16_t> scales(zeros.size());
   for (std::size_t i = 0; i < codes.size(); ++i)
@@ -90,12 +86,9 @@ PackedWeight packed_integers(Queue& queue, std::uint32_t bits, std::uint32_t gro
     zeros[i] = static_cast<std::uint8_t>(random.below(codes.size() + i, levels));
     scales[i] = float_to_half(static_cast<float>(1u << random.below(2 * codes.size() + i, 4)));
   }
-  const PackedMatrix packed = pack(w.layout, codes, scales, zeros);
+  const PackedMatrix packed = pack(layout, codes, scales, zeros);
   w.weight = dequantize(packed);
-  w.qweight = put_words(queue, packed.qweight);
-  w.scales = space(queue, {packed.scales.size()}, DType::f16);
-  queue.write(w.scales, packed.scales.data());
-  w.qzeros = put_words(queue, packed.qzeros);
+  w.buffers = PackedBuffers(queue, packed);
   if (rank != 0) add_lora(queue, w, rank, forward);
   return w;
 }

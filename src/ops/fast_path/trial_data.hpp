@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "ops/fast_path/fast_path.hpp"
+#include "ops/packed_buffers.hpp"
 
 namespace apiq::ops::trial {
 
@@ -23,15 +24,15 @@ std::vector<float> small_integers(std::uint64_t rows, std::uint64_t columns, std
 
 /// A packed weight with its LoRA on the device, and what it stands for.
 struct PackedWeight {
-  PackedLayout layout;
-  DeviceTensor qweight, scales, qzeros, A, B_t;
+  PackedBuffers buffers;
+  DeviceTensor A, B_t;
   std::vector<float> weight;  // [out, in]: scale * (code - zero)
   std::vector<float> lora_A;  // [rank, in]
   std::vector<float> lora_B;  // [out, rank]
   float scaling = 0;
   std::uint32_t rank = 0;
 
-  PackedWeightView view() const { return {layout, qweight, scales, qzeros}; }
+  PackedWeightView view() const { return buffers.view(); }
   LoraView lora() const;
 };
 

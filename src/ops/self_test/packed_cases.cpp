@@ -1,12 +1,13 @@
 // Packed weights: pack, unpack, dequantize, the products with LoRA for every bit width and usual group size,
 // and the fused stages of decoding.
+#include "codec/affine.hpp"
+#include "ops/packed_buffers.hpp"
 #include "ops/qmatmul.hpp"
 #include "ops/reference/qmatmul.hpp"
 #include "ops/reference/rmsnorm.hpp"
 #include "ops/reference/swiglu.hpp"
 #include "ops/self_test/cases.hpp"
 #include "ops/stage.hpp"
-#include "tensor/packed_format.hpp"
 #include "util/half.hpp"
 #include "util/random.hpp"
 
@@ -40,21 +41,12 @@ struct PackedData {
 
 /// A packed matrix on the device: what the views point to.
 struct OnDevice {
-  DeviceTensor qweight, scales, qzeros;
+  PackedBuffers buffers;
   PackedWeightView view;
 
-  OnDevice(Queue& queue, const PackedLayout& layout)
-      : qweight(space(queue, {layout.qweight_words()}, DType::u32)),
-        scales(space(queue, {layout.scale_count()}, DType::f16)),
-        qzeros(space(queue, {layout.qzeros_words()}, DType::u32)),
-        view{layout, qweight, scales, qzeros} {}
-
-  OnDevice(Queue& queue, const PackedData& data) : OnDevice(queue, data.layout) {
-    const PackedMatrix packed = pack(data.layout, data.codes, data.raw_scales(), data.zeros);
-    queue.write(qweight, packed.qweight.data());
-    queue.write(scales, packed.scales.data());
-    queue.write(qzeros, packed.qzeros.data());
-  }
+  OnDevice(Queue& queue, const PackedLayout& layout) : buffers(queue, layout), view(buffers.view()) {}
+  OnDevice(Queue& queue, const PackedData& data)
+      : buffers(queue, pack(data.layout, data.codes, data.raw_scales(), data.zeros)), view(buffers.view()) {}
 };
 
 Measure run_pack(Queue& queue, const PackedLayout& layout) {
@@ -65,16 +57,11 @@ Measure run_pack(Queue& queue, const PackedLayout& layout) {
   const DeviceTensor scales = put(queue, data.scales, grid, DType::f16);
   const OnDevice packed(queue, layout);
   ops::pack(queue, codes, scales, zeros, packed.view);
-  PackedMatrix got{layout, std::vector<std::uint32_t>(layout.qweight_words()),
-                   std::vector<std::uint16_t>(layout.scale_count()),
-                   std::vector<std::uint32_t>(layout.qzeros_words())};
-  queue.read(packed.qweight, got.qweight.data());
-  queue.read(packed.scales, got.scales.data());
-  queue.read(packed.qzeros, got.qzeros.data());
-  const PackedMatrix want = apiq::pack(layout, data.codes, data.raw_scales(), data.zeros);
-  return {exactly(got.qweight, want.qweight) + exactly(got.scales, want.scales) +
-              exactly(got.qzeros, want.qzeros),
-          0};
+  const PackedMatrix got = read_packed(queue, packed.view),
+                     want = apiq::pack(layout, data.codes, data.raw_scales(), data.zeros);
+  double differences = 0;
+  for (std::size_t i = 0; i < want.planes.size(); ++i) differences += exactly(got.planes[i], want.planes[i]);
+  return {differences, 0};
 }
 
 Measure run_unpack(Queue& queue, const PackedLayout& layout) {

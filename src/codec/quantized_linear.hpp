@@ -1,10 +1,9 @@
-// One quantized linear layer as it is stored: packed codes, scales, zero points, and the LoRA pair in
-// binary16.
+// One quantized linear layer as it is stored: the packed matrix, and the LoRA pair in binary16.
 #pragma once
 #include <cstdint>
 #include <vector>
 
-#include "tensor/packed_format.hpp"
+#include "codec/affine.hpp"
 
 namespace apiq {
 

@@ -1,6 +1,6 @@
 // The packed layout against words worked out by hand, against a bit-by-bit reader written from
 // docs/packed-format.md alone, and as a round trip over ragged shapes.
-#include "tensor/packed_format.hpp"
+#include "codec/affine.hpp"
 
 #include <gtest/gtest.h>
 
@@ -42,8 +42,9 @@ double half_value(std::uint16_t h) {
 }
 
 // One bit of the qweight array: `index` counts words.
-unsigned bit_of(const std::vector<std::uint32_t>& words, std::size_t index, unsigned bit) {
-  return words.at(index) >> bit & 1u;
+unsigned bit_of(std::span<const std::uint32_t> words, std::size_t index, unsigned bit) {
+  EXPECT_LT(index, words.size());
+  return words[index] >> bit & 1u;
 }
 
 // The document read literally, one bit at a time.
@@ -54,14 +55,14 @@ unsigned code_from_document(const PackedMatrix& m, std::size_t row, std::size_t 
   const unsigned i = feature % 32;
   unsigned code = 0;
   if (l.bits == 3) {
-    code |= bit_of(m.qweight, base + (i / 16) * 32, 2 * (i % 16));
-    code |= bit_of(m.qweight, base + (i / 16) * 32, 2 * (i % 16) + 1) << 1;
-    code |= bit_of(m.qweight, base + 64, i) << 2;
+    code |= bit_of(affine::qweight(m), base + (i / 16) * 32, 2 * (i % 16));
+    code |= bit_of(affine::qweight(m), base + (i / 16) * 32, 2 * (i % 16) + 1) << 1;
+    code |= bit_of(affine::qweight(m), base + 64, i) << 2;
     return code;
   }
   const unsigned stream_bit = i * l.bits;  // the chunk as one little-endian stream of 32 * bits bits
   for (unsigned b = 0; b < l.bits; ++b)
-    code |= bit_of(m.qweight, base + ((stream_bit + b) / 32) * 32, (stream_bit + b) % 32) << b;
+    code |= bit_of(affine::qweight(m), base + ((stream_bit + b) / 32) * 32, (stream_bit + b) % 32) << b;
   return code;
 }
 
@@ -69,7 +70,7 @@ unsigned zero_from_document(const PackedMatrix& m, std::size_t row, std::size_t 
   const std::size_t groups = m.layout.in_features / m.layout.group_size;
   unsigned zero = 0;
   for (unsigned p = 0; p < m.layout.bits; ++p)
-    zero |= bit_of(m.qzeros, ((row / 32) * groups + group) * m.layout.bits + p, row % 32) << p;
+    zero |= bit_of(affine::qzeros(m), ((row / 32) * groups + group) * m.layout.bits + p, row % 32) << p;
   return zero;
 }
 
@@ -105,7 +106,7 @@ TEST_P(PackedFormat, ReadsBitByBitAsDocumented) {
       const std::size_t g = j / l.group_size;
       ASSERT_EQ(code_from_document(m, row, j), s.codes[row * l.in_features + j]) << row << ", " << j;
       ASSERT_EQ(zero_from_document(m, row, g), s.zeros[row * groups + g]) << row << ", " << g;
-      ASSERT_EQ(m.scales.at(((row / 32) * groups + g) * 32 + row % 32), s.scales[row * groups + g]);
+      ASSERT_EQ(affine::scales(m)[((row / 32) * groups + g) * 32 + row % 32], s.scales[row * groups + g]);
       // Exact in f32, so equality with the double product: 11 + 8 significant bits.
       const double expected = half_value(s.scales[row * groups + g]) *
                               (int{s.codes[row * l.in_features + j]} - int{s.zeros[row * groups + g]});
@@ -119,16 +120,17 @@ TEST_P(PackedFormat, PaddingIsZeroAndSizesAreTheDocumentedOnes) {
   const Source s = random_source(l, 3);
   const PackedMatrix m = pack(l, s.codes, s.scales, s.zeros);
   const std::size_t padded_rows = (l.out_features + 31) / 32 * 32, padded_in = (l.in_features + 31) / 32 * 32;
-  EXPECT_EQ(m.qweight.size() * 32, padded_rows * padded_in * l.bits);
-  EXPECT_EQ(m.scales.size(), padded_rows * (l.in_features / l.group_size));
-  EXPECT_EQ(m.qzeros.size() * 32, padded_rows * (l.in_features / l.group_size) * l.bits);
-  EXPECT_EQ(l.bytes(), 4 * m.qweight.size() + 2 * m.scales.size() + 4 * m.qzeros.size());
+  EXPECT_EQ(affine::qweight(m).size() * 32, padded_rows * padded_in * l.bits);
+  EXPECT_EQ(affine::scales(m).size(), padded_rows * (l.in_features / l.group_size));
+  EXPECT_EQ(affine::qzeros(m).size() * 32, padded_rows * (l.in_features / l.group_size) * l.bits);
+  EXPECT_EQ(l.bytes(),
+            4 * affine::qweight(m).size() + 2 * affine::scales(m).size() + 4 * affine::qzeros(m).size());
   for (std::size_t row = 0; row < padded_rows; ++row) {
     for (std::size_t j = row < l.out_features ? l.in_features : 0; j < padded_in; ++j)
       ASSERT_EQ(code_from_document(m, row, j), 0u);
     for (std::size_t g = 0; row >= l.out_features && g < l.groups(); ++g) {
       ASSERT_EQ(zero_from_document(m, row, g), 0u);
-      ASSERT_EQ(m.scales[((row / 32) * l.groups() + g) * 32 + row % 32], 0u);
+      ASSERT_EQ(affine::scales(m)[((row / 32) * l.groups() + g) * 32 + row % 32], 0u);
     }
   }
 }
@@ -154,36 +156,36 @@ PackedMatrix golden(std::uint32_t bits, std::uint32_t period) {
 
 TEST(PackedFormatGolden, TwoBits) {
   const PackedMatrix m = golden(2, 4);  // 0 1 2 3 -> 11 10 01 00 = 0xE4
-  EXPECT_EQ(m.qweight[193], 0xE4E4E4E4u);
-  EXPECT_EQ(m.qweight[225], 0xE4E4E4E4u);
-  EXPECT_EQ(m.qzeros[7], 2u);  // ((1 * 2 + 1) * 2 + 1): plane 1
-  EXPECT_EQ(m.scales[97], 0x3800u);
+  EXPECT_EQ(affine::qweight(m)[193], 0xE4E4E4E4u);
+  EXPECT_EQ(affine::qweight(m)[225], 0xE4E4E4E4u);
+  EXPECT_EQ(affine::qzeros(m)[7], 2u);  // ((1 * 2 + 1) * 2 + 1): plane 1
+  EXPECT_EQ(affine::scales(m)[97], 0x3800u);
   EXPECT_EQ(dequantize(m)[33 * 64 + 35], 0.5f);  // 0.5 * (3 - 2)
   EXPECT_EQ(dequantize(m)[33 * 64 + 32], -1.0f);
 }
 
 TEST(PackedFormatGolden, ThreeBits) {
   const PackedMatrix m = golden(3, 8);  // low bits of 0..7: 0xE4E4; high bits: 0xF0
-  EXPECT_EQ(m.qweight[289], 0xE4E4E4E4u);
-  EXPECT_EQ(m.qweight[321], 0xE4E4E4E4u);
-  EXPECT_EQ(m.qweight[353], 0xF0F0F0F0u);
-  EXPECT_EQ(m.qzeros[10], 2u);
+  EXPECT_EQ(affine::qweight(m)[289], 0xE4E4E4E4u);
+  EXPECT_EQ(affine::qweight(m)[321], 0xE4E4E4E4u);
+  EXPECT_EQ(affine::qweight(m)[353], 0xF0F0F0F0u);
+  EXPECT_EQ(affine::qzeros(m)[10], 2u);
 }
 
 TEST(PackedFormatGolden, FourBits) {
   const PackedMatrix m = golden(4, 16);
-  EXPECT_EQ(m.qweight[385], 0x76543210u);
-  EXPECT_EQ(m.qweight[417], 0xFEDCBA98u);
-  EXPECT_EQ(m.qweight[449], 0x76543210u);
-  EXPECT_EQ(m.qzeros[13], 2u);
+  EXPECT_EQ(affine::qweight(m)[385], 0x76543210u);
+  EXPECT_EQ(affine::qweight(m)[417], 0xFEDCBA98u);
+  EXPECT_EQ(affine::qweight(m)[449], 0x76543210u);
+  EXPECT_EQ(affine::qzeros(m)[13], 2u);
 }
 
 TEST(PackedFormatGolden, EightBits) {
   const PackedMatrix m = golden(8, 256);
-  EXPECT_EQ(m.qweight[769], 0x03020100u);
-  EXPECT_EQ(m.qweight[801], 0x07060504u);
-  EXPECT_EQ(m.qweight[993], 0x1F1E1D1Cu);
-  EXPECT_EQ(m.qzeros[25], 2u);
+  EXPECT_EQ(affine::qweight(m)[769], 0x03020100u);
+  EXPECT_EQ(affine::qweight(m)[801], 0x07060504u);
+  EXPECT_EQ(affine::qweight(m)[993], 0x1F1E1D1Cu);
+  EXPECT_EQ(affine::qzeros(m)[25], 2u);
 }
 
 TEST(PackedFormatErrors, SayWhatWasFoundAndWhatWouldDo) {
@@ -219,7 +221,7 @@ TEST(PackedFormatErrors, RefusesWrongSizesAndCodesThatDoNotFit) {
   EXPECT_THROW(pack(l, s.codes, s.scales, s.zeros), InvalidArgument);
   s.zeros[1] = 0;
   PackedMatrix m = pack(l, s.codes, s.scales, s.zeros);
-  m.qweight.pop_back();
+  m.planes[0].pop_back();
   EXPECT_THROW(dequantize(m), ShapeError);
 }
 
