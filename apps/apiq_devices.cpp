@@ -105,9 +105,7 @@ void print_benchmark(const DeviceBenchmark& b) {
 int run(Program& program, const Settings& s) {
   std::vector<DeviceReport> devices;
   for (const DeviceInfo& info : list_devices()) devices.push_back({info, paths_of(info)});
-  if (devices.empty())
-    throw Unsupported(
-        "no OpenCL device found; install a driver, for example `apt install pocl-opencl-icd` for the CPU");
+  if (devices.empty()) program.device();  // throws, and says why
   if (program.prints_tables()) {
     for (const DeviceReport& device : devices) {
       print_device(device.info);

@@ -124,6 +124,7 @@ std::string rival_name() {
 
 perf::Result measure(runtime::Queue& queue, const Case& x, int rounds) {
   setenv("APIQ_GEMM", x.engine, 1);
+  queue.device().reread_environment();
   std::vector<float> a = perf::random_floats(x.M * x.K, 1), b = perf::random_floats(x.N * x.K, 2);
   std::vector<float> c(x.M * x.N);
   const auto da = upload(queue, a, x.form == 'w' ? Shape{x.K, x.M} : Shape{x.M, x.K}),

@@ -3,7 +3,6 @@
 #include <malloc.h>
 
 #include <cstdio>
-#include <cstdlib>
 #include <new>
 
 #include "apiq/error.hpp"
@@ -25,15 +24,14 @@ Compute parse_compute(const std::string& text) {
 
 Program::Program(const Options& options, std::string command)
     : name_(options.program()), command_(std::move(command)) {
-  if (const char* selector = std::getenv("APIQ_DEVICE"); selector && *selector)
-    device_options_.selector = selector;
+  device_options_.selector = default_device_selector();
 }
 
 void Program::add_common(Options& options) {
   options.group("Device and memory");
   options.value("device", "SEL", device_options_.selector,
-                "auto, gpu, cpu, P:D (platform and device index) or part of a device name; $APIQ_DEVICE sets "
-                "the default");
+                "auto, gpu, cpu, P:D (platform and device index) or part of the name of a device, vendor or "
+                "platform; $APIQ_DEVICE sets the default");
   options.custom(
       "device-memory", "SIZE",
       [this](const std::string& text) { device_options_.memory_bytes = parse_size(text); },
@@ -58,7 +56,10 @@ Device& Program::device() {
   if (!device_) {
     device_options_.profile = verbose_ || profile_;
     device_ = std::make_unique<Device>(Device::open(device_options_));
-    log("device: " + device_->info().name + ", budget " + size_text(device_->budget_bytes()));
+    const unsigned matching = device_->matching();
+    log("device: " + device_->info().name +
+        (matching > 1 ? " (of " + std::to_string(matching) + "; --device chooses)" : "") + ", budget " +
+        size_text(device_->budget_bytes()));
   }
   return *device_;
 }

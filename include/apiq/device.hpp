@@ -46,26 +46,35 @@ enum class Compute {
 };
 
 struct DeviceOptions {
-  std::string selector = "auto";   // auto | gpu | cpu | P:D | part of a name
+  std::string selector = "auto";   // auto | gpu | cpu | P:D | part of a device's, vendor's or platform's name
   std::uint64_t memory_bytes = 0;  // hard budget; 0 = DeviceInfo::default_budget_bytes
   Compute compute = Compute::automatic;
   bool profile = false;  // collect device time per kernel (costs a little)
 };
 
 /// Every device of every platform, in platform order. Empty if there is no OpenCL platform.
+/// The first call of this or of Device::open in a process may set environment variables that PoCL reads
+/// (docs/devices.md): a program with threads makes it before it starts them.
 std::vector<DeviceInfo> list_devices();
 
+/// $APIQ_DEVICE, or "auto" where that is not set: what the programs do without --device.
+std::string default_device_selector();
+
 /// An opened device with its queue, memory budget and compiled kernels. Shared by everything that computes on
-/// it; used by one thread at a time.
+/// it, models included, and alive as long as any of them; used by one thread at a time. Environment variables
+/// (docs/cli.md) are read when it is opened.
 class Device {
  public:
-  /// Throws Unsupported if nothing matches (the text lists what is there), DeviceError if the driver fails.
+  /// Throws Unsupported if nothing matches (the text lists what is there), InvalidArgument for a selector or
+  /// an environment variable that means nothing, DeviceError if the driver fails.
   static Device open(const DeviceOptions& options);
   ~Device();
   Device(Device&&) noexcept;
   Device& operator=(Device&&) noexcept;
 
   const DeviceInfo& info() const;
+  /// Devices that the selector could have meant, this one included.
+  unsigned matching() const;
   Compute compute() const;  // as asked for
   std::uint64_t budget_bytes() const;
   std::uint64_t peak_bytes() const;
@@ -73,10 +82,12 @@ class Device {
   std::string profile_report() const;
 
   runtime::Device& impl() const { return *impl_; }
+  /// For what computes on the device and may outlive this handle.
+  const std::shared_ptr<runtime::Device>& shared() const { return impl_; }
 
  private:
-  explicit Device(std::unique_ptr<runtime::Device> impl);
-  std::unique_ptr<runtime::Device> impl_;
+  explicit Device(std::shared_ptr<runtime::Device> impl);
+  std::shared_ptr<runtime::Device> impl_;
 };
 
 }  // namespace apiq

@@ -26,6 +26,7 @@ struct ModelSummary {
 
 class Model {
  public:
+  /// The model keeps the device open: `device` may go out of scope before it.
   /// Throws IoError, FormatError, Unsupported, OutOfDeviceMemory.
   static Model load(Device& device, const std::filesystem::path& path, bool use_lora = true);
   ~Model();

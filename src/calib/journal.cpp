@@ -4,6 +4,7 @@
 #include <set>
 
 #include "apiq/error.hpp"
+#include "calib/run_identity.hpp"
 #include "util/atomic_file.hpp"
 #include "util/lock_file.hpp"
 #include "util/sha256.hpp"
@@ -94,8 +95,8 @@ void Journal::State::load(const nlohmann::json& identity) {
   if (found.blocks.empty()) return;  // nothing to lose, so nothing to refuse
   const std::string difference = identity_difference(found.identity, identity);
   if (!difference.empty())
-    throw InvalidArgument(path.string() + " belongs to another run: " + difference +
-                          "; use --restart to discard it, or another --work-dir");
+    throw InvalidArgument(path.string() + " belongs to another run: " + difference + "; " +
+                          way_back(difference) + "use --restart to discard it, or another --work-dir");
   content = std::move(found);
   check_files();
 }

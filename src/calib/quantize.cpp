@@ -3,17 +3,15 @@
 #include "apiq/quantize.hpp"
 
 #include <chrono>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "apiq/error.hpp"
-#include "apiq/option_names.hpp"
 #include "apiq/result.hpp"
-#include "apiq/version.hpp"
 #include "calib/disk_space.hpp"
 #include "calib/estimate.hpp"
 #include "calib/options.hpp"
+#include "calib/run_identity.hpp"
 #include "calib/scheduler.hpp"
 #include "calib/stop.hpp"
 #include "family/tensor_names.hpp"
@@ -21,6 +19,7 @@
 #include "io/part_file.hpp"
 #include "ops/fast_path/fast_path.hpp"
 #include "report/block_json.hpp"
+#include "runtime/borrowed_device.hpp"
 #include "tokenizer/token_file.hpp"
 #include "util/atomic_file.hpp"
 #include "util/sha256.hpp"
@@ -51,31 +50,6 @@ std::string canonical(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-/// Everything but the options that determines the bytes of a result.
-json provenance_of(const QuantizeOptions& options, const ModelDirectory& model, const Device& opened) {
-  const DeviceInfo& device = opened.info();
-  json inputs = json::object(), environment = json::object();
-  for (const auto& [name, hash] : model.hashes()) inputs["model/" + name] = hash;
-  for (std::size_t i = 0; i < options.calibration.size(); ++i)
-    inputs["calibration/" + std::to_string(i) + "/" + options.calibration[i].filename().string()] =
-        sha256_of_file(options.calibration[i]);
-  // What else can change the result: see docs/cli.md.
-  for (const char* name :
-       {"APIQ_BUILD_OPTIONS", "APIQ_FAST_PATHS", "APIQ_GEMM", "APIQ_PRESET", "APIQ_TUNING_DIR"})
-    if (const char* value = std::getenv(name)) environment[name] = value;
-  const json device_json = {{"name", device.name},
-                            {"vendor", device.vendor},
-                            {"driver", device.driver},
-                            {"platform", device.platform},
-                            {"platform_version", device.platform_version},
-                            {"device_version", device.device_version},
-                            {"compute", name_of(opened.compute())}};
-  return {{"program", "apiq-quantize"}, {"version", version()},
-          {"commit", commit()},         {"libraries", library_versions()},
-          {"device", device_json},      {"seed", options.seed},
-          {"inputs", inputs},           {"environment", environment}};
-}
-
 /// One run from options to checkpoint.
 class Run {
  public:
@@ -94,6 +68,7 @@ class Run {
 
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   Device& device_;
+  runtime::BorrowedDevice borrowed_;
   const Callbacks& callbacks_;
   std::unique_ptr<quant::Method> method_;
   quant::MethodTraits traits_;
@@ -107,6 +82,7 @@ class Run {
 
 Run::Run(Device& device, const QuantizeOptions& asked, const Callbacks& callbacks)
     : device_(device),
+      borrowed_(device.impl()),
       callbacks_(callbacks),
       method_(quant::find_method(asked.method).make()),
       traits_(method_->traits()),
@@ -209,7 +185,7 @@ QuantizeResult Run::quantize() {
   check_weights();
   set_ = load_calibration(options_, model_);
   throw_if_stopped(callbacks_);
-  provenance_ = provenance_of(options_, model_, device_);
+  provenance_ = calib::run_identity(options_, model_, device_);
   json identity = provenance_;
   identity["options"] = calib::options_json(options_, traits_);
   calib::Journal journal = calib::Journal::open(options_.work_dir, identity, options_.restart);

@@ -102,6 +102,9 @@ PerplexityResult evaluate_perplexity(Model& model, const PerplexityOptions& opti
   if (stride > length)
     throw InvalidArgument("[--stride] expected at most the sequence length " + std::to_string(length) +
                           ", found " + std::to_string(stride));
+  if (reference != nullptr && &reference->impl().queue() != &impl.queue())
+    throw InvalidArgument("[--reference] " + reference->summary().path +
+                          " is on another opened device than the model; load both on the same Device");
   if (reference != nullptr && reference->impl().config().vocab_size != impl.config().vocab_size)
     throw InvalidArgument("[--reference] " + reference->summary().path + " has a vocabulary of " +
                           std::to_string(reference->impl().config().vocab_size) + ", the model " +

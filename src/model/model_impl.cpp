@@ -46,7 +46,7 @@ model::KvView KvCache::layer(std::uint32_t index) const {
 
 std::unique_ptr<ModelImpl> ModelImpl::load(Device& device, const std::filesystem::path& path, bool use_lora) {
   ops::settle_fast_paths(device.impl().queue());
-  std::unique_ptr<ModelImpl> model(new ModelImpl(device.impl().queue()));
+  std::unique_ptr<ModelImpl> model(new ModelImpl(device.shared()));
   model->summary_.path = path.string();
   if (std::filesystem::is_directory(path)) model->load_directory(ModelDirectory::open(path));
   else if (std::filesystem::exists(path)) model->load_checkpoint(CheckpointReader::open(path), use_lora);

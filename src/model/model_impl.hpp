@@ -55,7 +55,8 @@ class ModelImpl {
   std::shared_ptr<const model::RopeTables> rope(std::uint32_t positions) const;
 
  private:
-  explicit ModelImpl(runtime::Queue& queue) : queue_(queue) {}
+  explicit ModelImpl(std::shared_ptr<runtime::Device> device)
+      : device_(std::move(device)), queue_(device_->queue()) {}
   void load_directory(const ModelDirectory& directory);
   void load_checkpoint(const CheckpointReader& reader, bool use_lora);
   struct StoredTensor {
@@ -69,6 +70,7 @@ class ModelImpl {
   /// weights: how many weights of the linears have so many bits.
   void set_bits(const std::map<std::uint32_t, std::uint64_t>& weights);
 
+  std::shared_ptr<runtime::Device> device_;  // first, so that it goes last: every tensor below needs it
   runtime::Queue& queue_;
   ModelConfig config_;
   ModelSummary summary_;

@@ -117,11 +117,8 @@ void quant_grid(Queue& queue, const QuantSpec& spec, const TensorView& xmin, con
     call.args.upbound = call.per_group("upbound", upbound);
     call.args.lowbound = call.per_group("lowbound", lowbound);
   }
-  // Some drivers refuse null pointers: without clipping the ranges stand in for the logits, which are then
-  // not read.
   queue.launch(kProgram, "quant_grid", call.macros, call.range(),
-               {Arg::value(call.args), xmin, xmax, spec.clip ? upbound : xmax, spec.clip ? lowbound : xmin,
-                scale, zero});
+               {Arg::value(call.args), xmin, xmax, upbound, lowbound, scale, zero});
 }
 
 void fake_quant_fwd(Queue& queue, const QuantSpec& spec, const TensorView& w, const TensorView& scale,

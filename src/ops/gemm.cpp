@@ -1,7 +1,6 @@
 #include "ops/gemm.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <type_traits>
 
 #include "ops/checks.hpp"
@@ -284,9 +283,8 @@ void matmul_tn(Queue& queue, Rounding rounding, const Columns& a, const TensorVi
 }
 
 std::string gemm_engine(Queue& queue) {
-  std::string engine;
-  if (const char* forced = std::getenv("APIQ_GEMM"); forced != nullptr && *forced != '\0') engine = forced;
-  else engine = queue.device().tuning().choice("gemm.engine", "auto");
+  std::string engine = queue.device().environment().gemm;
+  if (engine.empty()) engine = queue.device().tuning().choice("gemm.engine", "auto");
   if (engine != "own" && engine != "clblast" && engine != "auto")
     throw InvalidArgument(
         "[gemm] expected the engine 'own', 'clblast' or 'auto' (APIQ_GEMM or gemm.engine of the tuning "

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <unordered_map>
 
@@ -10,6 +9,7 @@
 #include "runtime/device_list.hpp"
 #include "runtime/install_paths.hpp"
 #include "runtime/opencl.hpp"
+#include "runtime/pocl_settings.hpp"
 #include "runtime/program_cache.hpp"
 #include "runtime/queue.hpp"
 #include "util/sha256.hpp"
@@ -40,9 +40,9 @@ std::string build_log(cl_program program, cl_device_id device) {
 }
 
 /// "-cl-std=CL1.2 -D ..." and what the user adds for a vendor's compiler through APIQ_BUILD_OPTIONS.
-std::string full_options(const std::string& options) {
+std::string full_options(const std::string& options, const Environment& environment) {
   std::string text = "-cl-std=CL1.2 " + options;
-  if (const char* extra = std::getenv("APIQ_BUILD_OPTIONS")) text += std::string(" ") + extra;
+  if (!environment.build_options.empty()) text += " " + environment.build_options;
   return text;
 }
 
@@ -75,16 +75,18 @@ std::size_t hash_of(std::string_view program, std::string_view entry, const Macr
 }  // namespace
 
 struct Device::State {
+  explicit State(const std::filesystem::path& cache_folder) : cache(cache_folder) {}
+
   cl::Context context;
   cl_device_id device = nullptr;
   cl::CommandQueue map_queue;  // made at first use
-  ProgramCache cache{cache_folder()};
+  ProgramCache cache;
   std::map<std::string, cl::Program, std::less<>> programs;  // "gemm -D ..." -> built
   std::map<std::string, cl::Kernel, std::less<>> kernels;    // "entry|gemm -D ..."
   std::unordered_multimap<std::size_t, KnownKernel> known;   // the same by hash_of
 
   cl::Program build(const std::string& name, const std::string& source, const std::string& options,
-                    const DeviceInfo& info, bool cached);
+                    const DeviceInfo& info, const Environment& environment, bool cached);
   cl::Program from_binary(const std::string& binary, const std::string& options) const;
   static std::string binary_of(const cl::Program& program);
 };
@@ -113,8 +115,9 @@ std::string Device::State::binary_of(const cl::Program& program) {
 }
 
 cl::Program Device::State::build(const std::string& name, const std::string& source,
-                                 const std::string& options, const DeviceInfo& info, bool cached) {
-  const std::string all = full_options(options);
+                                 const std::string& options, const DeviceInfo& info,
+                                 const Environment& environment, bool cached) {
+  const std::string all = full_options(options, environment);
   std::string key;
   if (cached) {
     Sha256 hash;
@@ -136,7 +139,8 @@ cl::Program Device::State::build(const std::string& name, const std::string& sou
   if (code != CL_SUCCESS) {
     const std::string log = build_log(program(), device);
     throw BuildError("[build] kernel '" + name + "' with options '" + all + "' was refused by " + info.name +
-                         " (" + std::string(error_name(code)) + "): " + first_error(log),
+                         " (" + std::string(error_name(code)) + "): " + first_error(log) +
+                         pocl_cache_trouble(info, environment),
                      log);
   }
   if (cached)
@@ -146,19 +150,25 @@ cl::Program Device::State::build(const std::string& name, const std::string& sou
 
 std::unique_ptr<Device> Device::open(const DeviceOptions& options) {
   FoundDevice found = choose_device(find_devices(), options.selector);
-  auto state = std::make_unique<State>();
+  Environment environment = Environment::read();
+  environment.check();
+  auto state = std::make_unique<State>(cache_folder(environment));
   state->device = found.id;
   cl_int code = CL_SUCCESS;
   state->context = cl::Context(clCreateContext(nullptr, 1, &found.id, nullptr, nullptr, &code));
   check(code, "clCreateContext on " + found.info.name);
-  return std::unique_ptr<Device>(new Device(std::move(state), std::move(found.info), options));
+  return std::unique_ptr<Device>(
+      new Device(std::move(state), std::move(found.info), found.matching, std::move(environment), options));
 }
 
-Device::Device(std::unique_ptr<State> state, DeviceInfo info, const DeviceOptions& options)
+Device::Device(std::unique_ptr<State> state, DeviceInfo info, unsigned matching, Environment environment,
+               const DeviceOptions& options)
     : state_(std::move(state)),
       info_(std::move(info)),
+      matching_(matching),
+      environment_(std::move(environment)),
       budget_(options.memory_bytes != 0 ? options.memory_bytes : info_.default_budget_bytes),
-      tuning_(info_),
+      tuning_(info_, environment_),
       compute_(options.compute),
       queue_(std::make_unique<Queue>(*this, options.profile)) {}
 
@@ -184,8 +194,8 @@ _cl_kernel* Device::built_kernel(std::string_view program, std::string_view entr
   if (built == state_->programs.end()) {
     const std::string name(program);
     built = state_->programs
-                .emplace(program_key,
-                         state_->build(name, joined_source(kernel_spec(program)), options, info_, true))
+                .emplace(program_key, state_->build(name, joined_source(kernel_spec(program)), options, info_,
+                                                    environment_, true))
                 .first;
   }
   cl_int code = CL_SUCCESS;
@@ -195,7 +205,7 @@ _cl_kernel* Device::built_kernel(std::string_view program, std::string_view entr
 }
 
 void Device::probe_build(const std::string& source, const std::string& options) {
-  state_->build("probe", source, options, info_, false);
+  state_->build("probe", source, options, info_, environment_, false);
 }
 
 _cl_context* Device::cl_context() const { return state_->context(); }
@@ -216,17 +226,23 @@ namespace apiq {
 
 std::vector<DeviceInfo> list_devices() {
   std::vector<DeviceInfo> out;
-  for (auto& found : runtime::find_devices()) out.push_back(std::move(found.info));
+  for (auto& found : runtime::find_devices().devices) out.push_back(std::move(found.info));
   return out;
 }
 
+std::string default_device_selector() {
+  const std::string chosen = Environment::read().device;
+  return chosen.empty() ? "auto" : chosen;
+}
+
 Device Device::open(const DeviceOptions& options) { return Device(runtime::Device::open(options)); }
-Device::Device(std::unique_ptr<runtime::Device> impl) : impl_(std::move(impl)) {}
+Device::Device(std::shared_ptr<runtime::Device> impl) : impl_(std::move(impl)) {}
 Device::~Device() = default;
 Device::Device(Device&&) noexcept = default;
 Device& Device::operator=(Device&&) noexcept = default;
 
 const DeviceInfo& Device::info() const { return impl_->info(); }
+unsigned Device::matching() const { return impl_->matching(); }
 Compute Device::compute() const { return impl_->compute(); }
 std::uint64_t Device::budget_bytes() const { return impl_->budget().limit_bytes(); }
 std::uint64_t Device::peak_bytes() const { return impl_->budget().peak_bytes(); }

@@ -36,6 +36,13 @@ class Device {
   const Tuning& tuning() const { return tuning_; }
   /// For the tuner (Tuning::set); everything else only reads.
   Tuning& tuning() { return tuning_; }
+  /// What the environment said when this device was opened.
+  const Environment& environment() const { return environment_; }
+  /// For tests and benchmarks that change APIQ_GEMM or the like on an open device. What was decided already
+  /// (tuning, fast paths, programs) stays.
+  void reread_environment() { environment_ = Environment::read(); }
+  /// Devices that the selector could have meant, this one included.
+  unsigned matching() const { return matching_; }
   Compute compute() const { return compute_; }
   /// What --compute lets products of this work round their inputs to.
   Rounding rounding(Work work) const { return rounding_of(compute_, work); }
@@ -57,9 +64,12 @@ class Device {
  private:
   _cl_kernel* built_kernel(std::string_view program, std::string_view entry, const Macros& macros);
   struct State;
-  Device(std::unique_ptr<State> state, DeviceInfo info, const DeviceOptions& options);
+  Device(std::unique_ptr<State> state, DeviceInfo info, unsigned matching, Environment environment,
+         const DeviceOptions& options);
   std::unique_ptr<State> state_;
   DeviceInfo info_;
+  unsigned matching_;
+  Environment environment_;
   MemoryBudget budget_;
   MemoryBudget host_budget_{std::numeric_limits<std::uint64_t>::max(), MemoryKind::host};
   Tuning tuning_;

@@ -3,7 +3,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -58,11 +57,11 @@ struct Note {
 
 }  // namespace
 
-FastPathCache::FastPathCache(const DeviceInfo& device, const std::filesystem::path& folder) : files_(folder) {
-  const char* options = std::getenv("APIQ_BUILD_OPTIONS");
-  device_ = framed({device.name, device.device_version, device.driver, device.platform,
-                    device.platform_version, options != nullptr ? options : ""});
-}
+FastPathCache::FastPathCache(const DeviceInfo& device, const std::filesystem::path& folder,
+                             std::string_view build_options)
+    : files_(folder),
+      device_(framed({device.name, device.device_version, device.driver, device.platform,
+                      device.platform_version, build_options})) {}
 
 std::string FastPathCache::key(std::string_view path, std::string_view identity) const {
   return sha256_of(framed({kVersion, device_, path, identity}));

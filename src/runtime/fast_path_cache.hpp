@@ -12,8 +12,10 @@ namespace apiq::runtime {
 
 class FastPathCache {
  public:
-  /// An empty folder switches the cache off.
-  FastPathCache(const DeviceInfo& device, const std::filesystem::path& folder);
+  /// An empty folder switches the cache off. build_options: of every kernel of this device, a part of the
+  /// keys.
+  FastPathCache(const DeviceInfo& device, const std::filesystem::path& folder,
+                std::string_view build_options = {});
 
   /// What was stored for this path with the same `identity` (sources and options that the trial ran), on this
   /// device under this driver. A missing or damaged entry is none. A path whose trial brought the process

@@ -1,7 +1,6 @@
 #include "runtime/fast_path_setting.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "apiq/error.hpp"
 
@@ -54,11 +53,6 @@ FastPathSetting FastPathSetting::parse(std::string_view text, const std::vector<
     out.names_.push_back(name);
   }
   return out;
-}
-
-FastPathSetting FastPathSetting::from_environment(const std::vector<std::string>& known) {
-  const char* text = std::getenv("APIQ_FAST_PATHS");
-  return parse(text != nullptr ? text : "", known);
 }
 
 bool FastPathSetting::named(std::string_view path) const {

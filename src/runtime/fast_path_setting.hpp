@@ -17,9 +17,6 @@ class FastPathSetting {
   /// none of `known`, and for lists that mix what excludes each other.
   static FastPathSetting parse(std::string_view text, const std::vector<std::string>& known);
 
-  /// Of the environment.
-  static FastPathSetting from_environment(const std::vector<std::string>& known);
-
   /// May be tried. by_name_only: paths for tests, which must be named.
   bool allows(std::string_view path, bool by_name_only = false) const;
   /// Used where right, whatever its speed.

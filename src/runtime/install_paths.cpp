@@ -2,21 +2,9 @@
 
 #include <dlfcn.h>
 
-#include <cstdlib>
-
 namespace apiq::runtime {
 
 namespace fs = std::filesystem;
-
-namespace {
-
-/// An environment variable that is there and not empty.
-const char* set(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr && *value != '\0' ? value : nullptr;
-}
-
-}  // namespace
 
 fs::path tuning_folder() {
   Dl_info where{};
@@ -29,22 +17,22 @@ fs::path tuning_folder() {
   return {};
 }
 
-fs::path user_tuning_folder() {
-  if (const char* chosen = set("APIQ_TUNING_DIR")) return chosen;
-  if (const char* xdg = set("XDG_DATA_HOME")) return fs::path(xdg) / "apiq" / "tuning";
-  if (const char* home = set("HOME")) return fs::path(home) / ".local" / "share" / "apiq" / "tuning";
+fs::path user_tuning_folder(const Environment& environment) {
+  if (!environment.tuning_dir.empty()) return environment.tuning_dir;
+  if (!environment.xdg_data_home.empty()) return fs::path(environment.xdg_data_home) / "apiq" / "tuning";
+  if (!environment.home.empty()) return fs::path(environment.home) / ".local" / "share" / "apiq" / "tuning";
   return {};
 }
 
-std::vector<fs::path> tuning_folders() {
-  if (set("APIQ_TUNING_DIR") != nullptr) return {user_tuning_folder()};
-  return {user_tuning_folder(), tuning_folder()};
+std::vector<fs::path> tuning_folders(const Environment& environment) {
+  if (!environment.tuning_dir.empty()) return {user_tuning_folder(environment)};
+  return {user_tuning_folder(environment), tuning_folder()};
 }
 
-fs::path cache_folder() {
-  if (const char* own = set("APIQ_CACHE_DIR")) return own;
-  if (const char* xdg = set("XDG_CACHE_HOME")) return fs::path(xdg) / "apiq";
-  if (const char* home = set("HOME")) return fs::path(home) / ".cache" / "apiq";
+fs::path cache_folder(const Environment& environment) {
+  if (environment.cache_dir) return *environment.cache_dir;
+  if (!environment.xdg_cache_home.empty()) return fs::path(environment.xdg_cache_home) / "apiq";
+  if (!environment.home.empty()) return fs::path(environment.home) / ".cache" / "apiq";
   return {};
 }
 

@@ -31,8 +31,8 @@ struct KernelSpec {
   std::vector<std::string_view> targets = {};
 };
 
-/// All programs, by area: kernels_matmul.cpp, kernels_packed.cpp, kernels_nn.cpp, kernels_quant.cpp,
-/// kernels_optim.cpp, kernels_limits.cpp.
+/// All programs, by area: kernels_matmul.cpp, kernels_packed.cpp, kernels_nn.cpp, kernels_decode.cpp,
+/// kernels_quant.cpp, kernels_optim.cpp, kernels_units.cpp, kernels_limits.cpp.
 const std::vector<KernelSpec>& kernel_specs();
 
 /// Throws InvalidArgument for a name that is not in the table.

@@ -10,7 +10,7 @@
 
 namespace apiq::runtime {
 
-/// "CL_OUT_OF_RESOURCES" for -5, "error -9999" for what the standard does not name.
+/// "CL_OUT_OF_RESOURCES" for -5, "an unnamed OpenCL error" for what the standard does not name.
 std::string_view error_name(cl_int code);
 
 /// Throws DeviceError naming the call and the code unless it succeeded.

@@ -7,8 +7,14 @@
 
 namespace apiq::runtime {
 
+namespace {
+constexpr std::size_t kUnusedBytes = 64;  // as much as any vector load of a first element takes
+}
+
 struct Queue::State {
   cl::CommandQueue queue;
+  cl::Buffer
+      unused;  // what an unused pointer argument points to; a few bytes, not worth an entry in the budget
 };
 
 Queue::Queue(Device& device, bool profile)
@@ -17,6 +23,10 @@ Queue::Queue(Device& device, bool profile)
   state_->queue = cl::CommandQueue(clCreateCommandQueue(device.cl_context(), device.cl_device(),
                                                         profile ? CL_QUEUE_PROFILING_ENABLE : 0, &code));
   check(code, "clCreateCommandQueue");
+  // The standard allows null pointers, but some drivers refuse them.
+  state_->unused =
+      cl::Buffer(clCreateBuffer(device.cl_context(), CL_MEM_READ_WRITE, kUnusedBytes, nullptr, &code));
+  check(code, "clCreateBuffer");
 }
 
 Queue::~Queue() {
@@ -35,7 +45,7 @@ void Queue::launch(std::string_view program, std::string_view entry, const Macro
     if (arg.data_ != nullptr) {
       code = clSetKernelArg(kernel, index, arg.bytes_, arg.data_);
     } else {
-      cl_mem memory = static_cast<cl_mem>(arg.memory_);
+      cl_mem memory = arg.memory_ != nullptr ? static_cast<cl_mem>(arg.memory_) : state_->unused();
       code = clSetKernelArg(kernel, index, sizeof(cl_mem), &memory);
     }
     if (code != CL_SUCCESS)

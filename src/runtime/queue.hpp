@@ -34,7 +34,7 @@ class Arg {
       value(const T& value) {
     return Arg(&value, sizeof(T));
   }
-  /// An unused pointer argument.
+  /// An unused pointer argument. As a view without memory it arrives as some small buffer, never as null.
   static Arg none() { return Arg(TensorView{}); }
 
  private:
@@ -105,7 +105,7 @@ constexpr std::size_t round_up(std::size_t value, std::size_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-/// Reads a whole f32 / f16 (converted) / u32 / u8 tensor back; for tests, results and small things.
+/// Reads a whole f32 or f16 tensor back as f32; for tests, results and small things. Throws ShapeError.
 std::vector<float> read_floats(Queue& queue, const TensorView& view);
 
 }  // namespace apiq::runtime

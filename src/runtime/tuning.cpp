@@ -1,13 +1,13 @@
 #include "runtime/tuning.hpp"
 
 #include <cctype>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "apiq/error.hpp"
 #include "runtime/install_paths.hpp"
+#include "util/sha256.hpp"
 
 namespace apiq::runtime {
 
@@ -24,13 +24,27 @@ std::string tuning_file_name(const std::string& device_name) {
   return out + ".json";
 }
 
+namespace {
+
+/// The name under which another version of PoCL has the same processor; empty if there is none.
+std::string other_name(std::string_view stem) {
+  constexpr std::string_view kNames[] = {"pthread-", "cpu-"};
+  for (int i = 0; i < 2; ++i)
+    if (stem.starts_with(kNames[i]))
+      return std::string(kNames[1 - i]) + std::string(stem.substr(kNames[i].size()));
+  return {};
+}
+
+}  // namespace
+
 fs::path find_tuning_file(const std::vector<fs::path>& folders, const std::string& device_name) {
   std::error_code ignored;
   for (std::string stem = fs::path(tuning_file_name(device_name)).stem().string(); !stem.empty();) {
-    for (const fs::path& folder : folders)
-      if (const fs::path path = folder / (stem + ".json");
-          !folder.empty() && fs::is_regular_file(path, ignored))
-        return path;
+    for (const std::string& name : {stem, other_name(stem)})
+      for (const fs::path& folder : folders)
+        if (const fs::path path = folder / (name + ".json");
+            !name.empty() && !folder.empty() && fs::is_regular_file(path, ignored))
+          return path;
     const auto cut = stem.rfind('-');
     stem.resize(cut == std::string::npos ? 0 : cut);
   }
@@ -57,13 +71,18 @@ TuningData read_tuning_file(const fs::path& path) {
   return out;
 }
 
-Tuning::Tuning(const DeviceInfo& info)
-    : is_cpu_(info.is_cpu), file_(find_tuning_file(tuning_folders(), info.name)) {
+Tuning::Tuning(const DeviceInfo& info, const Environment& environment)
+    : is_cpu_(info.is_cpu), file_(find_tuning_file(tuning_folders(environment), info.name)) {
   if (!file_.empty()) measured_ = read_tuning_file(file_);
-  if (const char* preset = std::getenv("APIQ_PRESET")) {
-    is_cpu_ = std::string_view(preset) == "cpu";
-    measured_.tunables.clear();
-  }
+  if (environment.preset.empty()) return;
+  is_cpu_ = environment.preset == "cpu";
+  measured_.tunables.clear();
+}
+
+std::string Tuning::fingerprint() const {
+  const nlohmann::json settings = {
+      {"cpu", is_cpu_}, {"tunables", measured_.tunables}, {"choices", measured_.choices}};
+  return sha256_of(settings.dump());
 }
 
 void Tuning::set(const std::string& program, const TunedValues& values) {

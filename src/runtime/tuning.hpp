@@ -9,6 +9,7 @@
 
 #include "apiq/device.hpp"
 #include "runtime/kernel_registry.hpp"
+#include "util/environment.hpp"
 
 namespace apiq::runtime {
 
@@ -29,7 +30,7 @@ class Tuning {
   /// Reads the file of the device (find_tuning_file), if there is one. With $APIQ_PRESET (cpu | gpu) that
   /// preset holds as it is, whatever the device and its file say, so that tests run the other preset's
   /// kernels; choices are still the file's.
-  explicit Tuning(const DeviceInfo& info);
+  Tuning(const DeviceInfo& info, const Environment& environment);
 
   /// Values for a program. Order and names are those of KernelSpec::tunables.
   Macros values(std::string_view program) const;
@@ -43,6 +44,9 @@ class Tuning {
   const TuningData& measured() const { return measured_; }
   /// Whether the presets are those of CPUs.
   bool is_cpu() const { return is_cpu_; }
+  /// sha256 of everything above that kernels and launchers can see: equal for equal settings, wherever they
+  /// were read, whatever else their file says.
+  std::string fingerprint() const;
 
   /// From now on these values hold for `program` instead of measured ones; none: the preset again. For the
   /// tuner, which tries settings this way. Launchers ask for values at every call, programs are built per set
@@ -62,9 +66,10 @@ int value_of(const Macros& macros, std::string_view name);
 std::string tuning_file_name(const std::string& device_name);
 
 /// The file that serves a device: the one with its name, else the one whose name is the longest beginning of
-/// its name that ends before a
-/// '-', so that "pthread-haswell.json" serves every "pthread-haswell-...". Where folders have the same name
-/// the first one wins. Empty if there is none.
+/// its name that ends before a '-', so that "pthread-haswell.json" serves every "pthread-haswell-...". PoCL
+/// calls one processor "pthread-haswell-..." (up to version 3) and "cpu-haswell-..." (since): a file of
+/// either name serves both, the device's own name first. Where folders have the same name the first one wins.
+/// Empty if there is none.
 std::filesystem::path find_tuning_file(const std::vector<std::filesystem::path>& folders,
                                        const std::string& device_name);
 

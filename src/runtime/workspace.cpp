@@ -24,6 +24,10 @@ void Workspace::reserve(std::uint64_t bytes) {
   }
 }
 
+void Workspace::release() {
+  if (chunk_ == 0 && used_ == 0) chunks_.clear();
+}
+
 TensorView Workspace::allocate(DType dtype, const Shape& shape) {
   const std::uint64_t bytes = (shape.elements() * size_of(dtype) + kAlignment - 1) / kAlignment * kAlignment;
   while (chunk_ < chunks_.size() && used_ + bytes > chunks_[chunk_].bytes()) {

@@ -33,6 +33,8 @@ class Workspace {
   /// Makes room for this many bytes at once, if nothing is in use: a run that knows its need gets it in one
   /// piece, or in few where a single buffer may not be that large.
   void reserve(std::uint64_t bytes);
+  /// Gives everything back to the device, if nothing is in use.
+  void release();
   /// Undefined contents, 256-byte aligned. Grows the workspace if needed (within the budget).
   TensorView allocate(DType dtype, const Shape& shape);
 

@@ -55,8 +55,7 @@ std::vector<ops::self_test::Case> self_test_cases(const std::vector<std::string_
 }  // namespace
 
 KernelBench::KernelBench(runtime::Device& device, const SearchSpace& space, Point preset, bool is_cpu)
-    : device_(device), space_(space), preset_(std::move(preset)) {
-  ops::leave_fast_paths(device.queue());  // what is measured are our own kernels
+    : device_(device), portable_(device.queue()), space_(space), preset_(std::move(preset)) {
   use(preset_);
   for (TimingCase& description : timing_cases(space.program, is_cpu)) {
     Timed timed{std::move(description), {}};

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "apiq/tune.hpp"
+#include "ops/fast_path/fast_path.hpp"
 #include "runtime/device.hpp"
 #include "tune/acceptance.hpp"
 #include "tune/descent.hpp"
@@ -55,6 +56,7 @@ class KernelBench {
   double sample_ms(Timed& timed, int calls);
 
   runtime::Device& device_;
+  ops::PortableOnly portable_;  // what is measured are our own kernels
   const SearchSpace& space_;
   Point preset_;
   std::vector<Timed> cases_;

@@ -260,7 +260,7 @@ std::string name_of(TuneOutcome outcome) {
 }
 
 fs::path default_tuning_file(const DeviceInfo& info) {
-  const fs::path folder = runtime::user_tuning_folder();
+  const fs::path folder = runtime::user_tuning_folder(Environment::read());
   if (folder.empty())
     throw IoError(
         "no folder for tuning files is known: neither APIQ_TUNING_DIR nor XDG_DATA_HOME nor HOME is set; use "

@@ -81,6 +81,18 @@ TEST_F(QuantizeTest, LayersThatReadQuantizedInputsKnowIt) {
   EXPECT_LT(quantize(testing::public_device(), lw).blocks.back().relative_error, 0.8 * rounded);
 }
 
+TEST_F(QuantizeTest, LeavesTheDeviceAsItWas) {
+  Device device = Device::open({.selector = default_device_selector()});
+  const std::uint64_t in_use = device.impl().budget().in_use_bytes(),
+                      host_limit = device.impl().host_budget().limit_bytes();
+  auto o = options();
+  o.method = "rtn";
+  o.host_memory_bytes = std::uint64_t{1} << 30;
+  quantize(device, o);
+  EXPECT_EQ(device.impl().budget().in_use_bytes(), in_use) << "scratch memory of the run";
+  EXPECT_EQ(device.impl().host_budget().limit_bytes(), host_limit);
+}
+
 TEST_F(QuantizeTest, RefusesOptionsThatDoNotFitAndLeavesNoFile) {
   const auto refused = [&](auto change) {
     auto o = options();

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "e2e/fixture.hpp"
+#include "runtime/tuning.hpp"
 
 namespace apiq::testing {
 namespace {
@@ -133,6 +134,31 @@ TEST_F(Resume, JournalCutShort) {
 TEST_F(Resume, JournalGone) {
   fs::remove(work_ / "journal.json");
   expect_the_same_end({});
+}
+
+/// What a tuner, an update or another cache may change between two runs of the same command: blocks would
+/// come from different kernels.
+TEST_F(Resume, AnotherTuningIsRefusedWithTheWayBack) {
+  const Folder data;
+  fs::create_directories(data / "apiq/tuning");
+  const auto devices = json_of(run("apiq-devices", {"--json", "-"}));
+  const std::string name = runtime::tuning_file_name(devices["devices"][0]["name"].get<std::string>());
+  write_bytes(data / ("apiq/tuning/" + name),
+              R"({"tunables": {"gemm_block": {"MIN_ROWS": 3}}, "choices": {}})");
+  RunOptions tuned = in(folder_.path());
+  tuned.environment["XDG_DATA_HOME"] = data.path().string();
+  tuned.environment["APIQ_DEVICE"] = "0:0";
+  expect_failure(run("apiq-quantize", command({"--quiet"}), tuned), 2,
+                 {"belongs to another run", "device.tuning", "APIQ_TUNING_DIR", "--restart"});
+  expect_the_same_end({"continuing: 5 of 6 blocks"});
+}
+
+TEST_F(Resume, AnotherEngineIsRefusedWithTheWayBack) {
+  RunOptions other = in(folder_.path());
+  other.environment["APIQ_GEMM"] = "clblast";
+  expect_failure(run("apiq-quantize", command({"--quiet"}), other), 2,
+                 {"device.paths.f32.engine", "APIQ_GEMM", "--restart"});
+  expect_the_same_end({"continuing: 5 of 6 blocks"});
 }
 
 TEST_F(Resume, FilesOfAKilledWriterAreRemoved) {

@@ -56,6 +56,13 @@ class PerplexityTest : public ::testing::Test {
   }();
 };
 
+/// Buffers of one context mean nothing to the kernels of another.
+TEST_F(PerplexityTest, AReferenceOnAnotherDeviceIsRefused) {
+  Device second = Device::open({.selector = default_device_selector()});
+  Model reference = Model::load(second, kModel);
+  EXPECT_THROW(evaluate_perplexity(model_, options_, &reference), InvalidArgument);
+}
+
 TEST_F(PerplexityTest, WindowsAreConsecutiveAndTheTailIsDropped) {
   const auto result = evaluate_perplexity(model_, options_);
   EXPECT_EQ(result.tokens, 64u * 6 + 10);

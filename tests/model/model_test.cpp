@@ -61,6 +61,23 @@ TEST(Model, DecodingOverTheCacheAgreesWithOnePass) {
   EXPECT_LT(largest_difference(at_once, stepwise), 1e-3);
 }
 
+/// Under AddressSanitizer this also shows that nothing of the device is used after it is gone.
+TEST(Model, OutlivesTheHandleOfItsDevice) {
+  const Model model = [] {
+    Device device = Device::open({.selector = default_device_selector()});
+    return Model::load(device, kModel);
+  }();
+  const ModelImpl& impl = model.impl();
+  const DeviceTensor hidden(impl.queue().device(), DType::f32, {kIds.size(), impl.config().hidden_size},
+                            "hidden");
+  impl.forward(kIds, nullptr, 0, hidden);
+  const auto logits = logits_of(impl, hidden);
+  const Model other = Model::load(testing::public_device(), kModel);
+  const DeviceTensor again(other.impl().queue().device(), DType::f32, hidden.shape(), "hidden");
+  other.impl().forward(kIds, nullptr, 0, again);
+  EXPECT_EQ(logits, logits_of(other.impl(), again));
+}
+
 TEST(Model, RefusesMorePositionsThanItHas) {
   const Model model = Model::load(testing::public_device(), kModel);
   const std::vector<std::int32_t> ids(513, 5);

@@ -228,6 +228,20 @@ TEST_F(Emulated, PassesEveryTrialAndTakesOnlyTheProductsThatMayBeRounded) {
       << "one row stays with the portable kernel";
 }
 
+TEST_F(Emulated, MeasuringThePortableKernelsForgetsNothing) {
+  decide();
+  Queue& queue = device_->queue();
+  const auto chosen = [&] { return ops::chosen_path(queue, Rounding::bf16, ProductKind::dense_nt, 5); };
+  const FastPath* before = chosen();
+  ASSERT_NE(before, nullptr);
+  {
+    const ops::PortableOnly portable(queue);
+    EXPECT_EQ(chosen(), nullptr);
+  }
+  EXPECT_EQ(chosen(), before);
+  EXPECT_EQ(ops::chosen_paths(queue).at("bf16.dense_nt.few"), "emulated.bf16");
+}
+
 TEST_F(Emulated, ColumnsOfAWiderMatrixAreReadWhereTheyLie) {
   decide();
   Queue& queue = device_->queue();

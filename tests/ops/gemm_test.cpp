@@ -11,6 +11,7 @@
 #include "apiq/error.hpp"
 #include "cases/device_fixture.hpp"
 #include "ops/reference/gemm.hpp"
+#include "support/scoped_variable.hpp"
 
 namespace apiq {
 namespace {
@@ -19,14 +20,20 @@ using namespace testing;
 using runtime::DeviceTensor;
 using runtime::Queue;
 
-/// Sets an environment variable while it lives.
-class ScopedVariable {
+using test::ScopedVariable;
+
+/// APIQ_GEMM for as long as this lives, known to the shared device.
+class ChosenEngine {
  public:
-  ScopedVariable(const char* name, const char* value) : name_(name) { setenv(name, value, 1); }
-  ~ScopedVariable() { unsetenv(name_); }
+  explicit ChosenEngine(const char* name) : variable_("APIQ_GEMM", name) {
+    shared_device().reread_environment();
+  }
 
  private:
-  const char* name_;
+  struct Reread {
+    ~Reread() { shared_device().reread_environment(); }
+  } at_the_end_;  // goes after the variable
+  ScopedVariable variable_;
 };
 
 /// The test device opened again with the GPU preset's tunables: the same kernels, other tiles, work-groups
@@ -298,7 +305,7 @@ TEST(Gemm, ColumnsMustLieInsideTheirMatrix) {
 }
 
 TEST(Gemm, ClblastAgreesWithOurKernel) {
-  const ScopedVariable engine("APIQ_GEMM", "clblast");
+  const ChosenEngine engine("clblast");
   ASSERT_EQ(ops::gemm_engine(shared_queue()), "clblast");
   run_and_check(shared_queue(), {Form::tn, 24, 40, 33, 0.5f, 2.0f});
 
@@ -323,7 +330,7 @@ TEST(Gemm, RefusesWhatDoesNotFit) {
   EXPECT_THROW(ops::matmul_nt(queue, runtime::Rounding::none, device_tensor({6}), b, c), ShapeError);
   EXPECT_THROW(ops::matmul_nt(queue, runtime::Rounding::none, device_tensor({2, 3}, DType::u32), b, c),
                ShapeError);
-  const ScopedVariable engine("APIQ_GEMM", "fast");
+  const ChosenEngine engine("fast");
   EXPECT_THROW(ops::matmul_nt(queue, runtime::Rounding::none, a, b, c), InvalidArgument);
 }
 

@@ -36,9 +36,11 @@ TEST(Tuning, PresetFollowsTheDeviceClassAndMeasuredValuesWin) {
   DeviceInfo info;
   info.name = "Some GPU (Rev. 2)";
   info.is_cpu = false;
-  EXPECT_EQ(runtime::value_of(runtime::Tuning(info).values(spec.name), tunable), spec.tunables[0].gpu);
+  EXPECT_EQ(runtime::value_of(runtime::Tuning(info, Environment::read()).values(spec.name), tunable),
+            spec.tunables[0].gpu);
   info.is_cpu = true;
-  EXPECT_EQ(runtime::value_of(runtime::Tuning(info).values(spec.name), tunable), spec.tunables[0].cpu);
+  EXPECT_EQ(runtime::value_of(runtime::Tuning(info, Environment::read()).values(spec.name), tunable),
+            spec.tunables[0].cpu);
 
   namespace fs = std::filesystem;
   const fs::path folder = fs::temp_directory_path() / ("apiq_tuning_test_" + std::to_string(::getpid()));
@@ -46,20 +48,33 @@ TEST(Tuning, PresetFollowsTheDeviceClassAndMeasuredValuesWin) {
   std::ofstream(folder / "some-gpu-rev-2.json") << "{\"tunables\": {\"" << spec.name << "\": {\"" << tunable
                                                 << "\": 77}}, \"choices\": {\"gemm.engine\": \"clblast\"}}";
   ::setenv("APIQ_TUNING_DIR", folder.c_str(), 1);
-  const runtime::Tuning tuned(info);
+  const runtime::Tuning tuned(info, Environment::read());
   EXPECT_EQ(runtime::value_of(tuned.values(spec.name), tunable), 77);
   EXPECT_EQ(tuned.choice("gemm.engine", "own"), "clblast");
   EXPECT_EQ(tuned.choice("other", "own"), "own");
   ::setenv("APIQ_PRESET", "cpu", 1);
-  const runtime::Tuning preset(info);
+  const runtime::Tuning preset(info, Environment::read());
   EXPECT_EQ(runtime::value_of(preset.values(spec.name), tunable), spec.tunables[0].cpu)
       << "the preset that was asked for, not what was measured";
   EXPECT_EQ(preset.choice("gemm.engine", "own"), "clblast");
   ::unsetenv("APIQ_PRESET");
   std::ofstream(folder / "some-gpu-rev-2.json") << "not json";
-  EXPECT_THROW(runtime::Tuning{info}, FormatError);
+  EXPECT_THROW(runtime::Tuning(info, Environment::read()), FormatError);
   ::unsetenv("APIQ_TUNING_DIR");
   fs::remove_all(folder);
+}
+
+TEST(Tuning, ItsFingerprintIsThatOfItsSettings) {
+  DeviceInfo info;
+  info.name = "no such device";
+  runtime::Tuning tuning(info, {});
+  const std::string presets = tuning.fingerprint();
+  tuning.set("rmsnorm", {{"WG", 3}});
+  EXPECT_NE(tuning.fingerprint(), presets);
+  tuning.set("rmsnorm", {});
+  EXPECT_EQ(tuning.fingerprint(), presets);
+  info.is_cpu = true;
+  EXPECT_NE(runtime::Tuning(info, {}).fingerprint(), presets) << "other presets";
 }
 
 TEST(Tuning, TheTunerReplacesMeasuredValuesAndTakesThemBack) {
@@ -67,7 +82,7 @@ TEST(Tuning, TheTunerReplacesMeasuredValuesAndTakesThemBack) {
   const std::string tunable(spec.tunables[0].name);
   DeviceInfo info;
   info.name = "no such device";
-  runtime::Tuning tuning(info);
+  runtime::Tuning tuning(info, {});
   tuning.set("rmsnorm", {{tunable, 3}});
   EXPECT_EQ(runtime::value_of(tuning.values("rmsnorm"), tunable), 3);
   EXPECT_EQ(runtime::value_of(tuning.values("rmsnorm"), std::string(spec.tunables[1].name)),
@@ -99,6 +114,10 @@ TEST(Tuning, AFileServesTheDevicesWhoseNamesItBegins) {
   put(first / "pthread-haswell.json");
   EXPECT_EQ(found("pthread-haswell-AMD EPYC"), "user/pthread-haswell.json")
       << "of equal names the first folder's";
+  EXPECT_EQ(found("cpu-haswell-AMD EPYC"), "user/pthread-haswell.json") << "as PoCL 6 calls it";
+  put(second / "cpu-haswell.json");
+  EXPECT_EQ(found("cpu-haswell-AMD EPYC"), "installed/cpu-haswell.json") << "its own name first";
+  EXPECT_EQ(found("pthread-haswell-AMD EPYC"), "user/pthread-haswell.json");
   put(second / "pthread-haswell-amd-epyc.json");
   EXPECT_EQ(found("pthread-haswell-AMD EPYC"), "installed/pthread-haswell-amd-epyc.json")
       << "the device's own file";

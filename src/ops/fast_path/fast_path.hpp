@@ -2,6 +2,7 @@
 // CLBlast, and whatever comes next are rows.
 #pragma once
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -55,8 +56,24 @@ const FastPath* chosen_path(Queue& queue, Rounding rounding, ProductKind product
 /// would get in the way.
 void settle_fast_paths(Queue& queue);
 
-/// From now on this device uses the portable kernels only: for programs that measure these.
-void leave_fast_paths(Queue& queue);
+/// While it lives this device uses the portable kernels only: for programs that measure these. Then what was
+/// decided before holds again.
+class PortableOnly {
+ public:
+  explicit PortableOnly(Queue& queue);
+  ~PortableOnly();
+  PortableOnly(const PortableOnly&) = delete;
+  PortableOnly& operator=(const PortableOnly&) = delete;
+
+ private:
+  runtime::FastPathState& state_;
+  runtime::FastPathState before_;
+};
+
+/// What computes which products on this device, for the record of a run: "f32.engine" -> "auto"
+/// (gemm_engine), and "bf16.dense_nt.many" -> "nv_mma.bf16" where it is not the portable kernel. Settles the
+/// device.
+std::map<std::string, std::string> chosen_paths(Queue& queue);
 
 /// settle_fast_paths for any table; for its tests.
 void settle(Queue& queue, const std::vector<FastPath>& table, const runtime::FastPathSetting& setting,

@@ -1,9 +1,11 @@
 // From table rows to decisions: setting, gate, cache, then probe, known answers, comparison and timing.
 #include <algorithm>
+#include <utility>
 
 #include "apiq/error.hpp"
 #include "ops/fast_path/fast_path.hpp"
 #include "ops/fast_path/trial.hpp"
+#include "ops/gemm.hpp"
 #include "runtime/install_paths.hpp"
 
 namespace apiq::ops {
@@ -157,14 +159,33 @@ void settle(Queue& queue, const std::vector<FastPath>& table, const FastPathSett
 void settle_fast_paths(Queue& queue) {
   if (queue.device().fast_paths().phase != FastPathState::Phase::open) return;
   const auto& table = fast_path_table();
-  settle(queue, table, FastPathSetting::from_environment(names_of(table)),
-         FastPathCache(queue.device().info(), runtime::cache_folder()));
+  const Environment& environment = queue.device().environment();
+  settle(queue, table, FastPathSetting::parse(environment.fast_paths, names_of(table)),
+         FastPathCache(queue.device().info(), runtime::cache_folder(environment), environment.build_options));
 }
 
-void leave_fast_paths(Queue& queue) {
+PortableOnly::PortableOnly(Queue& queue)
+    : state_(queue.device().fast_paths()), before_(std::exchange(state_, FastPathState{})) {
+  state_.phase = FastPathState::Phase::settled;
+}
+
+PortableOnly::~PortableOnly() { state_ = std::move(before_); }
+
+std::map<std::string, std::string> chosen_paths(Queue& queue) {
+  settle_fast_paths(queue);
   FastPathState& state = queue.device().fast_paths();
-  state = FastPathState{};
-  state.phase = FastPathState::Phase::settled;
+  std::map<std::string, std::string> out{{"f32.engine", gemm_engine(queue)}};
+  for (int r = 0; r < runtime::kRoundings; ++r)
+    for (int p = 0; p < runtime::kProducts; ++p)
+      for (const Rows rows : {Rows::few, Rows::many}) {
+        const auto rounding = static_cast<Rounding>(r);
+        const auto product = static_cast<ProductKind>(p);
+        const int row = state.choice(rounding, product, rows);
+        if (row == FastPathState::kPortable) continue;
+        out[std::string(name_of(rounding)) + "." + std::string(name_of(product)) + "." +
+            std::string(name_of(rows))] = fast_path_table()[static_cast<std::size_t>(row)].name;
+      }
+  return out;
 }
 
 const FastPath* chosen_path(Queue& queue, Rounding rounding, ProductKind product, std::uint64_t rows) {
@@ -190,7 +211,7 @@ std::vector<FastPathReport> fast_paths(Device& device) {
 
 std::vector<FastPathReport> fast_path_gates(const DeviceInfo& device) {
   const auto& table = ops::fast_path_table();
-  const auto setting = runtime::FastPathSetting::from_environment(ops::names_of(table));
+  const auto setting = runtime::FastPathSetting::parse(Environment::read().fast_paths, ops::names_of(table));
   std::vector<FastPathReport> out;
   for (const ops::FastPath& path : table) out.push_back(ops::gate_report(device, path, setting));
   return out;
