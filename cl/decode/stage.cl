@@ -12,6 +12,19 @@
 #define ROWS (VW * RV)
 #define HALF Y_HALF
 
+// An argument of linear `which`, and the linear that work-group `part` works on (part becomes relative to it):
+// written without an index that is known at run time only, which would put all arguments into memory.
+#define OF_LINEAR(values, which) ((which) == 0 ? (values)[0] : (which) == 1 ? (values)[1] : (values)[2])
+#define FIND_LINEAR(which, part, groups)      \
+  if (part >= (groups)[0]) {                  \
+    which = 1;                                \
+    part -= (groups)[0];                      \
+    if (part >= (groups)[1]) {                \
+      which = 2;                              \
+      part -= (groups)[1];                    \
+    }                                         \
+  }
+
 kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
 void stage_input(const StageInputArgs a, global const STORED(HALF)* restrict x,
                  global const float* restrict norm, global const half* restrict A0,
@@ -51,10 +64,10 @@ void stage_input(const StageInputArgs a, global const STORED(HALF)* restrict x,
   // The other groups: RANKS ranks of one linear each.
   --part;
   uint which = 0;
-  for (; which + 1 < APIQ_STAGE_LINEARS && part >= a.rank_groups[which]; ++which)
-    part -= a.rank_groups[which];
-  global const half* A = (which == 0 ? A0 : which == 1 ? A1 : A2) + a.lora_A[which];
-  const uint ranks = a.ranks[which];
+  FIND_LINEAR(which, part, a.rank_groups);
+  global const half* A = (which == 0 ? A0 : which == 1 ? A1 : A2) + OF_LINEAR(a.lora_A, which);
+  const uint ranks = OF_LINEAR(a.ranks, which);
+  const float scaling = OF_LINEAR(a.scaling, which);
   FLOATV dots[RANKS];
 #pragma unroll
   for (uint r = 0; r < RANKS; ++r) dots[r] = 0.0f;
@@ -67,7 +80,7 @@ void stage_input(const StageInputArgs a, global const STORED(HALF)* restrict x,
   for (uint r = 0; r < RANKS; ++r) {
     const float dot = GROUP_SUM(SUMV(dots[r]), scratch);
     if (item == 0 && part * RANKS + r < ranks)
-      t[a.t + which * a.t_stride + part * RANKS + r] = a.scaling[which] * dot;
+      t[a.t + which * a.t_stride + part * RANKS + r] = scaling * dot;
   }
 }
 
@@ -98,17 +111,17 @@ typedef struct {
 void stage_rows(RESULT* out, const StageProductsArgs* a, uint which, uint row, local float* parts,
                 const Matrix m, const StageInput in) {
   QmatmulArgs q;
-  q.out_features = a->out_features[which];
+  q.out_features = OF_LINEAR(a->out_features, which);
   q.padded_rows = (q.out_features + ROW_BLOCK - 1) / ROW_BLOCK * ROW_BLOCK;
   q.group_size = a->group_size;
   q.groups = a->groups;
   q.chunks = a->chunks;
   q.num_tokens = 1;
-  q.rank = a->ranks[which];
-  q.qweight = a->qweight[which];
-  q.scales = a->scales[which];
-  q.qzeros = a->qzeros[which];
-  q.lora_B_t = a->lora_B_t[which];
+  q.rank = OF_LINEAR(a->ranks, which);
+  q.qweight = OF_LINEAR(a->qweight, which);
+  q.scales = OF_LINEAR(a->scales, which);
+  q.qzeros = OF_LINEAR(a->qzeros, which);
+  q.lora_B_t = OF_LINEAR(a->lora_B_t, which);
   q.x = q.x_sums = q.lora_t = q.y = 0;
   const uint slice = get_local_id(1), slice_groups = (a->groups + KS - 1) / KS;
   FLOATV acc[RV];
@@ -169,11 +182,12 @@ void stage_products(const StageProductsArgs a, global const uint* restrict w0, g
                m2 = {w2, z2, s2, B2, y2 + a.y[2]};
   const StageInput in = {prepared, sums, t};
   uint part = get_group_id(0), which = 0;
-  if (OUTPUT != 2)
-    for (; which + 1 < APIQ_STAGE_LINEARS && part >= a.row_groups[which]; ++which)
-      part -= a.row_groups[which];
+#if OUTPUT != 2
+  FIND_LINEAR(which, part, a.row_groups);
+#endif
   const Matrix m = which == 0 ? m0 : which == 1 ? m1 : m2;
   const uint row = (part * LS + get_local_id(0)) * ROWS, slice = get_local_id(1);
+  const uint rows = OF_LINEAR(a.out_features, which);
   RESULT out[RESULTS], up[RESULTS];
   stage_rows(out, &a, which, row, parts, m, in);
   if (OUTPUT == 2) {
@@ -182,5 +196,5 @@ void stage_products(const StageProductsArgs a, global const uint* restrict w0, g
   }
 #pragma unroll
   for (uint n = 0; n < RESULTS; ++n)
-    if (KS == 1 || slice + n * KS < ROWS) stage_store(m.y, RESULT_ROW(n), a.out_features[which], out[n]);
+    if (KS == 1 || slice + n * KS < ROWS) stage_store(m.y, RESULT_ROW(n), rows, out[n]);
 }

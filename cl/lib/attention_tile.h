@@ -35,6 +35,13 @@
 #endif
 #define OTHERS_TILE (ROUND * SCORE_STRIDE > VS * SUM_STRIDE ? ROUND * SCORE_STRIDE : VS * SUM_STRIDE)
 #define UNROLL _Pragma("unroll")
+// Steps over operands in local memory. AMD's compiler unrolls such a loop whole and loads all its operands
+// first, which fills 256 registers and spills up to 300 more; other compilers choose well by themselves.
+#ifdef __AMDGCN__
+#define UNROLL_STEPS _Pragma("unroll 2")
+#else
+#define UNROLL_STEPS
+#endif
 
 // Dimensions at .. at + VW - 1 of a row in global memory; zeros past HEAD_DIM.
 FLOATV load_dims(global const STORED(HALF)* row, uint at) {
@@ -83,7 +90,7 @@ void store_own(local const FLOATV* tile, local const ulong* begin, uint d0, uint
 
 // sums[r * KC + i] += products of own vector r with other i * TD + td over the dimensions staged from d0 on.
 #define ADD_SCORES(sums, own_tile, others, d0)                                                      \
-  for (uint d = 0; d < STAGED_DIMS(d0); ++d) {                                                      \
+  UNROLL_STEPS for (uint d = 0; d < STAGED_DIMS(d0); ++d) {                                         \
     FLOATV own[RB];                                                                                 \
     UNROLL for (uint r = 0; r < RB; ++r) own[r] = own_tile[d * OWN_VECTORS + r * TR + tr];          \
     UNROLL for (uint i = 0; i < KC; ++i) {                                                          \
@@ -98,7 +105,7 @@ void store_own(local const FLOATV* tile, local const ulong* begin, uint d0, uint
   UNROLL_OUTER for (uint d0 = 0; d0 < DIMS; d0 += BLOCK_DIMS) {                                        \
     FLOATV sum[BLOCK_DIMS * RB];                                                                       \
     UNROLL for (uint i = 0; i < BLOCK_DIMS * RB; ++i) sum[i] = acc[d0 * RB + i] * keep[i % RB];        \
-    for (uint n = 0; n < VS; ++n) {                                                                    \
+    UNROLL_STEPS for (uint n = 0; n < VS; ++n) {                                                       \
       FLOATV weight[RB];                                                                               \
       UNROLL for (uint r = 0; r < RB; ++r) weight[r] = weights[n * OWN_VECTORS + r * TR + tr];         \
       UNROLL for (uint i = 0; i < BLOCK_DIMS; ++i) {                                                   \

@@ -116,7 +116,8 @@ void attention_fwd(const AttentionArgs args, global const STORED(HALF)* restrict
     UNROLL for (uint r = 0; r < RB; ++r) per_row[td * OWN_VECTORS + r * TR + tr] = new_max[r];
     SYNC();
     UNROLL for (uint r = 0; r < RB; ++r) {
-      for (uint i = 0; i < TD; ++i) new_max[r] = larger(new_max[r], per_row[i * OWN_VECTORS + r * TR + tr]);
+      UNROLL_STEPS for (uint i = 0; i < TD; ++i)
+        new_max[r] = larger(new_max[r], per_row[i * OWN_VECTORS + r * TR + tr]);
       shrink[r] = exp2_of_negative(row_max[r] - new_max[r]);
       row_max[r] = new_max[r];
       row_sum[r] *= shrink[r];

@@ -21,26 +21,28 @@ uint zero_of(global const uint* qzeros, uint row, uint group, uint groups) {
   return zero;
 }
 
+// Bits shift .. shift + width - 1 of 32 / width codes from `first` on, side by side; codes past `count` are 0.
+uint word_of(global const uchar* codes, uint count, uint first, uint shift, uint width) {
+  uint word = 0;
+  for (uint i = 0; i < 32 / width && first + i < count; ++i)
+    word |= (codes[first + i] >> shift & ((1u << width) - 1)) << (width * i);
+  return word;
+}
+
+// A word at a time: an array of all of a chunk's words would be indexed at run time.
 kernel GROUP_OF_ROWS
 void pack_codes(const PackArgs a, global const uchar* restrict codes, global uint* restrict qweight) {
   const uint row = get_global_id(0), chunk = get_global_id(1);
-  uint words[BITS];
-  for (uint w = 0; w < BITS; ++w) words[w] = 0;
-  if (row < a.out_features) {
-    const uint count = min(CHUNK, a.in_features - chunk * CHUNK);
-    codes += a.codes + (size_t)row * a.in_features + chunk * CHUNK;
-    for (uint i = 0; i < count; ++i) {
-      const uint code = codes[i];
-#if BITS == 3
-      words[i / 16] |= (code & 3u) << (2 * (i % 16));
-      words[2] |= (code >> 2 & 1u) << i;
-#else
-      words[i / PART] |= (code & CODE_MASK) << (BITS * (i % PART));
-#endif
-    }
-  }
+  const uint count = row < a.out_features ? min(CHUNK, a.in_features - chunk * CHUNK) : 0;
+  codes += a.codes + (size_t)row * a.in_features + chunk * CHUNK;
   qweight += a.qweight + chunk_start(row, chunk, a.chunks);
-  for (uint w = 0; w < BITS; ++w) qweight[w * ROW_BLOCK] = words[w];
+#if BITS == 3
+  qweight[0] = word_of(codes, count, 0, 0, 2);
+  qweight[ROW_BLOCK] = word_of(codes, count, 16, 0, 2);
+  qweight[2 * ROW_BLOCK] = word_of(codes, count, 0, 2, 1);
+#else
+  for (uint w = 0; w < BITS; ++w) qweight[w * ROW_BLOCK] = word_of(codes, count, w * PART, 0, BITS);
+#endif
 }
 
 // Scales are moved as bits: nothing is rounded.

@@ -1,11 +1,10 @@
 // Writes what the device compilers are given, so that other compilers can check it without a device: the
 // joined source of every program as <folder>/<name>.cl, and on standard output one line per program, meaning
-// and preset: "name<TAB>preset<TAB>targets<TAB>options", targets being the compilers that take the program,
-// joined by commas, or "all".
+// and preset (cpu, gpu, or all where they are the same): "name<TAB>preset<TAB>targets<TAB>options", targets
+// being the compilers that take the program, joined by commas, or "all".
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <set>
 
 #include "apiq/error.hpp"
 #include "runtime/kernel_registry.hpp"
@@ -32,16 +31,19 @@ std::string targets_text(const KernelSpec& spec) {
   return text.empty() ? "all" : text;
 }
 
+void list_variant(const KernelSpec& spec, const char* preset, const std::string& options) {
+  std::printf("%s\t%s\t%s\t%s\n", std::string(spec.name).c_str(), preset, targets_text(spec).c_str(),
+              options.c_str());
+}
+
 void list_program(const KernelSpec& spec) {
-  std::set<std::string> seen;  // a program without tunables has one preset, not two
   const std::vector<Macros> plain{Macros{}};
-  for (const Macros& meaning : spec.meanings.empty() ? plain : spec.meanings)
-    for (const bool cpu : {true, false}) {
-      const std::string options = option_text(with_preset(meaning, spec, cpu));
-      if (seen.insert(options).second)
-        std::printf("%s\t%s\t%s\t%s\n", std::string(spec.name).c_str(), cpu ? "cpu" : "gpu",
-                    targets_text(spec).c_str(), options.c_str());
-    }
+  for (const Macros& meaning : spec.meanings.empty() ? plain : spec.meanings) {
+    const std::string cpu = option_text(with_preset(meaning, spec, true));
+    const std::string gpu = option_text(with_preset(meaning, spec, false));
+    list_variant(spec, cpu == gpu ? "all" : "cpu", cpu);
+    if (cpu != gpu) list_variant(spec, "gpu", gpu);
+  }
 }
 
 }  // namespace
