@@ -1,9 +1,10 @@
 // Device and host memory are ordered by events alone: the host runs ahead and waits only for the disk.
 //
-// A host or file store shows samples through two device slots. While the computation works on one, the next
-// sample is uploaded into the other, after the computation that used it (a mark of the queue) and after the
-// download of what was committed from it. Downloads and uploads have a queue each: a download waits for the
-// computation of its sample, and the next upload must not wait behind it.
+// A host or file store shows samples through two device slots. While the computation works on one, whether it
+// reads the sample or replaces it, the next sample is uploaded into the other, after the computation that
+// used it (a mark of the queue) and after the download of what was committed from it. Downloads and uploads
+// have a queue each: a download waits for the computation of its sample, and the next upload must not wait
+// behind it.
 #include "calib/activation_store.hpp"
 
 #include <algorithm>
@@ -217,7 +218,11 @@ TensorView ActivationStore::Impl::create(std::uint32_t sample) {
     queue.wait_for(saved_from[sample]);
     return samples[sample];
   }
-  slot = (slot + 1) % kDeviceSlots;
+  // A pass opens a sample and creates it anew: what open() loads ahead stays, and the new contents take the
+  // place of the old ones, which nobody needs once this call is made. Without anything ahead the slots take
+  // turns, so that the computation need not wait for the last download.
+  const std::size_t next = (slot + 1) % kDeviceSlots;
+  if (!slots[next].loaded_ahead) slot = next;
   Slot& s = slots[slot];
   let_settle(s);
   s.sample = sample;

@@ -13,10 +13,12 @@
 #include "apiq/error.hpp"
 #include "cases/device_fixture.hpp"
 #include "ops/nn.hpp"
+#include "support/count.hpp"
 #include "support/errors.hpp"
 #include "support/temporary_folder.hpp"
 #include "util/atomic_file.hpp"
 #include "util/sha256.hpp"
+#include "util/trace.hpp"
 
 namespace apiq {
 namespace {
@@ -343,6 +345,60 @@ TEST_P(Stores, ADiskThatFillsUpDuringAPassIsReportedAtTheNextCommitAndWhenAwaite
     }
   }
   EXPECT_TRUE(fs::is_empty(folder_.path()));
+}
+
+/// How often samples were read from files (samples of at most one piece: one span each).
+std::size_t loads_of(const Trace& trace, const test::TemporaryFolder& folder) {
+  const fs::path path = folder.path() / "trace.json";
+  trace.write(path);
+  return test::count_of(read_file(path), R"("tid":3,"name":"activations")");
+}
+
+TEST(ActivationStores, ReadEachSampleOnceInAPassThatAlsoWritesIt) {
+  const test::TemporaryFolder folder;
+  const ActivationLayout layout{8, 40, 65};
+  auto& queue = shared_queue();
+  Trace trace;
+  const auto make = [&](bool saves) {
+    return ActivationStore(queue, layout, {Placement::file, saves, folder.path(), &trace}, "samples");
+  };
+  ActivationStore residuals = make(true), inputs = make(false);
+  for (std::uint32_t i = 0; i < layout.num_samples; ++i) {
+    queue.write(residuals.create(i), random_floats(40 * 65, i).data());
+    residuals.commit(i);
+  }
+  EXPECT_EQ(loads_of(trace, folder), 0u);
+  const auto doubled = runtime::DeviceTensor(shared_device(), DType::f32, {40, 65}, "doubled");
+  // A stream through a block: out of place, in two stores of which one is rewritten.
+  residuals.begin_pass();
+  inputs.begin_pass();
+  for (std::uint32_t i = 0; i < layout.num_samples; ++i) {
+    const runtime::TensorView x = residuals.open(i);
+    ops::add(queue, x, x, doubled);
+    queue.copy(doubled, inputs.create(i));
+    inputs.commit(i);
+    queue.copy(doubled, residuals.create(i));
+    residuals.commit(i);
+  }
+  residuals.end_pass();
+  inputs.end_pass();
+  EXPECT_EQ(loads_of(trace, folder), 8u);
+  // The next stage reads both, and the error of a stream is taken while another one is written.
+  residuals.begin_pass();
+  for (std::uint32_t i = 0; i < layout.num_samples; ++i) {
+    const runtime::TensorView x = inputs.open(i);
+    ops::add(queue, x, residuals.open(i), doubled);
+    queue.copy(doubled, residuals.create(i));
+    residuals.commit(i);
+  }
+  residuals.end_pass();
+  EXPECT_EQ(loads_of(trace, folder), 24u);
+  for (std::uint32_t i = 0; i < layout.num_samples; ++i) {
+    std::vector<float> expected = random_floats(40 * 65, i);
+    for (float& value : expected) value *= 4;
+    EXPECT_EQ(runtime::read_floats(queue, residuals.open(i)), expected) << i;
+  }
+  EXPECT_EQ(loads_of(trace, folder), 32u);
 }
 
 TEST(ActivationStores, GiveTheSameBytesEverywhere) {
