@@ -7,6 +7,7 @@
 
 #include "apiq/error.hpp"
 #include "apiq/option_names.hpp"
+#include "apiq/tune.hpp"
 #include "apiq/version.hpp"
 #include "common/interrupt.hpp"
 
@@ -60,6 +61,7 @@ Device& Program::device() {
     log("device: " + device_->info().name +
         (matching > 1 ? " (of " + std::to_string(matching) + "; --device chooses)" : "") + ", budget " +
         size_text(device_->budget_bytes()));
+    if (const std::string note = tuning_file_note(*device_); !note.empty()) log("warning: " + note);
   }
   return *device_;
 }

@@ -64,6 +64,10 @@ std::vector<TunableKernel> tunable_kernels(Device& device);
 /// The file that the device's settings come from; empty if it has none and runs on presets.
 std::filesystem::path tuning_file_in_use(Device& device);
 
+/// One line about entries of that file that this version does not know and that therefore have no effect;
+/// empty if there are none.
+std::string tuning_file_note(Device& device);
+
 /// <user's tuning folder>/<device>.json; found by every later opening of this device. Throws IoError if no
 /// such folder is known.
 std::filesystem::path default_tuning_file(const DeviceInfo& info);

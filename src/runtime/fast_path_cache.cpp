@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "util/json.hpp"
 #include "util/sha256.hpp"
 
 namespace apiq::runtime {
@@ -32,7 +33,7 @@ std::string text_of(const FastPathReport& report) {
 }
 
 FastPathReport report_of(const std::string& text) {
-  const auto json = nlohmann::json::parse(text);
+  const auto json = parse_json(text, "fast path report");
   FastPathReport out;
   out.path = json.at("path").get<std::string>();
   out.accepted = json.at("accepted").get<bool>();
@@ -98,8 +99,8 @@ std::optional<FastPathReport> FastPathCache::entry(std::string_view path, std::s
   if (!text) return std::nullopt;
   try {
     return report_of(*text);
-  } catch (const nlohmann::json::exception&) {
-    return std::nullopt;
+  } catch (const std::exception&) {
+    return std::nullopt;  // whatever it is, it is found out again
   }
 }
 

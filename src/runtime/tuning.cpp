@@ -1,13 +1,18 @@
 #include "runtime/tuning.hpp"
 
+#include <algorithm>
 #include <cctype>
 #include <filesystem>
-#include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "apiq/error.hpp"
 #include "runtime/install_paths.hpp"
+#include "runtime/tuning_file.hpp"
+#include "util/atomic_file.hpp"
+#include "util/json.hpp"
 #include "util/sha256.hpp"
+#include "util/text.hpp"
 
 namespace apiq::runtime {
 
@@ -51,24 +56,94 @@ fs::path find_tuning_file(const std::vector<fs::path>& folders, const std::strin
   return {};
 }
 
-TuningData read_tuning_file(const fs::path& path) {
-  std::ifstream file(path);
-  if (!file) throw IoError(path.string() + ": the tuning file cannot be read");
-  TuningData out;
+namespace {
+
+constexpr std::size_t kTuningFileLimit = std::size_t{1} << 20;
+constexpr std::string_view kChoices[] = {"activations", "gemm.engine"};
+
+const KernelSpec* find_program(std::string_view name) {
+  const auto& specs = kernel_specs();
+  const auto found = std::find_if(specs.begin(), specs.end(), [&](const auto& s) { return s.name == name; });
+  return found == specs.end() ? nullptr : &*found;
+}
+
+const Tunable* find_tunable(const KernelSpec& spec, std::string_view name) {
+  const auto found = std::find_if(spec.tunables.begin(), spec.tunables.end(),
+                                  [&](const Tunable& t) { return t.name == name; });
+  return found == spec.tunables.end() ? nullptr : &*found;
+}
+
+/// One value as a macro may have it: 0 switches something off where a preset says that it may.
+int value_from(const nlohmann::json& json, const Tunable& tunable, const std::string& where) {
+  const bool may_be_0 = tunable.cpu == 0 || tunable.gpu == 0;
+  if (json.is_number_integer() && json >= (may_be_0 ? 0 : 1) && json <= std::numeric_limits<int>::max())
+    return json.get<int>();
+  throw FormatError(where + " is " + json.dump() + "; expected a whole number of at least " +
+                    (may_be_0 ? "0" : "1"));
+}
+
+struct ReadTuning {
+  TuningData data;
+  std::vector<std::string> unknown;
+};
+
+void read_program(const std::string& program, const nlohmann::json& values, const std::string& where,
+                  ReadTuning& out) {
+  const KernelSpec* spec = find_program(program);
+  if (spec == nullptr) {
+    out.unknown.push_back(program);
+    return;
+  }
+  for (const auto& [name, value] : values.items()) {
+    const std::string entry = program + "." + name;
+    if (const Tunable* tunable = find_tunable(*spec, name))
+      out.data.tunables[program][name] = value_from(value, *tunable, where + ": " + entry);
+    else out.unknown.push_back(entry);
+  }
+}
+
+void check_version(const nlohmann::json& json, const std::string& where) {
+  if (!json.contains("version") || json.at("version") == kTuningVersion) return;
+  throw FormatError(where + ": expected a tuning file of version " + std::to_string(kTuningVersion) +
+                    ", found " + json.at("version").dump() +
+                    "; it was written by another version of apiq-tune: remove it and run apiq-tune again");
+}
+
+ReadTuning read_file_and_names(const fs::path& path) {
+  const std::string where = path.string();
+  const nlohmann::json json =
+      parse_json(read_file(path, kTuningFileLimit), where + ": not a tuning file", kTuningFileLimit);
+  ReadTuning out;
   try {
-    const auto json = nlohmann::json::parse(file);
-    for (const auto& [key, values] : json.at("tunables").items()) {
-      out.tunables[key] = values.get<std::map<std::string, int, std::less<>>>();
-      for (const auto& [name, value] : out.tunables[key])
-        if (value < 1)
-          throw FormatError(path.string() + ": " + key + "." + name + " is " + std::to_string(value) +
-                            "; expected at least 1");
+    check_version(json, where);
+    for (const auto& [program, values] : json.at("tunables").items())
+      read_program(program, values, where, out);
+    for (const auto& [key, value] : json.at("choices").items()) {
+      if (std::find(std::begin(kChoices), std::end(kChoices), key) == std::end(kChoices))
+        out.unknown.push_back(key);
+      else out.data.choices[key] = value.get<std::string>();
     }
-    for (const auto& [key, value] : json.at("choices").items()) out.choices[key] = value.get<std::string>();
   } catch (const nlohmann::json::exception& error) {
-    throw FormatError(path.string() + ": not a tuning file (" + error.what() + "); correct or remove it");
+    throw FormatError(where + ": not a tuning file (" + error.what() + "); correct or remove it");
   }
   return out;
+}
+
+}  // namespace
+
+TuningData read_tuning_file(const fs::path& path) { return read_file_and_names(path).data; }
+
+std::vector<std::string> unknown_entries(const fs::path& path) { return read_file_and_names(path).unknown; }
+
+std::string unknown_text(const fs::path& path) {
+  std::string names;
+  if (!path.empty())
+    for (const std::string& name : unknown_entries(path))
+      names += (names.empty() ? "" : ", ") + excerpt(name);
+  if (names.empty()) return {};
+  return path.string() + ": " + names +
+         ": not known to this version and without effect; correct the file, or run apiq-tune, which leaves "
+         "them out";
 }
 
 Tuning::Tuning(const DeviceInfo& info, const Environment& environment)

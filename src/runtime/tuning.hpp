@@ -22,7 +22,7 @@ struct TuningData {
   std::map<std::string, std::string, std::less<>> choices;
 };
 
-/// Throws FormatError (not a tuning file, a value below 1), IoError.
+/// Throws FormatError (not a tuning file or of another version, a value out of range), IoError.
 TuningData read_tuning_file(const std::filesystem::path& path);
 
 class Tuning {

@@ -54,8 +54,13 @@ std::vector<ops::self_test::Case> self_test_cases(const std::vector<std::string_
 
 }  // namespace
 
-KernelBench::KernelBench(runtime::Device& device, const SearchSpace& space, Point preset, bool is_cpu)
-    : device_(device), portable_(device.queue()), space_(space), preset_(std::move(preset)) {
+KernelBench::KernelBench(runtime::Device& device, const SearchSpace& space, Point preset, bool is_cpu,
+                         std::function<void()> between)
+    : device_(device),
+      portable_(device.queue()),
+      space_(space),
+      preset_(std::move(preset)),
+      between_(std::move(between)) {
   use(preset_);
   for (TimingCase& description : timing_cases(space.program, is_cpu)) {
     Timed timed{std::move(description), {}};
@@ -72,6 +77,7 @@ KernelBench::~KernelBench() = default;
 void KernelBench::use(const Point& point) { device_.tuning().set(std::string(space_.program), point); }
 
 double KernelBench::sample_ms(Timed& timed, int calls) {
+  between_();
   for (int i = 0; i < calls / 4; ++i) timed.call();
   device_.queue().finish();
   const double begin = now_ms();
@@ -112,6 +118,7 @@ std::string KernelBench::check(const Point& point, Check how_many) {
   const std::size_t step = how_many == Check::all ? 1 : std::max<std::size_t>(1, cases.size() / kSomeCases);
   use(point);
   for (std::size_t i = 0; i < cases.size(); i += step) {
+    between_();
     bool right = false;
     const auto why = refusal([&] {
       const ops::self_test::Measure measure = cases[i].run(device_.queue());

@@ -24,8 +24,10 @@ class KernelBench {
  public:
   /// Allocates the operands and runs each case under `preset` to see how long it takes. Throws
   /// OutOfDeviceMemory and what launchers throw. Whoever owns the bench chooses the setting that holds after
-  /// it; within, calls leave any.
-  KernelBench(runtime::Device& device, const SearchSpace& space, Point preset, bool is_cpu);
+  /// it; within, calls leave any. between: called between any two pieces of work; what it throws passes
+  /// through.
+  KernelBench(runtime::Device& device, const SearchSpace& space, Point preset, bool is_cpu,
+              std::function<void()> between);
   ~KernelBench();
 
   const Point& preset() const { return preset_; }
@@ -59,6 +61,7 @@ class KernelBench {
   ops::PortableOnly portable_;  // what is measured are our own kernels
   const SearchSpace& space_;
   Point preset_;
+  std::function<void()> between_;
   std::vector<Timed> cases_;
 };
 

@@ -7,6 +7,7 @@
 
 #include "apiq/error.hpp"
 #include "runtime/install_paths.hpp"
+#include "runtime/tuning_file.hpp"
 #include "tune/kernel_bench.hpp"
 #include "tune/tune_state.hpp"
 #include "tune/tuning_output.hpp"
@@ -56,6 +57,7 @@ class Tuner {
 
   TuneResult run() {
     const std::vector<const SearchSpace*> spaces = chosen();
+    output_.make_folder();
     double efforts = 0;
     for (const SearchSpace* space : spaces) efforts += effort(*space, is_cpu_);
     TuneResult result{output_path_, true, {}};
@@ -114,7 +116,7 @@ class Tuner {
       return out;
     }
     try {
-      KernelBench bench(device_, space, preset, is_cpu_);
+      KernelBench bench(device_, space, preset, is_cpu_, [this] { stop_if_asked(); });
       search(bench, space, state, seconds() + share, out);
     } catch (const BuildError&) {
       throw;  // the preset itself, which the programs would use
@@ -269,6 +271,8 @@ fs::path default_tuning_file(const DeviceInfo& info) {
 }
 
 fs::path tuning_file_in_use(Device& device) { return device.impl().tuning().file(); }
+
+std::string tuning_file_note(Device& device) { return runtime::unknown_text(device.impl().tuning().file()); }
 
 std::vector<TunableKernel> tunable_kernels(Device& device) {
   const Tuning& tuning = device.impl().tuning();

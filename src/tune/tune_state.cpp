@@ -5,6 +5,7 @@
 #include "apiq/error.hpp"
 #include "report/tune_json.hpp"
 #include "util/atomic_file.hpp"
+#include "util/json.hpp"
 
 namespace apiq::tuning {
 
@@ -14,6 +15,8 @@ namespace {
 
 constexpr int kVersion = 1;
 constexpr int kMostAttempts = 2;
+constexpr const char* kWhatItIsNot = ": not the state of a tuning (use --restart or remove it)";
+constexpr std::size_t kFileLimit = std::size_t{64} << 20;
 
 Json json_of(const KernelState& state) {
   Json trials = Json::object();
@@ -47,9 +50,12 @@ void TuneState::load() {
   std::error_code ignored;
   if (!fs::exists(path_, ignored)) return;
   try {
-    const Json json = Json::parse(read_file(path_));
-    if (json.at("version") != kVersion || json.at("device") != device_ || json.at("driver") != driver_)
-      return;
+    const Json json = parse_json(read_file(path_, kFileLimit), path_.string() + kWhatItIsNot, kFileLimit);
+    if (json.at("version") != kVersion)
+      throw FormatError(path_.string() + ": expected the state of a tuning of version " +
+                        std::to_string(kVersion) + ", found " + json.at("version").dump() +
+                        "; it was written by another version of apiq-tune: use --restart or remove it");
+    if (json.at("device") != device_ || json.at("driver") != driver_) return;
     for (const auto& [key, value] : json.at("kernels").items()) kernels_[key] = state_from(value);
     if (json.contains("trying")) {
       const Json& trying = json.at("trying");
@@ -57,8 +63,7 @@ void TuneState::load() {
                   trying.at("times").get<int>()};
     }
   } catch (const nlohmann::json::exception& error) {
-    throw FormatError(path_.string() + ": not the state of a tuning (" + error.what() +
-                      "); use --restart or remove it");
+    throw FormatError(path_.string() + kWhatItIsNot + ": " + error.what());
   }
 }
 

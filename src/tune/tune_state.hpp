@@ -31,7 +31,7 @@ class TuneState {
   TuneState(std::filesystem::path path, const DeviceInfo& info);
 
   /// What the file holds if it is of this device and driver; nothing otherwise. Throws IoError, FormatError
-  /// (path, what to do).
+  /// (not such a file, of another version; path, what to do).
   void load();
   /// Writes the file, or removes it if there is nothing to remember.
   void save() const;

@@ -5,6 +5,7 @@
 
 #include "apiq/error.hpp"
 #include "apiq/version.hpp"
+#include "runtime/tuning_file.hpp"
 #include "tune/search_space.hpp"
 #include "util/atomic_file.hpp"
 
@@ -81,15 +82,18 @@ void TuningOutput::record(const TunedKernel& kernel) {
   write();
 }
 
-void TuningOutput::write() const {
-  const Json json{{"device", info_.name},     {"driver", info_.driver}, {"platform", info_.platform_version},
-                  {"date", today()},          {"commit", commit()},     {"tunables", data_.tunables},
-                  {"choices", data_.choices}, {"gains", gains_}};
+void TuningOutput::make_folder() const {
   std::error_code failed;
   if (!path_.parent_path().empty()) fs::create_directories(path_.parent_path(), failed);
   if (failed)
     throw IoError(path_.parent_path().string() + ": the folder cannot be made (" + failed.message() +
                   "); choose another --output");
+}
+
+void TuningOutput::write() const {
+  const Json json{{"version", runtime::kTuningVersion}, {"device", info_.name},     {"driver", info_.driver},
+                  {"platform", info_.platform_version}, {"date", today()},          {"commit", commit()},
+                  {"tunables", data_.tunables},         {"choices", data_.choices}, {"gains", gains_}};
   write_file_atomically(path_, json.dump(2) + "\n");
 }
 

@@ -16,6 +16,9 @@ class TuningOutput {
   /// any more, and those their kernels forbid, are left out. Throws FormatError, IoError.
   TuningOutput(std::filesystem::path path, const runtime::Device& device);
 
+  /// Makes the folder of the file, in which a search keeps its state from the first trial on. Throws IoError.
+  void make_folder() const;
+
   const runtime::TuningData& data() const { return data_; }
   /// Enters the kernel's values and gain, or removes the entry if the preset stays, and writes the file.
   void record(const TunedKernel& kernel);

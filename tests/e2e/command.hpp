@@ -1,6 +1,7 @@
 // Runs one of the programs as a user would: its own process, its own files, a time limit, and what it
 // printed.
 #pragma once
+#include <csignal>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -14,7 +15,8 @@ struct RunOptions {
   std::filesystem::path folder;                    // working directory; empty: the test's
   std::uint64_t file_size_limit =
       0;                        // RLIMIT_FSIZE with SIGXFSZ ignored: writing past it fails like a full disk
-  std::string interrupt_at;     // Ctrl-C as soon as this appears on standard error
+  std::string interrupt_at;     // `signal` as soon as this appears on standard output or error
+  int signal = SIGINT;          // Ctrl-C
   std::string standard_output;  // a file to write to instead of capturing
   int seconds = 120;            // killed after that
 };
@@ -22,6 +24,7 @@ struct RunOptions {
 struct Outcome {
   int status = -1;  // exit status; 128 + signal if a signal ended it
   bool timed_out = false;
+  double seconds_after_interrupt = 0;  // until both outputs were closed
   std::string out, err;
 };
 

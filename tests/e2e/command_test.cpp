@@ -73,14 +73,19 @@ void take(Pipe& pipe, std::string& text) {
 void watch(pid_t child, Pipe& out, Pipe& err, const RunOptions& options, Outcome& outcome) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(options.seconds);
   bool interrupted = options.interrupt_at.empty();
+  std::chrono::steady_clock::time_point signalled;
+  const auto appeared = [&](const std::string& text) {
+    return text.find(options.interrupt_at) != std::string::npos;
+  };
   while (out.ends[0] >= 0 || err.ends[0] >= 0) {
     pollfd waits[2] = {{out.ends[0], POLLIN, 0}, {err.ends[0], POLLIN, 0}};
     ::poll(waits, 2, 100);
     if (waits[0].revents) take(out, outcome.out);
     if (waits[1].revents) take(err, outcome.err);
-    if (!interrupted && outcome.err.find(options.interrupt_at) != std::string::npos) {
-      ::kill(child, SIGINT);
+    if (!interrupted && (appeared(outcome.err) || appeared(outcome.out))) {
+      ::kill(child, options.signal);
       interrupted = true;
+      signalled = std::chrono::steady_clock::now();
     }
     if (std::chrono::steady_clock::now() > deadline) {
       outcome.timed_out = true;
@@ -88,6 +93,8 @@ void watch(pid_t child, Pipe& out, Pipe& err, const RunOptions& options, Outcome
       return;
     }
   }
+  outcome.seconds_after_interrupt =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - signalled).count();
 }
 
 }  // namespace

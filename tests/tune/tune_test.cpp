@@ -158,13 +158,14 @@ TEST(Tune, StopsResumesAndWritesWhatTheNextOpeningReads) {
   EXPECT_FALSE(fs::exists(output));
 
   stop = interrupt = false;
+  tried = 0;  // what was cut short is measured again, and nothing else
   const TuneResult result = tune(device, options, callbacks);
   EXPECT_TRUE(result.finished);
   ASSERT_EQ(result.kernels.size(), 1u);
   const TunedKernel& kernel = result.kernels[0];
   std::uint64_t known = kernel.measured;
   for (const auto& [reason, count] : kernel.rejected) known += count;
-  EXPECT_EQ(known, tried + 1) << "nothing was measured twice; the preset needs no measuring";
+  EXPECT_EQ(known, tried + 1) << "the preset needs no measuring";
   EXPECT_GT(tried, 1u);
   EXPECT_FALSE(fs::exists(state)) << "finished";
   EXPECT_EQ(runtime::read_tuning_file(output).tunables.contains("loss"),
