@@ -2,12 +2,12 @@
 // must be refused with a text that names file and object.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <hdf5.h>
 
 #include <fstream>
 #include <functional>
 
 #include "apiq/error.hpp"
+#include "io/h5_edit.hpp"
 #include "io/tiny_checkpoint.hpp"
 
 namespace apiq {
@@ -86,17 +86,6 @@ void replace_qweight(hid_t file, hid_t type, const std::vector<hsize_t>& dims,
                      Storage storage = Storage::checked) {
   remove_link(file, kLinear + "/qweight");
   create_dataset(file, kLinear + "/qweight", type, dims, storage);
-}
-
-void replace_number(hid_t file, const std::string& object, const char* name, std::uint32_t value,
-                    hid_t type = H5T_STD_U32LE) {
-  const hid_t node = H5Oopen(file, object.c_str(), H5P_DEFAULT), space = H5Screate(H5S_SCALAR);
-  H5Adelete(node, name);
-  const hid_t attribute = H5Acreate2(node, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
-  H5Awrite(attribute, H5T_NATIVE_UINT32, &value);
-  H5Aclose(attribute);
-  H5Sclose(space);
-  H5Oclose(node);
 }
 
 TEST_F(HostileCheckpoint, TheUneditedFileIsAccepted) {

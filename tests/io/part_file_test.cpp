@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "apiq/error.hpp"
+#include "io/h5_edit.hpp"
 #include "io/tiny_checkpoint.hpp"
 #include "support/errors.hpp"
 #include "support/full_disk.hpp"
@@ -118,6 +119,16 @@ TEST(PartFile, OtherFilesAreRefused) {
   EXPECT_THAT(test::error_text<FormatError>([&] { read(folder / "m.h5"); }),
               HasSubstr("m.h5: not a part file"));
   EXPECT_THROW(read(folder / "absent.h5"), IoError);
+}
+
+TEST(PartFile, AnotherVersionIsRefused) {
+  const TemporaryFolder folder;
+  write_part(folder / "p.h5", make_part());
+  const hid_t file = H5Fopen((folder / "p.h5").c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+  replace_number(file, "/", "format_version", 2);
+  H5Fclose(file);
+  EXPECT_THAT(test::error_text<Unsupported>([&] { read_part(folder / "p.h5"); }),
+              HasSubstr("p.h5: format_version 2; this program reads version 1"));
 }
 
 TEST(PartFile, WhatCannotBeStoredLeavesNothing) {
