@@ -190,7 +190,8 @@ void print_result(Program& program, const QuantizeResult& result) {
        "device " + size_text(program.device().peak_bytes()) + ", host " + size_text(peak_host_bytes())},
   };
   if (result.skipped_steps)
-    rows.push_back({"skipped steps", std::to_string(result.skipped_steps) + " (loss not finite)"});
+    rows.push_back(
+        {"skipped steps", std::to_string(result.skipped_steps) + " (loss or gradient not finite)"});
   print_pairs(rows);
 }
 

@@ -17,6 +17,12 @@ void damp(const MomentsArgs a, global float* restrict diagonal) {
   for (size_t i = get_local_id(0); i < a.count; i += WG) diagonal[a.diagonal + i * a.step] += added;
 }
 
+// One work-group: there are few elements, each in a row of its own.
+kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
+void take_diagonal(const MomentsArgs a, global const float* restrict diagonal, global float* restrict y) {
+  for (size_t i = get_local_id(0); i < a.count; i += WG) y[a.y + i] = diagonal[a.diagonal + i * a.step];
+}
+
 // A work-group per row. No restrict on x: y may take its place.
 kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
 void scale_columns(const MomentsArgs a, global const float* x, global const float* restrict diagonal,

@@ -17,11 +17,17 @@ struct AdamwOptions {
 
 /// One step on p with gradient g:  p *= 1 - lr wd;  m, v updated;  p -= lr / (1 - beta1^t) * m / (sqrt(v) /
 /// sqrt(1 - beta2^t) + eps).
-///   p, g, m, v f32 of one shape, no two the same memory; step t counts from 1; m and v start at zero.
-/// loss f32 [1] guards the step on the device: if it is not finite nothing changes (the host counts skipped
-/// steps when it reads the losses). Enqueued. Throws InvalidArgument (step 0), ShapeError, DeviceError.
+///   p, g, m, v f32 of one shape, no two the same memory; m and v start at zero.
+///   loss f32 [1] guards the step on the device: if it is not finite nothing changes but skipped u32 [1],
+///   which starts at zero and counts such steps. t = step - skipped; step counts every call, from 1.
+/// Enqueued. Throws InvalidArgument (step 0), ShapeError, DeviceError.
 /// Source: Loshchilov and Hutter, arXiv 1711.05101, as torch.optim.AdamW.   Kernel: cl/optim/adamw.cl.
 void adamw_step(Queue& queue, const AdamwOptions& options, std::uint32_t step, const TensorView& loss,
-                const TensorView& p, const TensorView& g, const TensorView& m, const TensorView& v);
+                const TensorView& skipped, const TensorView& p, const TensorView& g, const TensorView& m,
+                const TensorView& v);
+
+/// loss f32 [1] becomes NaN if a value of x or of y (both f32 of any shape; y may be empty) is not finite, so
+/// that the steps it guards are skipped. Enqueued. Throws ShapeError, DeviceError.
+void guard_loss(Queue& queue, const TensorView& loss, const TensorView& x, const TensorView& y = {});
 
 }  // namespace apiq::ops

@@ -38,6 +38,19 @@ void damp(Queue& queue, const TensorView& moments, float share) {
   launch(queue, "damp", 1, {Arg::value(args), moments});
 }
 
+void take_diagonal(Queue& queue, const TensorView& moments, const TensorView& y) {
+  check_rank("take_diagonal", "y", y, 1);
+  check_tensor("take_diagonal", "y", y, DType::f32, y.shape);
+  check_tensor("take_diagonal", "moments", moments, DType::f32, {y.shape[0], y.shape[0]});
+  if (y.elements() == 0) return;
+  MomentsArgs args{};
+  args.count = count32("take_diagonal", "n", y.shape[0]);
+  args.step = args.count + 1;
+  args.diagonal = offset32("take_diagonal", "moments", moments);
+  args.y = offset32("take_diagonal", "y", y);
+  launch(queue, "take_diagonal", 1, {Arg::value(args), moments, y});
+}
+
 void scale_columns(Queue& queue, const TensorView& x, const TensorView& d, const TensorView& y) {
   check_rank("scale_columns", "x", x, 2);
   check_tensor("scale_columns", "x", x, DType::f32, x.shape);

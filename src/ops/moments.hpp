@@ -13,6 +13,9 @@ using runtime::TensorView;
 /// singular. Source: GPTQ's damping (arXiv 2210.17323); our specification of recipes, 2.2.
 void damp(Queue& queue, const TensorView& moments, float share = 0.01f);
 
+/// y f32 [n] = the diagonal of moments f32 [n, n].
+void take_diagonal(Queue& queue, const TensorView& moments, const TensorView& y);
+
 /// y = x diag(d): x, y f32 [rows, n], d f32 [n]; y may alias x.
 void scale_columns(Queue& queue, const TensorView& x, const TensorView& d, const TensorView& y);
 

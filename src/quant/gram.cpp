@@ -45,6 +45,7 @@ void GramObjective::step(TrainedLinear& linear, const StepInfo& info) const {
   for (std::uint64_t begin = 0; begin < out; begin += rows)
     linear.backward_rows(info, runtime::Rounding::none, begin,
                          product.rows(begin, std::min(rows, out - begin)));
+  linear.guard(info);
   linear.step(info);
 }
 

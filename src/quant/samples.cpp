@@ -22,12 +22,8 @@ TensorView gather(Queue& queue, const SampleSource& source, std::uint32_t first,
 namespace {
 
 DeviceTensor diagonal(Queue& queue, const TensorView& moments) {
-  const std::uint64_t n = moments.shape[0];
-  std::vector<float> values(n);
-  const TensorView flat = moments.reshaped({n * n});
-  for (std::uint64_t i = 0; i < n; ++i) queue.read(flat.rows(i * n + i, 1), &values[i]);
-  DeviceTensor out(queue.device(), DType::f32, {n}, "input moments");
-  queue.write(out, values.data());
+  DeviceTensor out(queue.device(), DType::f32, {moments.shape[0]}, "input moments");
+  ops::take_diagonal(queue, moments, out);
   return out;
 }
 

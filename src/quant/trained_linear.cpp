@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ops/adamw.hpp"
 #include "ops/gemm.hpp"
 #include "ops/nn.hpp"
 #include "quant/low_rank.hpp"
@@ -36,7 +37,8 @@ TrainedLinear::TrainedLinear(Queue& queue, const TensorView& weight, const Linea
   if (settings.rank != 0)
     lora_optimizer_.emplace(queue, lora_.parameters(), train.lora_learning_rate, train.lora_weight_decay);
   if (train.weight_learning_rate != 0)
-    weight_optimizer_.emplace(queue, weight_, train.weight_learning_rate, 0.0f);
+    weight_optimizer_.emplace(queue, weight_, train.weight_learning_rate, 0.0f,
+                              slab_rows(weight.shape[0], weight.shape[1]));
   if (keep_effective) effective_ = DeviceTensor(queue.device(), DType::f32, weight.shape, "effective weight");
 }
 
@@ -49,7 +51,10 @@ std::uint64_t TrainedLinear::device_bytes(std::uint64_t out_features, std::uint6
                         LoraState::device_bytes(out_features, in_features, rank);
   bytes += sizeof(float) * logits + AdamwState::device_bytes(logits) +
            AdamwState::device_bytes(rank * (out_features + in_features));
-  if (train.weight_learning_rate != 0) bytes += AdamwState::device_bytes(weights);
+  if (train.weight_learning_rate != 0) {
+    const std::uint64_t rows = slab_rows(out_features, in_features);
+    bytes += AdamwState::device_bytes(weights, (out_features + rows - 1) / rows);
+  }
   if (keep_effective) bytes += sizeof(float) * weights;
   return bytes;
 }
@@ -128,7 +133,14 @@ void TrainedLinear::backward_rows(const StepInfo& info, runtime::Rounding roundi
                    begin == 0 ? 0.0f : 1.0f);
   }
   grid_.backward(begin, count, gradient, d_logits_, weight_optimizer_ ? gradient : TensorView{});
-  if (weight_optimizer_) weight_optimizer_->step_rows(queue_, info, begin, count, gradient);
+  if (!weight_optimizer_) return;
+  ops::guard_loss(queue_, info.loss, gradient);
+  weight_optimizer_->step_rows(queue_, info, begin, gradient);
+}
+
+void TrainedLinear::guard(const StepInfo& info) {
+  if (lora_optimizer_) ops::guard_loss(queue_, info.loss, d_logits_, lora_.gradients());
+  else ops::guard_loss(queue_, info.loss, d_logits_);
 }
 
 void TrainedLinear::step(const StepInfo& info) {

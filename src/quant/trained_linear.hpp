@@ -7,12 +7,15 @@
 #pragma once
 #include <optional>
 
-#include "quant/adamw_state.hpp"
+#include "optim/adamw_state.hpp"
 #include "quant/clipped_grid.hpp"
 #include "quant/linear_problem.hpp"
 #include "quant/lora_state.hpp"
 
 namespace apiq::quant {
+
+using optim::AdamwState;
+using optim::StepInfo;
 
 struct LinearSetup {
   ops::QuantSpec spec;
@@ -44,12 +47,16 @@ class TrainedLinear {
   /// y [rows, out] = x [rows, in] M^T.
   void forward(const TensorView& x, const TensorView& y);
   /// Gradients of everything trained, from dy [rows, out]; dx = (accumulate ? dx : 0) + dy M unless its
-  /// memory is nullptr. Latent weights take their step here, the rest in step().
+  /// memory is nullptr. Latent weights take their step here, slab by slab and each only if its gradients are
+  /// finite; the rest in step().
   void backward(const StepInfo& info, const TensorView& x, const TensorView& dy, const TensorView& dx,
                 bool accumulate);
   /// The same from rows begin .. of G themselves; overwrites them. rounding: of the products with A and B.
   void backward_rows(const StepInfo& info, runtime::Rounding rounding, std::uint64_t begin,
                      const TensorView& gradient);
+  /// Makes info.loss NaN if a gradient is not finite. Before step() of everything trained in the same step,
+  /// so that all of it is skipped together.
+  void guard(const StepInfo& info);
   void step(const StepInfo& info);
 
   /// M: in memory of its own, or in scratch memory of the caller's scope.

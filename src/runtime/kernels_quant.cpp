@@ -14,7 +14,7 @@ std::vector<KernelSpec> quant_kernels() {
       {.name = "moments",
        .sources = {"cl/shared/types.h", "cl/lib/common.h", "cl/lib/reduce.h", "cl/lib/ragged.h",
                    "cl/shared/moments_args.h", "cl/quant/moments.cl"},
-       .entries = {"damp", "scale_columns"},
+       .entries = {"damp", "take_diagonal", "scale_columns"},
        .meanings = {{}},
        .tunables = {{"WG", 1, 128}, {"VW", 16, 4}}},
   };

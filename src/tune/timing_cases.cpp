@@ -243,10 +243,19 @@ TimingCase cross_entropy_case(bool backward) {
 
 TimingCase adamw_case(std::uint64_t rows, std::uint64_t n) {
   const Shape s{rows, n};
-  const double again = static_cast<double>(3 * s.elements() * 4);  // p, m and v are read and written
-  return streaming(rows_text("step", rows, n), {s, s, s, s, {1}}, again, [](Queue& q, const Tensors& t) {
-    ops::adamw_step(q, ops::AdamwOptions{.learning_rate = 0.0f}, 1, t[4], t[0], t[1], t[2], t[3]);
-  });
+  const double bytes =
+      static_cast<double>(7 * s.elements() * 4);  // p, m and v are read and written, g is read
+  return {rows_text("step", rows, n), bytes, 0, [=](Queue& queue) -> std::function<void()> {
+            const auto t = std::make_shared<Tensors>();
+            for (const Shape& shape : {s, s, s, s, Shape{1}}) t->push_back(operand(queue, shape));
+            const auto skipped = std::make_shared<DeviceTensor>(queue.device(), DType::u32, Shape{1},
+                                                                "operand of a timing case");
+            queue.fill_zero(*skipped);
+            return [=, &queue] {
+              ops::adamw_step(queue, ops::AdamwOptions{.learning_rate = 0.0f}, 1, (*t)[4], *skipped, (*t)[0],
+                              (*t)[1], (*t)[2], (*t)[3]);
+            };
+          }};
 }
 
 }  // namespace

@@ -35,6 +35,18 @@ TEST(Moments, DampRaisesTheDiagonalByAShareOfItsMean) {
     }
 }
 
+TEST(Moments, TakeDiagonalMovesEveryElement) {
+  for (const std::uint64_t n : {1, 2, 15, 129, 300}) {
+    SCOPED_TRACE(n);
+    const auto values = random_floats(n * n, 1);
+    const PlacedTensor y({n});
+    take_diagonal(shared_queue(), PlacedTensor(values, {n, n}), y);
+    std::vector<float> expected;
+    for (std::uint64_t i = 0; i < n; ++i) expected.push_back(values[i * (n + 1)]);
+    EXPECT_EQ(y.floats(), expected);
+  }
+}
+
 TEST(Moments, ScaleColumnsIsOneProduct) {
   for (const std::uint64_t rows : {1, 5})
     for (const std::uint64_t n : {1, 3, 15, 16, 17, 513, 1030}) {
@@ -54,6 +66,8 @@ TEST(Moments, RefusesWhatDoesNotFit) {
   const PlacedTensor wide({2, 3}), three({3}), two({2}), half({3, 3}, DType::f16);
   EXPECT_THROW(damp(shared_queue(), wide), ShapeError);
   EXPECT_THROW(damp(shared_queue(), half), ShapeError);
+  EXPECT_THROW(take_diagonal(shared_queue(), wide, three), ShapeError);
+  EXPECT_THROW(take_diagonal(shared_queue(), wide, two), ShapeError);
   EXPECT_THROW(scale_columns(shared_queue(), wide, two, wide), ShapeError);
   EXPECT_THROW(scale_columns(shared_queue(), wide, three, three), ShapeError);
   EXPECT_THROW(scale_columns(shared_queue(), three, three, three), ShapeError);

@@ -153,20 +153,50 @@ Measure run_scale_columns(Queue& queue) {
   return {difference(queue, y, want), kF32Unit};
 }
 
+Measure run_diagonal(Queue& queue) {
+  constexpr std::uint64_t n = 77;
+  std::vector<float> moments = random_values(n * n, 1);
+  const DeviceTensor d = space(queue, {n});
+  ops::take_diagonal(queue, put(queue, moments, {n, n}), d);
+  std::vector<double> want;
+  for (std::size_t i = 0; i < n; ++i) want.push_back(moments[i * (n + 1)]);
+  return {difference(queue, d, want), 0};
+}
+
+/// Four steps, of which one is skipped: its loss is not finite.
 Measure run_adamw(Queue& queue) {
   constexpr std::size_t kCount = 1003;
   const AdamwOptions options{.learning_rate = 0.01f, .weight_decay = 0.1f};
-  std::vector<float> p = random_values(kCount, 1), nothing(kCount, 0.0f), loss = {0.5f};
+  std::vector<float> p = random_values(kCount, 1), nothing(kCount, 0.0f);
   reference::AdamwState want{doubles(p), std::vector<double>(kCount, 0.0), std::vector<double>(kCount, 0.0)};
   const DeviceTensor dp = put(queue, p, {kCount}), m = put(queue, nothing, {kCount}),
-                     v = put(queue, nothing, {kCount}), dl = put(queue, loss, {1});
-  for (std::uint32_t step = 1; step <= 3; ++step) {
-    std::vector<float> g = random_values(kCount, 10 + step);
-    ops::adamw_step(queue, options, step, dl, dp, put(queue, g, {kCount}), m, v);
-    reference::adamw_step(options, step, g, want);
+                     v = put(queue, nothing, {kCount}), skipped(queue.device(), DType::u32, {1}, "self-test");
+  queue.fill_zero(skipped);
+  std::uint32_t taken = 0;
+  for (std::uint32_t step = 1; step <= 4; ++step) {
+    std::vector<float> g = random_values(kCount, 10 + step), loss = {step == 2 ? INFINITY : 0.5f};
+    ops::adamw_step(queue, options, step, put(queue, loss, {1}), skipped, dp, put(queue, g, {kCount}), m, v);
+    if (step != 2) reference::adamw_step(options, ++taken, g, want);
   }
   return {std::max(difference(queue, dp, want.p), difference(queue, v, want.v)),
           64 * kF32Unit};  // a dozen roundings a step
+}
+
+/// One value that is not finite, at every place of a tail, of the first or of the second tensor.
+Measure run_guard(Queue& queue) {
+  constexpr std::size_t kCount = 1003;
+  double wrong = 0;
+  for (const float bad : {INFINITY, -INFINITY, NAN, 3e38f})
+    for (const std::size_t at : {std::size_t{0}, std::size_t{517}, kCount - 1})
+      for (const bool second : {false, true}) {
+        std::vector<float> x = random_values(kCount, 1), y = random_values(kCount, 2), loss = {0.5f};
+        (second ? y : x)[at] = bad;
+        const DeviceTensor guarded = put(queue, loss, {1});
+        ops::guard_loss(queue, guarded, put(queue, x, {kCount}), put(queue, y, {kCount}));
+        const float found = runtime::read_floats(queue, guarded)[0];
+        if (std::isfinite(bad) ? found != 0.5f : !std::isnan(found)) wrong = 1;
+      }
+  return {wrong, 0};
 }
 
 }  // namespace
@@ -190,7 +220,9 @@ std::vector<Case> quant_cases() {
   }
   out.push_back({"damp", "77 x 77", run_damp});
   out.push_back({"scale_columns", "3 x 301", run_scale_columns});
-  out.push_back({"adamw_step", "3 steps", run_adamw});
+  out.push_back({"take_diagonal", "77 x 77", run_diagonal});
+  out.push_back({"adamw_step", "4 steps, one skipped", run_adamw});
+  out.push_back({"guard_loss", "2 x 1003", run_guard});
   return out;
 }
 

@@ -5,8 +5,8 @@
 
 #include "ops/gemm.hpp"
 #include "ops/nn.hpp"
+#include "optim/train_loop.hpp"
 #include "quant/samples.hpp"
-#include "quant/train_loop.hpp"
 #include "quant/trained_linear.hpp"
 
 namespace apiq::quant {
@@ -88,6 +88,8 @@ void BlockTrainer::step(std::uint32_t batch, const StepInfo& info) {
       y, [&](std::uint32_t l, const TensorView& input, const TensorView& dy, const TensorView& dx,
              bool accumulate) { backward(info, l, input, dy, dx, accumulate); });
   for (const auto& linear : trained_)
+    if (linear) linear->guard(info);
+  for (const auto& linear : trained_)
     if (linear) linear->step(info);
 }
 
@@ -99,15 +101,17 @@ BlockResult BlockTrainer::run() {
   problem_.training_begins();
   const double elements =
       static_cast<double>(size) * problem_.tokens_per_sample * static_cast<double>(problem_.hidden_size);
-  LoopResult loop =
-      train_loop({.queue = queue_,
-                  .train = problem_.train,
-                  .name = problem_.name,
-                  .steps_per_epoch = problem_.num_samples / size,
-                  .loss_scale = problem_.target_weight / elements,
-                  .loss_offset = problem_.loss_offset,
-                  .step = [this](std::uint32_t batch, const StepInfo& info) { step(batch, info); },
-                  .step_done = problem_.step_done});
+  optim::LoopResult loop =
+      optim::train_loop({.queue = queue_,
+                         .name = problem_.name,
+                         .epochs = problem_.train.epochs,
+                         .steps_per_epoch = problem_.num_samples / size,
+                         .schedule = problem_.train.schedule,
+                         .early_stop = problem_.train.early_stop,
+                         .loss_scale = problem_.target_weight / elements,
+                         .loss_offset = problem_.loss_offset,
+                         .step = [this](std::uint32_t batch, const StepInfo& info) { step(batch, info); },
+                         .step_done = problem_.step_done});
   BlockResult result{{}, std::move(loop.epoch_losses), loop.skipped_steps};
   for (const auto& linear : trained_) result.linears.push_back(linear ? linear->store() : QuantizedLinear{});
   return result;

@@ -2,9 +2,9 @@
 
 #include "ops/gemm.hpp"
 #include "ops/nn.hpp"
+#include "optim/train_loop.hpp"
 #include "quant/gram.hpp"
 #include "quant/samples.hpp"
-#include "quant/train_loop.hpp"
 #include "quant/trained_linear.hpp"
 
 namespace apiq::quant {
@@ -25,16 +25,19 @@ void batch_step(const LinearProblem& problem, TrainedLinear& linear, std::uint32
   linear.forward(x, y);
   ops::squared_error(queue, y, target, 2.0f / static_cast<float>(y.elements()), y, info.loss);
   linear.backward(info, x, y, {}, false);
+  linear.guard(info);
   linear.step(info);
 }
 
-LoopResult train(const LinearProblem& problem, TrainedLinear& linear) {
+optim::LoopResult train(const LinearProblem& problem, TrainedLinear& linear) {
   const std::uint32_t batch = problem.train.batch_size;
-  LoopProblem loop{
+  optim::LoopProblem loop{
       .queue = problem.queue,
-      .train = problem.train,
       .name = problem.name,
+      .epochs = problem.train.epochs,
       .steps_per_epoch = problem.num_samples / batch,
+      .schedule = problem.train.schedule,
+      .early_stop = problem.train.early_stop,
       .loss_scale = 1.0 / (static_cast<double>(batch) * problem.tokens_per_sample * problem.out_features()),
       .step = {},
       .step_done = problem.step_done};
@@ -42,12 +45,12 @@ LoopResult train(const LinearProblem& problem, TrainedLinear& linear) {
     const GramObjective objective(problem);
     loop.loss_scale = 1.0;
     loop.step = [&](std::uint32_t, const StepInfo& info) { objective.step(linear, info); };
-    return train_loop(loop);
+    return optim::train_loop(loop);
   }
   loop.step = [&](std::uint32_t index, const StepInfo& info) {
     batch_step(problem, linear, index * batch, info);
   };
-  return train_loop(loop);
+  return optim::train_loop(loop);
 }
 
 }  // namespace
@@ -70,7 +73,7 @@ LinearResult ApiqLw::quantize_linear(const LinearProblem& problem) {
     linear.start_lora(lora_moments(problem.queue, problem.train.lora_init, problem.num_samples,
                                    problem.in_features(), problem.input));
   problem.training_begins();
-  LoopResult trained = train(problem, linear);
+  optim::LoopResult trained = train(problem, linear);
   return {linear.store(), std::move(trained.epoch_losses), trained.skipped_steps};
 }
 
