@@ -20,9 +20,9 @@ GreedyStream::GreedyStream(runtime::Queue& queue, Decoder& decoder, std::uint32_
   for (Batch& batch : batches_) start(batch);
 }
 
-GreedyStream::~GreedyStream() {
+GreedyStream::Batch::~Batch() {
   try {
-    for (const Batch& batch : batches_) batch.read.wait();
+    read.wait();
   } catch (...) {
     // The device failed: whoever waits for it otherwise says so.
   }

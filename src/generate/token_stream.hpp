@@ -26,11 +26,15 @@ class GreedyStream : public TokenStream {
  public:
   /// After decoder.prefill(); `tokens` at most.
   GreedyStream(runtime::Queue& queue, Decoder& decoder, std::uint32_t tokens);
-  ~GreedyStream() override;  // waits for reads in flight
   std::int32_t next() override;
 
  private:
+  /// Ids on their way to the host. Outlives its read, also where a constructor or another batch fails.
   struct Batch {
+    Batch() = default;
+    ~Batch();
+    Batch(const Batch&) = delete;
+    Batch& operator=(const Batch&) = delete;
     runtime::Event read;
     std::vector<std::int32_t> ids;
   };
