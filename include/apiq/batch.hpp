@@ -47,6 +47,7 @@ struct Batch {
       devices;  // one job at a time on each; an empty selector leaves the choice to the program
   std::map<std::string, BatchProgram> programs;
   std::vector<BatchJob> jobs;
+  double time_limit = 0;  // seconds that a step may take, 0: any; one that takes longer has failed
   bool is_shard = false;  // other shards may run in the output folder at the same time
 };
 

@@ -87,6 +87,7 @@ class Expansion {
     batch_.folder = manifest.folder;
     batch_.output = manifest.output;
     batch_.devices = manifest.devices;
+    batch_.time_limit = manifest.time_limit;
     batch_.programs = manifest.programs;
   }
 

@@ -18,6 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr double kGraceSeconds = 30;  // between the request to stop and the end by force
+
 /// The last line with something in it, of a log that may be long.
 std::string last_line(const fs::path& log) {
   std::ifstream file(log, std::ios::binary | std::ios::ate);
@@ -62,7 +64,10 @@ bool JobRun::advance() {
   try {
     if (process_) {
       const auto end = process_->poll();
-      if (!end) return false;
+      if (!end) {
+        limit_time();
+        return false;
+      }
       process_.reset();
       if (!end_step(*end)) return true;
     }
@@ -84,6 +89,15 @@ void JobRun::interrupt() {
   if (interrupted_ || !process_) return;
   interrupted_ = true;
   process_->terminate();
+}
+
+/// A step past its limit is asked to stop, so that it keeps what it has finished, and killed if it does not.
+void JobRun::limit_time() {
+  const double seconds = seconds_since_start();
+  if (batch_.time_limit == 0 || seconds < batch_.time_limit) return;
+  if (!too_long_) process_->terminate();
+  too_long_ = true;
+  if (seconds >= batch_.time_limit + kGraceSeconds) process_->kill();
 }
 
 bool JobRun::pass_step() {
@@ -117,6 +131,7 @@ void JobRun::start_step() {
   state_.error = "did not end";
   save_state(files_, state_);
   start_ = std::chrono::steady_clock::now();
+  too_long_ = false;
   say(step().id + ": started" + (device_.empty() ? "" : " on " + device_));
   process_ = std::make_unique<Process>(batch_.programs.at(step().program).path, arguments, batch_.folder,
                                        log_.get());
@@ -125,7 +140,7 @@ void JobRun::start_step() {
 
 /// True if the job goes on.
 bool JobRun::end_step(const ProcessEnd& end) {
-  state_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  state_.seconds = seconds_since_start();
   log_.close();
   if (end.status == 0 && end.signal == 0) {
     if (!fs::exists(files_.result))
@@ -140,7 +155,7 @@ bool JobRun::end_step(const ProcessEnd& end) {
     row_.status = BatchStatus::interrupted;
     return false;
   }
-  state_.error = interrupted_ ? "interrupted" : failure_text(end, files_.log);
+  state_.error = error_of(end);
   save_state(files_, state_);
   if (interrupted_) {
     row_.status = BatchStatus::interrupted;
@@ -148,6 +163,16 @@ bool JobRun::end_step(const ProcessEnd& end) {
     fail(state_.error);
   }
   return false;
+}
+
+std::string JobRun::error_of(const ProcessEnd& end) const {
+  if (interrupted_) return "interrupted";
+  if (!too_long_) return failure_text(end, files_.log);
+  return "stopped: it took longer than the manifest's time_limit of " + seconds_text(batch_.time_limit);
+}
+
+double JobRun::seconds_since_start() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
 }
 
 void JobRun::fail(const std::string& error) {

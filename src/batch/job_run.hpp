@@ -28,6 +28,9 @@ class JobRun {
   bool pass_step();   // the current step is finished already
   void start_step();  // in a new process
   bool end_step(const ProcessEnd& end);
+  void limit_time();  // of the running step
+  double seconds_since_start() const;
+  std::string error_of(const ProcessEnd& end) const;
   void fail(const std::string& error);
   void say(const std::string& line) const;
   const BatchStep& step() const { return job_.steps[index_]; }
@@ -45,7 +48,7 @@ class JobRun {
   StepState state_;  // of the current step
   FileDescriptor log_;
   std::unique_ptr<Process> process_;
-  bool interrupted_ = false;
+  bool interrupted_ = false, too_long_ = false;
   std::chrono::steady_clock::time_point start_{};
 };
 

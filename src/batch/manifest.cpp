@@ -147,6 +147,14 @@ void read_export(const ManifestValue& root, Manifest& manifest, Programs& progra
   value.at("format").text();
 }
 
+double read_time_limit(const ManifestValue& root) {
+  if (!root.has("time_limit")) return 0;
+  const ManifestValue value = root.at("time_limit");
+  const double seconds = value.json().is_number() ? value.json().get<double>() : 0;
+  if (!(seconds > 0)) throw value.mismatch("seconds, above 0");
+  return seconds;
+}
+
 void read_places(const ManifestValue& root, Manifest& manifest) {
   manifest.output = root.has("output") ? fs::path(root.at("output").text()) : manifest.file.stem();
   manifest.devices = {""};
@@ -161,12 +169,14 @@ void read_places(const ManifestValue& root, Manifest& manifest) {
 Manifest parse_manifest(std::string_view text, const fs::path& file, const ProgramSource& source) {
   const nlohmann::json json = parse_json(text, file.string());
   const ManifestValue root(json, file.string());
-  root.check_members({"models", "jobs", "defaults", "eval", "export", "devices", "output", "programs"});
+  root.check_members(
+      {"models", "jobs", "defaults", "eval", "export", "devices", "output", "programs", "time_limit"});
   Manifest out;
   out.file = file;
   out.folder = fs::absolute(file).lexically_normal().parent_path();
   out.models = read_models(root.at("models"), out.folder);
   read_places(root, out);
+  out.time_limit = read_time_limit(root);
   Programs programs(root, out.folder, source);
   Sections sections;
   if (root.has("defaults")) {

@@ -29,6 +29,7 @@ struct ManifestEntry {
 struct Manifest {
   std::filesystem::path file, folder, output;
   std::vector<std::string> devices;
+  double time_limit = 0;
   std::map<std::string, BatchProgram> programs;
   std::vector<ManifestModel> models;
   std::vector<ManifestEntry> entries;

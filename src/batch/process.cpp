@@ -31,7 +31,8 @@ std::vector<char*> argument_vector(const std::string& program, const std::vector
   ::dup2(out, STDOUT_FILENO);
   ::dup2(err >= 0 ? err : null, STDERR_FILENO);
   if (!folder || ::chdir(folder) == 0) ::execv(program.c_str(), argv);
-  const char* reason = std::strerror(errno);
+  // Unlike strerror it may be called here: it takes no lock and no memory.
+  const char* reason = ::strerrordesc_np(errno);
   for (const char* part : {program.c_str(), " cannot be started: ", reason, "\n"}) {
     if (::write(STDERR_FILENO, part, std::strlen(part)) < 0) break;
   }
@@ -105,6 +106,10 @@ std::optional<ProcessEnd> Process::poll() {
 
 void Process::terminate() {
   if (pid_ > 0) ::kill(pid_, SIGTERM);
+}
+
+void Process::kill() {
+  if (pid_ > 0) ::kill(pid_, SIGKILL);
 }
 
 std::string output_of(const std::filesystem::path& program, const std::vector<std::string>& arguments) {

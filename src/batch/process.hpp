@@ -33,9 +33,10 @@ struct ProcessEnd {
 /// only.
 class Process {
  public:
-  /// Standard output and error go to `log`, standard input is empty. The child gets SIGTERM should this
-  /// process die. Throws IoError if no process can be made; a program that cannot be run ends with status 127
-  /// and a line in its log.
+  /// Standard output and error go to `log`, standard input is empty. The child gets SIGTERM should the
+  /// calling thread end, with its process or alone: who starts a child stays until it has ended. Throws
+  /// IoError if no process can be made; a program that cannot be run ends with status 127 and a line in its
+  /// log.
   Process(const std::filesystem::path& program, const std::vector<std::string>& arguments,
           const std::filesystem::path& folder, int log);
   Process(const Process&) = delete;
@@ -45,6 +46,7 @@ class Process {
   /// How it ended; nothing while it runs.
   std::optional<ProcessEnd> poll();
   void terminate();  // SIGTERM
+  void kill();       // SIGKILL
 
  private:
   pid_t pid_;

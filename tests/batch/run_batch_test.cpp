@@ -11,6 +11,7 @@
 #include "batch/fake_program.hpp"
 #include "batch/process.hpp"
 #include "support/errors.hpp"
+#include "util/atomic_file.hpp"
 
 namespace apiq {
 namespace {
@@ -174,6 +175,21 @@ TEST(RunBatch, StoppingEndsTheRunningStepAndStartsNoOther) {
   EXPECT_THAT(statuses(result), ElementsAre("interrupted", "not run"));
 }
 
+TEST(RunBatch, AStepPastItsTimeLimitHasFailedAndTheOthersRun) {
+  const BatchFolder folder;
+  const Batch batch = read(folder, R"([{"bits": [8, 2]}])", R"("time_limit": 0.3, )");
+  const auto begin = std::chrono::steady_clock::now();
+  const BatchResult result = run_batch(batch);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(30))
+      << "it would wait for a minute";
+  EXPECT_THAT(statuses(result), ElementsAre(failed, done));
+  EXPECT_THAT(result.rows[0].error, AllOf(HasSubstr("time_limit"), HasSubstr("0.3 s")));
+  for (const char* bad : {"0", "-1", "\"1h\"", "null"})
+    EXPECT_THAT(test::error_text<FormatError>(
+                    [&] { read(folder, R"([{"bits": 2}])", std::string("\"time_limit\": ") + bad + ", "); }),
+                AllOf(HasSubstr("time_limit"), HasSubstr("seconds, above 0")));
+}
+
 TEST(RunBatch, TwoBatchesDoNotShareAFolderButShardsDo) {
   const BatchFolder folder;
   const Batch batch = read(folder, R"([{"bits": [2, 3]}])");
@@ -242,6 +258,8 @@ TEST(Process, ReportsStatusSignalAndProgramsThatCannotStart) {
   EXPECT_EQ(ended("/bin/sh", {"-c", "exit 3"}).status, 3);
   EXPECT_EQ(ended("/bin/sh", {"-c", "kill -9 $$"}).signal, 9);
   EXPECT_EQ(ended("/no/such/program", {}).status, 127);
+  EXPECT_EQ(read_file(folder.path() / "log"),
+            "/no/such/program cannot be started: No such file or directory\n");
   EXPECT_EQ(output_of("/bin/sh", {"-c", "echo out; echo err >&2"}), "out\n");
   EXPECT_THAT(test::error_text<IoError>([] {
                 output_of("/bin/sh", {"-c", "exit 3"});
