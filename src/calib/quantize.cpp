@@ -59,7 +59,6 @@ class Run {
 
  private:
   calib::MemoryPlan make_plan() const;
-  void check_weights() const;
   calib::RunContext context(Trace* trace);
   void check_files() const;
   double file_seconds() const;
@@ -104,13 +103,6 @@ calib::MemoryPlan Run::make_plan() const {
                            .process_bytes = current_host_bytes(),
                            .shares_host_memory = device_.info().shares_host_memory,
                            .compute_units = device_.info().compute_units});
-}
-
-void Run::check_weights() const {
-  for (const TensorInfo& info : model_.tensors().tensors()) {
-    throw_if_stopped(callbacks_);
-    check_finite(model_.tensors(), info);
-  }
 }
 
 calib::RunContext Run::context(Trace* trace) {
@@ -182,10 +174,10 @@ bool drop_empty(calib::Journal& journal) {
 
 QuantizeResult Run::quantize() {
   check_files();
-  check_weights();
+  const auto model_hashes = model_.check_and_hash([this] { throw_if_stopped(callbacks_); });
   set_ = load_calibration(options_, model_);
   throw_if_stopped(callbacks_);
-  provenance_ = calib::run_identity(options_, model_, device_);
+  provenance_ = calib::run_identity(options_, model_hashes, device_);
   json identity = provenance_;
   identity["options"] = calib::options_json(options_, traits_);
   calib::Journal journal = calib::Journal::open(options_.work_dir, identity, options_.restart);
@@ -230,11 +222,11 @@ double Run::file_seconds() const {
     const std::uint64_t size = info.shape.elements() * size_of(info.dtype);
     all += size;
     if (!info.name.starts_with("model.layers.0.")) continue;
-    check_finite(model_.tensors(), info);
     Sha256 hash;
     for_each_chunk(model_.tensors(), info.name, kStreamChunkBytes,
-                   [&](std::uint64_t, std::span<const std::byte> chunk) {
-                     hash.update(std::string_view(reinterpret_cast<const char*>(chunk.data()), chunk.size()));
+                   [&](std::uint64_t offset, std::span<const std::byte> chunk) {
+                     hash.update(chunk.data(), chunk.size());
+                     check_finite(info, chunk, offset / size_of(info.dtype));
                    });
     bytes += size;
   }

@@ -15,9 +15,9 @@ using nlohmann::json;
 
 namespace {
 
-json inputs_of(const QuantizeOptions& options, const ModelDirectory& model) {
+json inputs_of(const QuantizeOptions& options, const std::map<std::string, std::string>& model_hashes) {
   json inputs = json::object();
-  for (const auto& [name, hash] : model.hashes()) inputs["model/" + name] = hash;
+  for (const auto& [name, hash] : model_hashes) inputs["model/" + name] = hash;
   for (std::size_t i = 0; i < options.calibration.size(); ++i)
     inputs["calibration/" + std::to_string(i) + "/" + options.calibration[i].filename().string()] =
         sha256_of_file(options.calibration[i]);
@@ -39,14 +39,15 @@ json device_of(Device& opened) {
 
 }  // namespace
 
-json run_identity(const QuantizeOptions& options, const ModelDirectory& model, Device& device) {
+json run_identity(const QuantizeOptions& options, const std::map<std::string, std::string>& model_hashes,
+                  Device& device) {
   return {{"program", "apiq-quantize"},
           {"version", version()},
           {"commit", commit()},
           {"libraries", library_versions()},
           {"device", device_of(device)},
           {"seed", options.seed},
-          {"inputs", inputs_of(options, model)},
+          {"inputs", inputs_of(options, model_hashes)},
           {"environment", device.impl().environment().changing_results()}};
 }
 

@@ -147,12 +147,13 @@ ModelDirectory ModelDirectory::open(const fs::path& folder) {
     apply_generation_config(model.config_, generation->second, (folder / "generation_config.json").string());
 
   if (present(folder / kSingleFile)) {
-    model.tensors_ = std::make_unique<SafetensorsFile>(folder / kSingleFile);
-    model.tensor_files_ = {folder / kSingleFile};
+    auto single = std::make_unique<SafetensorsFile>(folder / kSingleFile);
+    model.tensor_files_ = {single.get()};
+    model.tensors_ = std::move(single);
   } else if (present(folder / kIndexFile)) {
     auto sharded = std::make_unique<ShardedSafetensors>(folder / kIndexFile);
     model.tensor_files_ = sharded->files();
-    model.tensor_files_.push_back(folder / kIndexFile);
+    model.index_ = folder / kIndexFile;
     model.tensors_ = std::move(sharded);
   } else {
     refuse_without_tensors(folder);
@@ -162,10 +163,17 @@ ModelDirectory ModelDirectory::open(const fs::path& folder) {
   return model;
 }
 
-std::map<std::string, std::string> ModelDirectory::hashes() const {
+std::map<std::string, std::string> ModelDirectory::check_and_hash(
+    const std::function<void()>& between) const {
   std::map<std::string, std::string> out;
   for (const auto& [name, bytes] : side_files_) out[name] = sha256_of(bytes);
-  for (const fs::path& file : tensor_files_) out[file.filename().string()] = sha256_of_file(file);
+  if (!index_.empty()) out[index_.filename().string()] = sha256_of_file(index_);
+  for (const SafetensorsFile* file : tensor_files_)
+    out[file->path().filename().string()] =
+        file->sha256([&](const TensorInfo& info, std::uint64_t offset, std::span<const std::byte> part) {
+          between();
+          check_finite(info, part, offset / size_of(info.dtype));
+        });
   return out;
 }
 

@@ -1,6 +1,7 @@
 // A Hugging Face model directory: config.json, model.safetensors (or shards with an index), tokenizer files.
 #pragma once
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -10,6 +11,8 @@
 #include "tensor/tensor_source.hpp"
 
 namespace apiq {
+
+class SafetensorsFile;
 
 class ModelDirectory {
  public:
@@ -26,14 +29,17 @@ class ModelDirectory {
   /// tokenizer_config.json, ...): name -> bytes, those that exist.
   const std::map<std::string, std::string>& side_files() const { return side_files_; }
 
-  /// sha256 of every file the model was read from, name -> hex. Reads all tensor bytes.
-  std::map<std::string, std::string> hashes() const;
+  /// sha256 of every file the model was read from, name -> hex, and a check that every weight is finite
+  /// (tensor_source.hpp): all bytes are read, once. between: called every few MB; what it throws passes
+  /// through.
+  std::map<std::string, std::string> check_and_hash(const std::function<void()>& between) const;
 
  private:
   std::filesystem::path folder_;
   ModelConfig config_;
   std::unique_ptr<TensorSource> tensors_;
-  std::vector<std::filesystem::path> tensor_files_;
+  std::vector<const SafetensorsFile*> tensor_files_;  // of tensors_
+  std::filesystem::path index_;                       // of several files; empty where there is one
   std::map<std::string, std::string> side_files_;
 };
 

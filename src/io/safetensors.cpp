@@ -4,10 +4,12 @@
 #include <array>
 #include <cstdint>
 #include <limits>
+#include <numeric>
 #include <optional>
 
 #include "apiq/error.hpp"
 #include "util/json.hpp"
+#include "util/sha256.hpp"
 #include "util/text.hpp"
 
 namespace apiq {
@@ -241,6 +243,28 @@ void SafetensorsFile::read(std::string_view name, std::uint64_t offset, std::spa
   file_.read(static_cast<std::uint64_t>(stored.data() - file_.bytes().data()) + offset, out);
 }
 
+std::string SafetensorsFile::sha256(const Visit& visit) const {
+  // Tensors follow each other without holes (check_tiling), behind the header.
+  std::vector<std::size_t> order(infos_.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return std::pair(spans_[a].data(), spans_[a].size()) < std::pair(spans_[b].data(), spans_[b].size());
+  });
+  std::uint64_t tensor_bytes = 0;
+  for (const auto& span : spans_) tensor_bytes += span.size();
+  std::vector<std::byte> header(file_.bytes().size() - tensor_bytes);
+  file_.read(0, header);
+  Sha256 hash;
+  hash.update(header.data(), header.size());
+  for (const std::size_t i : order)
+    for_each_chunk(*this, infos_[i].name, kStreamChunkBytes,
+                   [&](std::uint64_t offset, std::span<const std::byte> part) {
+                     hash.update(part.data(), part.size());
+                     visit(infos_[i], offset, part);
+                   });
+  return hash.hex();
+}
+
 void SafetensorsFile::release(std::string_view name) const { file_.release(bytes(name)); }
 
 namespace {
@@ -322,9 +346,9 @@ void ShardedSafetensors::read(std::string_view name, std::uint64_t offset, std::
 
 void ShardedSafetensors::release(std::string_view name) const { owner(name).release(name); }
 
-std::vector<std::filesystem::path> ShardedSafetensors::files() const {
-  std::vector<std::filesystem::path> out;
-  for (const auto& [name, shard] : shards_) out.push_back(shard->path());
+std::vector<const SafetensorsFile*> ShardedSafetensors::files() const {
+  std::vector<const SafetensorsFile*> out;
+  for (const auto& [name, shard] : shards_) out.push_back(shard.get());
   return out;
 }
 

@@ -25,6 +25,14 @@ class SafetensorsFile : public TensorSource {
   void read(std::string_view name, std::uint64_t offset, std::span<std::byte> out) const override;
   void release(std::string_view name) const override;
 
+  /// Part of a tensor's bytes: whole elements.
+  using Visit =
+      std::function<void(const TensorInfo& info, std::uint64_t offset, std::span<const std::byte> part)>;
+  /// sha256 of the whole file, every byte of which is read once: tensors pass `visit` on the way, in the
+  /// order of the file, at most kStreamChunkBytes at a time. Throws as TensorSource::read, and what visit
+  /// throws.
+  std::string sha256(const Visit& visit) const;
+
   const std::filesystem::path& path() const { return file_.path(); }
   /// The __metadata__ entry; empty if there is none.
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
@@ -49,8 +57,8 @@ class ShardedSafetensors : public TensorSource {
   void read(std::string_view name, std::uint64_t offset, std::span<std::byte> out) const override;
   void release(std::string_view name) const override;
 
-  /// Paths of the shards, in name order.
-  std::vector<std::filesystem::path> files() const;
+  /// In name order.
+  std::vector<const SafetensorsFile*> files() const;
 
  private:
   const SafetensorsFile& owner(std::string_view name) const;

@@ -61,10 +61,7 @@ void for_each_chunk(
   }
 }
 
-namespace {
-
-/// check_finite of a part that begins at element `first`.
-void check_part(const TensorInfo& info, std::uint64_t first, std::span<const std::byte> bytes) {
+void check_finite(const TensorInfo& info, std::span<const std::byte> bytes, std::uint64_t first) {
   visit_elements(
       info.dtype, bytes, element_count(info.dtype, bytes, info.name), [&](std::size_t i, float value) {
         if (!std::isfinite(value))
@@ -73,17 +70,6 @@ void check_part(const TensorInfo& info, std::uint64_t first, std::span<const std
                             "; the model is damaged, or its values passed the range of its storage type when "
                             "it was converted");
       });
-}
-
-}  // namespace
-
-void check_finite(const TensorInfo& info, std::span<const std::byte> bytes) { check_part(info, 0, bytes); }
-
-void check_finite(const TensorSource& source, const TensorInfo& info) {
-  for_each_chunk(source, info.name, kStreamChunkBytes,
-                 [&](std::uint64_t offset, std::span<const std::byte> chunk) {
-                   check_part(info, offset / size_of(info.dtype), chunk);
-                 });
 }
 
 }  // namespace apiq

@@ -51,9 +51,7 @@ void for_each_chunk(const TensorSource& source, std::string_view name, std::size
 std::vector<float> to_f32(DType dtype, std::span<const std::byte> bytes, std::string_view name);
 
 /// For weights about to be quantized: throws FormatError with the tensor's name and its first element that is
-/// NaN or infinite, or if it is not F32, F16 or BF16.
-void check_finite(const TensorInfo& info, std::span<const std::byte> bytes);
-/// The same of a whole tensor, a chunk at a time.
-void check_finite(const TensorSource& source, const TensorInfo& info);
+/// NaN or infinite, or if it is not F32, F16 or BF16. bytes: from element `first` on.
+void check_finite(const TensorInfo& info, std::span<const std::byte> bytes, std::uint64_t first = 0);
 
 }  // namespace apiq

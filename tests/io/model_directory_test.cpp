@@ -12,6 +12,7 @@
 #include "support/paths.hpp"
 #include "support/safetensors_file.hpp"
 #include "support/temporary_folder.hpp"
+#include "util/sha256.hpp"
 
 namespace apiq {
 namespace {
@@ -74,10 +75,10 @@ TEST_F(TinyModel, Opens) {
   EXPECT_EQ(model.tensors().tensors().size(), 12u);
   EXPECT_EQ(model.side_files().size(), 3u);
   EXPECT_EQ(model.side_files().at("tokenizer.model"), "not looked into here");
-  const auto hashes = model.hashes();
+  const auto hashes = model.check_and_hash([] {});
   EXPECT_EQ(hashes.size(), 4u);
   EXPECT_EQ(hashes.at("tokenizer.model").size(), 64u);
-  EXPECT_TRUE(hashes.contains("model.safetensors"));
+  EXPECT_EQ(hashes.at("model.safetensors"), sha256_of_file(folder_.path() / "model.safetensors"));
 }
 
 TEST_F(TinyModel, OpensShards) {
@@ -94,8 +95,10 @@ TEST_F(TinyModel, OpensShards) {
   folder_.write("model.safetensors.index.json", json{{"weight_map", map}}.dump());
   const ModelDirectory model = ModelDirectory::open(folder_.path());
   EXPECT_EQ(model.tensors().tensors().size(), 12u);
-  EXPECT_TRUE(model.hashes().contains("b.safetensors"));
-  EXPECT_TRUE(model.hashes().contains("model.safetensors.index.json"));
+  const auto hashes = model.check_and_hash([] {});
+  for (const char* name : {"a.safetensors", "b.safetensors", "model.safetensors.index.json", "config.json"})
+    EXPECT_EQ(hashes.at(name), sha256_of_file(folder_.path() / name)) << name;
+  EXPECT_THROW(model.check_and_hash([] { throw Interrupted("stop"); }), Interrupted);
 }
 
 TEST_F(TinyModel, EveryTensorIsNeeded) {
@@ -194,7 +197,8 @@ TEST(RealModels, Novels6m) {
   EXPECT_NEAR(static_cast<double>(parameters) / 1e6, 5.77, 0.005);
   std::stringstream readme;
   readme << std::ifstream(folder / "README.md").rdbuf();
-  for (const auto& [name, hash] : model.hashes()) EXPECT_THAT(readme.str(), HasSubstr(hash + "  " + name));
+  for (const auto& [name, hash] : model.check_and_hash([] {}))
+    EXPECT_THAT(readme.str(), HasSubstr(hash + "  " + name));
   for (const TensorInfo& info : model.tensors().tensors()) {
     const std::vector<float> values = to_f32(info.dtype, model.tensors().bytes(info.name), info.name);
     EXPECT_EQ(values.size(), info.shape.elements());
