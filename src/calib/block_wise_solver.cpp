@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "calib/block_solver.hpp"
-#include "calib/stop.hpp"
 #include "ops/nn.hpp"
 
 namespace apiq::calib {
@@ -35,7 +34,7 @@ ActivationStore BlockWiseSolver::mean_targets(WorkingBlock& weights, Streams& st
   OutputError apart(run_.queue);
   targets.begin_pass();
   for (std::uint32_t i = 0; i < run_.num_samples(); ++i) {
-    throw_if_stopped(run_.callbacks);
+    run_.next_piece();
     Workspace::Scope scope(run_.queue.workspace());
     const TensorView x = streams.quantized->residuals().open(i), wanted = streams.full->residuals().open(i);
     const TensorView y = run_.queue.workspace().allocate(DType::f32, x.shape);

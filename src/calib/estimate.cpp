@@ -22,7 +22,7 @@ Seconds probe(const RunContext& run, LayerStream& layers, std::uint32_t batches)
   quant::TrainOptions train = run.train;
   train.epochs = std::min(train.epochs, 1u);
   const RunContext small{run.queue, run.model, run.method,    run.options, train,
-                         few,       run.plan,  run.callbacks, nullptr};
+                         few,       run.plan,  run.callbacks, run.pace,    nullptr};
   PhaseClock clock(run.queue);
   Streams streams;
   if (!few.samples.empty()) {

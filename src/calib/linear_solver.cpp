@@ -2,7 +2,6 @@
 #include <cmath>
 
 #include "calib/block_solver.hpp"
-#include "calib/stop.hpp"
 #include "ops/gemm.hpp"
 #include "ops/nn.hpp"
 
@@ -69,7 +68,7 @@ ActivationStore LinearSolver::make_targets(const TensorView& weight, Stream& ful
       run_.make_store(weight.shape[0], run_.plan.choice.inner, false, "full-precision outputs");
   targets.begin_pass();
   for (std::uint32_t i = 0; i < run_.num_samples(); ++i) {
-    throw_if_stopped(run_.callbacks);
+    run_.next_piece();
     ops::matmul_nt(run_.queue, run_.queue.device().rounding(runtime::Work::training), full.inputs().open(i),
                    weight, targets.create(i));
     targets.commit(i);

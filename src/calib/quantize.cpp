@@ -76,6 +76,7 @@ class Run {
   quant::TrainOptions train_;
   calib::CalibrationSet set_;
   calib::MemoryPlan plan_;
+  std::optional<runtime::Pace> pace_;
   json provenance_;  // hashing a large model takes a while: once
 };
 
@@ -110,7 +111,7 @@ calib::RunContext Run::context(Trace* trace) {
   ops::settle_fast_paths(queue);
   if (options_.host_memory_bytes != 0) device_.impl().host_budget().set_limit(options_.host_memory_bytes);
   queue.workspace().reserve(plan_.scratch_bytes);
-  return {queue, model_, *method_, options_, train_, set_, plan_, callbacks_, trace};
+  return {queue, model_, *method_, options_, train_, set_, plan_, callbacks_, pace_.emplace(queue), trace};
 }
 
 /// Kernels of a run in the trace's compute lane as long as it lives.

@@ -4,8 +4,10 @@
 #include "apiq/quantize.hpp"
 #include "calib/calibration_set.hpp"
 #include "calib/memory_plan.hpp"
+#include "calib/stop.hpp"
 #include "io/model_directory.hpp"
 #include "quant/method.hpp"
+#include "runtime/pace.hpp"
 #include "runtime/queue.hpp"
 
 namespace apiq::calib {
@@ -19,7 +21,15 @@ struct RunContext {
   const CalibrationSet& set;  // empty if the method needs no inputs and none are wanted
   const MemoryPlan& plan;
   const Callbacks& callbacks;
+  runtime::Pace& pace;
   Trace* trace = nullptr;
+
+  /// Between any two pieces of work: throws Interrupted if the caller asked to stop, and keeps the host from
+  /// running so far ahead of the device that stopping would take long.
+  void next_piece() const {
+    throw_if_stopped(callbacks);
+    pace.step();
+  }
 
   /// A store of every sample's activations at one place, f32 [tokens, features] each. saves: passes over it
   /// may be saved to the work directory.

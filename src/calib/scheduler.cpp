@@ -10,7 +10,6 @@
 #include "apiq/result.hpp"
 #include "calib/block_solver.hpp"
 #include "calib/layer_stream.hpp"
-#include "calib/stop.hpp"
 #include "io/part_file.hpp"
 #include "report/block_json.hpp"
 
@@ -226,7 +225,7 @@ BlockReport Schedule::replay_block(std::uint32_t index) {
 }
 
 void Schedule::step_done(std::uint32_t linear, std::uint64_t steps) const {
-  throw_if_stopped(run_.callbacks);
+  run_.next_piece();
   if (!run_.callbacks.progress) return;
   const std::uint64_t done =
       (std::uint64_t{current_block_} * units_per_block_ + linear) * steps_per_unit_ + steps;

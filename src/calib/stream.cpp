@@ -2,7 +2,6 @@
 
 #include <cstring>
 
-#include "calib/stop.hpp"
 #include "family/tensor_names.hpp"
 #include "tensor/tensor_source.hpp"
 
@@ -31,7 +30,7 @@ void Stream::start() {
   residuals_.begin_pass();
   std::vector<float> rows(run_.set.sequence_length * hidden);
   for (std::uint32_t i = 0; i < run_.num_samples(); ++i) {
-    throw_if_stopped(run_.callbacks);
+    run_.next_piece();
     for (std::uint32_t t = 0; t < run_.set.sequence_length; ++t) {
       const auto row =
           table.subspan(static_cast<std::uint64_t>(run_.set.samples[i][t]) * row_bytes, row_bytes);
@@ -56,7 +55,7 @@ void Stream::run_block(quant::BlockFunction& block, const Linears& linears,
                        const std::filesystem::path& save_to, const SampleSeen& seen) {
   residuals_.begin_pass(save_to);
   for (std::uint32_t i = 0; i < run_.num_samples(); ++i) {
-    throw_if_stopped(run_.callbacks);
+    run_.next_piece();
     Workspace::Scope scope(run_.queue.workspace());
     const TensorView x = residuals_.open(i), y = run_.queue.workspace().allocate(DType::f32, x.shape);
     block.forward(x, linears, y);
@@ -86,7 +85,7 @@ void Stream::advance(std::uint32_t stage, const WorkingBlock& weights, const Lin
   }
   if (way.next_residual) residuals_.begin_pass(save_to);
   for (std::uint32_t i = 0; i < run_.num_samples(); ++i) {
-    throw_if_stopped(run_.callbacks);
+    run_.next_piece();
     Workspace::Scope scope(run_.queue.workspace());
     model::BlockRun sample(context, plan, tokens);
     if (way.input) sample.give(plan.activation(*way.input), inputs_.open(i));
