@@ -86,18 +86,18 @@ struct LinearReport {
 struct BlockReport {
   std::uint32_t index = 0;
   double loss_first = 0,
-         loss_last = 0;  // mean squared error over the first and last epoch (of the linears' mean, for
-                         // methods that solve them one by one); NaN without training
+         loss_last = 0;        // mean squared error over the first and last epoch (of the linears' mean, for
+                               // methods that solve them one by one); NaN without training
   std::vector<double> losses;  // of every epoch
   double relative_error =
       0;  // of the block's output on the calibration data, both streams compared; NaN without data
-  std::uint64_t skipped_steps = 0;  // steps not taken because the loss was not finite
+  std::uint64_t skipped_steps = 0;  // steps not taken: the loss or a gradient was not finite
   std::vector<LinearReport> linears;
   // How this run got there; not part of the result.
   bool resumed = false;  // taken from the work directory
   double seconds = 0;
   std::vector<std::pair<std::string, double>>
-      phases;               // seconds of its parts, in order: load, targets, train, advance, save
+      phases;               // seconds by name, in the order of Phase (apiq/phase.hpp)
   double wait_seconds = 0;  // the device had to wait for disk or transfers at most this long
   std::uint64_t device_bytes = 0, host_bytes = 0;  // peaks so far
 };
@@ -107,7 +107,7 @@ struct QuantizeResult {
   double bits_per_weight = 0;          // codes, scales and zero points over quantized weights
   double adapter_bits_per_weight = 0;  // LoRA over the same weights
   std::uint64_t output_bytes = 0;
-  std::uint64_t skipped_steps = 0;  // steps not taken because the loss was not finite
+  std::uint64_t skipped_steps = 0;  // steps not taken: the loss or a gradient was not finite
   double wait_seconds = 0;          // the device had to wait for disk or transfers at most this long
   std::vector<BlockReport> blocks;
   double seconds = 0;

@@ -64,7 +64,7 @@ quant::BlockProblem BlockWiseSolver::problem_of(WorkingBlock& weights, Streams& 
       .hidden_size = run_.config().hidden_size,
       .input = [&](std::uint32_t i) { return streams.quantized->residuals().open(i); },
       .target = [&](std::uint32_t i) { return streams.full->residuals().open(i); },
-      .training_begins = [&] { clock.begin("train"); },
+      .training_begins = [&] { clock.begin(Phase::train); },
       .step_done = [this](std::uint64_t steps) { step_done_(0, steps); }};
   for (std::uint32_t l = 0; l < weights.size(); ++l) {
     const LinearSettings& s = weights.settings(l);
@@ -94,7 +94,7 @@ SolvedBlock BlockWiseSolver::solve(WorkingBlock& weights, Streams& streams, cons
                                    PhaseClock& clock) {
   SolvedBlock out;
   step_done_(0, 0);
-  clock.begin("targets");
+  clock.begin(Phase::targets);
   for (std::uint32_t l = 0; l < weights.size(); ++l) weights.make_dense(l);
   streams.full->run_block(*streams.block, weights.full(), save.full);
   quant::BlockProblem problem = problem_of(weights, streams, clock);
@@ -104,12 +104,12 @@ SolvedBlock BlockWiseSolver::solve(WorkingBlock& weights, Streams& streams, cons
     problem.target = [&](std::uint32_t i) { return mean.open(i); };
     problem.target_weight = 2;
   }
-  clock.begin("start");
+  clock.begin(Phase::start);
   quant::BlockResult result = run_.method.quantize_block(problem);
   mean = {};
-  clock.begin("store");
+  clock.begin(Phase::store);
   take_results(weights, std::move(result), out);
-  clock.begin("advance");
+  clock.begin(Phase::advance);
   OutputError error(run_.queue);
   streams.quantized->run_block(
       *streams.block, weights.quantized(), save.quantized,

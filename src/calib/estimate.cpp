@@ -12,7 +12,7 @@ namespace apiq::calib {
 
 namespace {
 
-using Seconds = std::map<std::string, double>;
+using Seconds = std::map<Phase, double>;
 
 /// The parts of the first block with so many batches of samples, one epoch.
 Seconds probe(const RunContext& run, LayerStream& layers, std::uint32_t batches) {
@@ -26,18 +26,19 @@ Seconds probe(const RunContext& run, LayerStream& layers, std::uint32_t batches)
   PhaseClock clock(run.queue);
   Streams streams;
   if (!few.samples.empty()) {
-    clock.begin("embed");
+    clock.begin(Phase::embed);
     streams = make_streams(small);
     streams.full->start();
     streams.quantized->start();
   }
-  clock.begin("load");
+  clock.begin(Phase::load);
   WorkingBlock block(small, 0, layers.open(0));
   if (streams) streams.block->set_vectors(block.norms(), block.biases());
   const auto solver = make_solver(small, [](std::uint32_t, std::uint64_t) {});
   solver->solve(block, streams, {}, clock);
   clock.end();
-  return {clock.phases().begin(), clock.phases().end()};
+  const auto phases = clock.phases();
+  return {phases.begin(), phases.end()};
 }
 
 /// A part's seconds as a + b * samples, from two probes.
@@ -60,28 +61,29 @@ std::uint32_t more_batches(const RunContext& run, double step_seconds) {
 
 }  // namespace
 
-std::vector<StageEstimate> estimate_time(const RunContext& run) {
+std::vector<PhaseEstimate> estimate_time(const RunContext& run) {
   LayerStream layers(run.queue.device(), run.model,
                      {.prefetch = false, .ring_bytes = kUploadRingBytes, .trace = nullptr});
   probe(run, layers, 1);  // compiles kernels
   const Seconds few = probe(run, layers, 1);
   const double blocks = run.config().num_hidden_layers, batch = run.options.batch_size,
                samples = run.num_samples();
-  std::vector<StageEstimate> out;
+  std::vector<PhaseEstimate> out;
   if (samples == 0) {
-    for (const auto& [stage, seconds] : few) out.push_back({stage, blocks * seconds});
+    for (const auto& [phase, seconds] : few) out.push_back({phase, blocks * seconds});
     return out;
   }
-  const std::uint32_t batches = more_batches(run, few.contains("train") ? few.at("train") : 0.05);
+  const std::uint32_t batches = more_batches(run, few.contains(Phase::train) ? few.at(Phase::train) : 0.05);
   const Seconds more = batches > 1 ? probe(run, layers, batches) : few;
-  for (const auto& [stage, seconds] : few) {
-    const Line line = batches > 1 ? line_through(batch, seconds, batch * batches, more.at(stage))
+  for (const auto& [phase, seconds] : few) {
+    const Line line = batches > 1 ? line_through(batch, seconds, batch * batches, more.at(phase))
                                   : Line{0, seconds / batch};
-    if (stage == "train") out.push_back({stage, blocks * line.at(samples * std::max(run.train.epochs, 1u))});
-    else if (stage == "start")
-      out.push_back({stage, blocks * line.at(std::min<double>(samples, quant::kMomentSamples))});
-    else if (stage == "embed") out.push_back({stage, line.at(samples)});
-    else out.push_back({stage, blocks * line.at(samples)});
+    if (phase == Phase::train)
+      out.push_back({phase, blocks * line.at(samples * std::max(run.train.epochs, 1u))});
+    else if (phase == Phase::start)
+      out.push_back({phase, blocks * line.at(std::min<double>(samples, quant::kMomentSamples))});
+    else if (phase == Phase::embed) out.push_back({phase, line.at(samples)});
+    else out.push_back({phase, blocks * line.at(samples)});
   }
   return out;
 }

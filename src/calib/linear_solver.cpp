@@ -30,17 +30,17 @@ SolvedBlock LinearSolver::solve(WorkingBlock& weights, Streams& streams, const S
   SolvedBlock out;
   OutputError error(run_.queue);
   if (streams) {
-    clock.begin("advance");
+    clock.begin(Phase::advance);
     streams.full->advance(0, weights, weights.full());
     streams.quantized->advance(0, weights, weights.quantized());
   }
   const std::vector<Stage>& stages = run_.config().block.stages;
   for (std::uint32_t stage = 0; stage < stages.size(); ++stage) {
     const auto [first, end] = stages[stage];
-    clock.begin("targets");
+    clock.begin(Phase::targets);
     for (std::uint32_t l = first; l < end; ++l) weights.make_dense(l);
     for (std::uint32_t l = first; l < end; ++l) solve_linear(weights, l, streams, clock, out);
-    clock.begin("advance");
+    clock.begin(Phase::advance);
     if (streams && stage + 1 < stages.size()) {
       streams.full->advance(stage + 1, weights, weights.full());
       streams.quantized->advance(stage + 1, weights, weights.quantized());
@@ -93,10 +93,10 @@ void LinearSolver::solve_linear(WorkingBlock& weights, std::uint32_t linear, Str
                                .train = run_.train,
                                .input = {},
                                .target = {},
-                               .training_begins = [&] { clock.begin("train"); },
+                               .training_begins = [&] { clock.begin(Phase::train); },
                                .step_done = [&](std::uint64_t steps) { step_done_(linear, steps); }};
   ActivationStore targets;
-  clock.begin("targets");
+  clock.begin(Phase::targets);
   if (run_.method.traits().needs_inputs) {
     problem.num_samples = run_.num_samples();
     problem.tokens_per_sample = run_.set.sequence_length;
@@ -104,9 +104,9 @@ void LinearSolver::solve_linear(WorkingBlock& weights, std::uint32_t linear, Str
     problem.input = [&](std::uint32_t i) { return streams.quantized->inputs().open(i); };
     problem.target = [&](std::uint32_t i) { return targets.open(i); };
   }
-  clock.begin("start");
+  clock.begin(Phase::start);
   quant::LinearResult result = run_.method.quantize_linear(problem);
-  clock.begin("store");
+  clock.begin(Phase::store);
   targets = {};
   if (run_.train.weight_learning_rate != 0)
     weights.make_dense(linear);  // latent weights were trained in its place

@@ -87,7 +87,7 @@ class Planner {
   void add_block_wise(const BlockSizes& sizes);
   void add_linear_wise(const BlockSizes& sizes);
   void add_stage(const BlockSizes& sizes, std::uint32_t stage);
-  void row(const std::string& stage, std::uint64_t bytes);
+  void row(Phase phase, std::uint64_t bytes);
   void scratch(std::uint64_t bytes) { scratch_ = std::max(scratch_, bytes); }
 
   const PlanInput& in_;
@@ -107,13 +107,13 @@ BlockSizes Planner::sizes_of(std::uint32_t block) const {
   return sizes;
 }
 
-void Planner::row(const std::string& stage, std::uint64_t bytes) {
+void Planner::row(Phase phase, std::uint64_t bytes) {
   for (PlanRow& known : rows_) {
-    if (known.stage != stage) continue;
+    if (known.phase != phase) continue;
     known.device_bytes = std::max(known.device_bytes, bytes);
     return;
   }
-  rows_.push_back({stage, bytes});
+  rows_.push_back({phase, bytes});
 }
 
 std::uint64_t Planner::packed_bytes(const BlockSizes& sizes, std::uint32_t first, std::uint32_t end) {
@@ -180,10 +180,10 @@ void Planner::add_block_wise(const BlockSizes& sizes) {
   const std::uint64_t block = model::BlockPlan::training(config_.block, rows, false).bytes();
   scratch(batch + block + inner_scratch);
   const std::uint64_t targets = in_.options.aug_loss ? store(hidden, choice_.inner) : 0;
-  row("targets", dense + targets);
-  row("start", dense + train + targets + start);
-  row("train", dense + train + targets);
-  row("advance", std::max(dense, left_dense + packed_bytes(sizes)) + packed_bytes(sizes));
+  row(Phase::targets, dense + targets);
+  row(Phase::start, dense + train + targets + start);
+  row(Phase::train, dense + train + targets);
+  row(Phase::advance, std::max(dense, left_dense + packed_bytes(sizes)) + packed_bytes(sizes));
 }
 
 void Planner::add_stage(const BlockSizes& sizes, std::uint32_t stage) {
@@ -203,16 +203,17 @@ void Planner::add_stage(const BlockSizes& sizes, std::uint32_t stage) {
       if (in_.options.gram) work += quant::GramObjective::scratch_bytes(s.out, s.in);
       scratch(work);
       scratch(start_scratch(s));
-      row("start", state + start_bytes(s));
+      row(Phase::start, state + start_bytes(s));
     }
     scratch(pack_scratch(s));
     scratch(error_scratch(s));
-    row("train", state + (in_.options.gram ? quant::GramObjective::device_bytes(s.out, s.in) : 0));
+    row(Phase::train, state + (in_.options.gram ? quant::GramObjective::device_bytes(s.out, s.in) : 0));
   }
   if (!tokens_) return;
   // One stream after the other: the second one's old inputs are there with both streams' new ones.
   const std::uint64_t next = next_width != 0 ? store(next_width, choice_.inner) : 0;
-  row("advance", dense + packed_bytes(sizes, first, end) + std::max(2 * inputs + next, inputs + 2 * next));
+  row(Phase::advance,
+      dense + packed_bytes(sizes, first, end) + std::max(2 * inputs + next, inputs + 2 * next));
   std::uint64_t product = 0;
   for (std::uint32_t l = first; l < end; ++l) product = std::max(product, forward_scratch(sizes[l]));
   scratch(ways_[stage + 1].plan(config_.block, tokens_).bytes() + product);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "apiq/phase.hpp"
 #include "apiq/quantize.hpp"
 #include "calib/activation_store.hpp"
 #include "io/model_directory.hpp"
@@ -26,7 +27,7 @@ struct PlanChoice {
 };
 
 struct PlanRow {
-  std::string stage;
+  Phase phase = Phase::load;
   std::uint64_t device_bytes = 0;
 };
 
@@ -38,7 +39,7 @@ struct MemoryPlan {
   std::uint64_t work_bytes = 0;  // peak size of the work directory
   std::uint64_t output_bytes = 0;   // of the checkpoint
   std::uint64_t scratch_bytes = 0;  // of the workspace, reserved at the start
-  std::vector<PlanRow> rows;        // device memory by stage of a block
+  std::vector<PlanRow> rows;        // device memory by phase of a block
 };
 
 struct PlanInput {

@@ -249,13 +249,13 @@ DryRunResult Run::dry_run() {
   result.activations = calib::name_of(plan_.choice.residuals);
   result.prefetch = plan_.choice.prefetch;
   result.free_disk_bytes = calib::free_disk_bytes(options_.output);
-  for (const calib::StageEstimate& stage : calib::estimate_time(context(nullptr))) {
+  for (const calib::PhaseEstimate& estimate : calib::estimate_time(context(nullptr))) {
     std::uint64_t bytes = 0;
     for (const calib::PlanRow& row : plan_.rows)
-      if (row.stage == stage.stage) bytes = row.device_bytes;
-    result.stages.push_back({stage.stage, stage.seconds, bytes});
+      if (row.phase == estimate.phase) bytes = row.device_bytes;
+    result.stages.push_back({std::string(name_of(estimate.phase)), estimate.seconds, bytes});
   }
-  result.stages.push_back({"files", file_seconds(), 0});
+  result.stages.push_back({std::string(name_of(Phase::files)), file_seconds(), 0});
   for (const DryRunStage& stage : result.stages) result.seconds += stage.seconds;
   return result;
 }

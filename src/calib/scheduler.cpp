@@ -188,7 +188,7 @@ BlockReport Schedule::run_block(std::uint32_t index) {
   const auto begin = std::chrono::steady_clock::now();
   const double waited_before = waited();
   PhaseClock clock(run_.queue, run_.trace, "block " + std::to_string(index) + " ");
-  clock.begin("load");
+  clock.begin(Phase::load);
   WorkingBlock weights(run_, index, layers_.open(index));
   if (streams_) streams_.block->set_vectors(weights.norms(), weights.biases());
   SolvedBlock solved = solver_->solve(weights, streams_, save_paths(index), clock);
@@ -196,7 +196,7 @@ BlockReport Schedule::run_block(std::uint32_t index) {
   report.index = index;
   report.loss_first = report.losses.empty() ? NAN : report.losses.front();
   report.loss_last = report.losses.empty() ? NAN : report.losses.back();
-  report.phases = clock.phases();
+  for (const auto& [phase, seconds] : clock.phases()) report.phases.emplace_back(name_of(phase), seconds);
   report.seconds = seconds_since(begin);
   report.device_bytes = run_.queue.device().budget().peak_bytes();
   report.host_bytes = peak_host_bytes();

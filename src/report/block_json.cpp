@@ -1,10 +1,10 @@
 #include "report/block_json.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "apiq/error.hpp"
+#include "apiq/phase.hpp"
 
 namespace apiq {
 
@@ -17,13 +17,12 @@ double number_or_nan(const json& value) { return value.is_number() ? value.get<d
 
 /// Sorted keys lost the order of the phases; this is the order in which a block passes them.
 std::vector<std::pair<std::string, double>> phases_of(const json& phases) {
-  static constexpr std::array<const char*, 6> kOrder = {"load",  "targets", "start",
-                                                        "train", "store",   "advance"};
   std::vector<std::pair<std::string, double>> out;
-  for (const char* name : kOrder)
-    if (phases.contains(name)) out.emplace_back(name, number_or_nan(phases.at(name)));
+  for (const std::string_view name : kPhaseNames)
+    if (const auto found = phases.find(name); found != phases.end())
+      out.emplace_back(name, number_or_nan(*found));
   for (const auto& [name, seconds] : phases.items())
-    if (std::find(kOrder.begin(), kOrder.end(), name) == kOrder.end())
+    if (std::find(kPhaseNames.begin(), kPhaseNames.end(), name) == kPhaseNames.end())
       out.emplace_back(name, number_or_nan(seconds));
   return out;
 }

@@ -2,6 +2,7 @@
 #include <array>
 #include <cmath>
 
+#include "apiq/phase.hpp"
 #include "report/plot/markup.hpp"
 #include "report/plot/palette.hpp"
 #include "report/plot/panels.hpp"
@@ -52,7 +53,7 @@ std::vector<std::pair<std::string, std::string>> phase_colours(const PlotData& d
   }
   // Training, mostly the largest part, in the calmest colour, whatever comes before it.
   for (std::size_t i = 1; i < out.size(); ++i)
-    if (out[i].second == "train") std::swap(out[i].first, out[0].first);
+    if (out[i].second == name_of(Phase::train)) std::swap(out[i].first, out[0].first);
   return out;
 }
 
