@@ -16,6 +16,33 @@ struct Settings {
   std::filesystem::path manifest;
   std::string jobs, shard, csv;
   bool dry_run = false;
+
+  template <class Visit>
+  static void fields(Visit&& visit) {
+    using S = Settings;
+    constexpr const char* kGroup = "Jobs";
+    visit(&S::manifest, Field{.name = "MANIFEST.json",
+                              .help = "models, options and evaluation; docs/batch.md describes it",
+                              .group = kGroup,
+                              .required = true,
+                              .positional = true});
+    visit(&S::jobs, Field{.name = "jobs",
+                          .placeholder = "PATTERN",
+                          .help = "only jobs whose name matches this shell pattern",
+                          .group = kGroup});
+    visit(&S::shard, Field{.name = "shard",
+                           .placeholder = "I/N",
+                           .help = "only every N-th job, from the I-th on (1 to N): for job arrays",
+                           .group = kGroup});
+    visit(&S::dry_run, Field{.name = "dry-run",
+                             .help = "print the command lines and what would be run, then stop",
+                             .group = kGroup});
+    visit(&S::csv, Field{.name = "csv",
+                         .placeholder = "FILE",
+                         .help = "write the table as comma-separated values (- = standard output)",
+                         .group = "Result",
+                         .writes = true});
+  }
 };
 
 double or_nan(const std::optional<double>& value) {
@@ -88,15 +115,6 @@ int main(int argc, char** argv) {
       "apiq-batch",
       "run the quantize and eval jobs of a manifest, skip those that are finished, and print one table",
       "MANIFEST.json [options]");
-  options.group("Jobs");
-  options.positional("MANIFEST.json", settings.manifest,
-                     "models, options and evaluation; docs/batch.md describes it");
-  options.value("jobs", "PATTERN", settings.jobs, "only jobs whose name matches this shell pattern");
-  options.value("shard", "I/N", settings.shard,
-                "only every N-th job, from the I-th on (1 to N): for job arrays");
-  options.flag("dry-run", settings.dry_run, "print the command lines and what would be run, then stop");
-  options.group("Result");
-  options.value("csv", "FILE", settings.csv,
-                "write the table as comma-separated values (- = standard output)");
+  options.fields(settings);
   return run_program(argc, argv, options, [&](Program& program) { return run(program, options, settings); });
 }

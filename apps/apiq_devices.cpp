@@ -18,6 +18,18 @@ using namespace apiq::apps;
 
 struct Settings {
   bool self_test = false, benchmark = false;
+
+  template <class Visit>
+  static void fields(Visit&& visit) {
+    constexpr const char* kGroup = "Actions";
+    visit(&Settings::self_test,
+          Field{.name = "self-test",
+                .help = "run every kernel variant the device would use against the CPU reference",
+                .group = kGroup});
+    visit(&Settings::benchmark, Field{.name = "benchmark",
+                                      .help = "measure read, copy and transfer bandwidth and the matmul rate",
+                                      .group = kGroup});
+  }
 };
 
 void print_device(const DeviceInfo& d) {
@@ -140,10 +152,6 @@ int main(int argc, char** argv) {
   Settings settings;
   Options options("apiq-devices", "list OpenCL devices, test and measure one of them",
                   "[--self-test] [--benchmark] [options]");
-  options.group("Actions");
-  options.flag("self-test", settings.self_test,
-               "run every kernel variant the device would use against the CPU reference");
-  options.flag("benchmark", settings.benchmark,
-               "measure read, copy and transfer bandwidth and the matmul rate");
+  options.fields(settings);
   return run_program(argc, argv, options, [&](Program& program) { return run(program, settings); });
 }

@@ -15,25 +15,23 @@ struct Settings {
   std::filesystem::path model, reference;
   bool no_lora = false;
   PerplexityOptions perplexity;
-};
 
-void add_options(Options& options, Settings& s) {
-  options.group("Model");
-  options.value("model", "MODEL", s.model, "Hugging Face directory or checkpoint .h5").required();
-  options.flag("no-lora", s.no_lora, "leave the checkpoint's LoRA out");
-  options.value("reference", "MODEL", s.reference,
-                "also print KL divergence and top-1 agreement against this model");
-  options.group("Perplexity");
-  options.value("text", "FILE", s.perplexity.text, "text, .jsonl, or raw token ids .u16 / .u32").required();
-  options.value("text-field", "KEY", s.perplexity.text_field, "field of a .jsonl line that holds the text");
-  options.value("sequence-length", "N", s.perplexity.sequence_length, "tokens per window",
-                "2048, or what the model takes if less");
-  options.value(
-      "stride", "N", s.perplexity.stride,
-      "tokens from one window to the next; fewer than the length: only the last N of a window count",
-      "the sequence length");
-  options.value("max-tokens", "N", s.perplexity.max_tokens, "use only this many tokens of the text", "all");
-}
+  template <class Visit>
+  static void fields(Visit&& visit) {
+    using S = Settings;
+    constexpr const char* kGroup = "Model";
+    visit(&S::model, Field{.name = "model",
+                           .placeholder = "MODEL",
+                           .help = "Hugging Face directory or checkpoint .h5",
+                           .group = kGroup,
+                           .required = true});
+    visit(&S::no_lora, Field{.name = "no-lora", .help = "leave the checkpoint's LoRA out", .group = kGroup});
+    visit(&S::reference, Field{.name = "reference",
+                               .placeholder = "MODEL",
+                               .help = "also print KL divergence and top-1 agreement against this model",
+                               .group = kGroup});
+  }
+};
 
 std::string protocol(const PerplexityResult& result) {
   std::string out =
@@ -93,6 +91,6 @@ int main(int argc, char** argv) {
   Options options("apiq-eval",
                   "perplexity of a model on a text, computed on the packed weights of a checkpoint",
                   "--model MODEL --text FILE [options]");
-  add_options(options, settings);
+  options.fields(settings).fields(settings.perplexity);
   return run_program(argc, argv, options, [&](Program& program) { return run(program, settings); });
 }

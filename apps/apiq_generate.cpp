@@ -15,26 +15,25 @@ using namespace apiq::apps;
 
 struct Settings {
   std::filesystem::path model, prompt_file;
-  bool no_lora = false, ignore_eos = false;
+  bool no_lora = false;
   GenerateOptions generate;
-};
 
-void add_options(Options& options, Settings& s) {
-  GenerateOptions& g = s.generate;
-  options.group("Model");
-  options.value("model", "MODEL", s.model, "Hugging Face directory or checkpoint .h5").required();
-  options.flag("no-lora", s.no_lora, "leave the checkpoint's LoRA out");
-  options.group("Text");
-  options.value("prompt", "TEXT", g.prompt, "text to continue; '' starts from the begin-of-text token alone");
-  options.value("prompt-file", "FILE", s.prompt_file, "read the prompt from a file instead");
-  options.value("max-tokens", "N", g.max_tokens, "tokens to generate at most");
-  options.flag("ignore-eos", s.ignore_eos, "go on after an end-of-text token");
-  options.group("Sampling");
-  options.value("temperature", "X", g.temperature, "0 = greedy");
-  options.value("top-k", "N", g.top_k, "sample among the N most likely tokens; 0 = all");
-  options.value("top-p", "X", g.top_p,
-                "sample among the most likely tokens that hold this share of the probability");
-}
+  template <class Visit>
+  static void fields(Visit&& visit) {
+    using S = Settings;
+    constexpr const char* kGroup = "Model";
+    visit(&S::model, Field{.name = "model",
+                           .placeholder = "MODEL",
+                           .help = "Hugging Face directory or checkpoint .h5",
+                           .group = kGroup,
+                           .required = true});
+    visit(&S::no_lora, Field{.name = "no-lora", .help = "leave the checkpoint's LoRA out", .group = kGroup});
+    visit(&S::prompt_file, Field{.name = "prompt-file",
+                                 .placeholder = "FILE",
+                                 .help = "read the prompt from a file instead",
+                                 .group = "Text"});
+  }
+};
 
 std::string read_prompt(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -55,8 +54,6 @@ int run(Program& program, const Options& options, Settings& s) {
   if (options.given("prompt") == options.given("prompt-file"))
     throw UsageError("give either --prompt TEXT or --prompt-file FILE");
   if (options.given("prompt-file")) s.generate.prompt = read_prompt(s.prompt_file);
-  s.generate.seed = program.seed();
-  s.generate.stop_at_eos = !s.ignore_eos;
   Model model = Model::load(program.device(), s.model, !s.no_lora);
   const auto show = [&](const std::string& piece) {
     if (!program.prints_tables()) return;
@@ -79,6 +76,6 @@ int main(int argc, char** argv) {
   Options options("apiq-generate",
                   "continue a prompt with a model, computed on the packed weights of a checkpoint",
                   "--model MODEL --prompt TEXT [options]");
-  add_options(options, settings);
+  options.fields(settings).fields(settings.generate);
   return run_program(argc, argv, options, [&](Program& program) { return run(program, options, settings); });
 }

@@ -20,6 +20,41 @@ struct Settings {
   bool verify = false;
 
   bool wants_pictures() const { return !plot.empty() || !html.empty(); }
+
+  template <class Visit>
+  static void fields(Visit&& visit) {
+    using S = Settings;
+    constexpr const char *kInput = "Input", *kPictures = "Pictures of a checkpoint";
+    visit(&S::file, Field{.name = "FILE",
+                          .help = "checkpoint .h5 or Hugging Face directory",
+                          .group = kInput,
+                          .required = true,
+                          .positional = true});
+    visit(&S::verify, Field{.name = "verify",
+                            .help = "read everything, check every checksum and every tensor against the "
+                                    "configuration",
+                            .group = kInput});
+    visit(&S::other, Field{.name = "compare",
+                           .placeholder = "FILE2",
+                           .help = "list what differs instead; exit status 1 if anything does",
+                           .group = kInput});
+    visit(&S::plot,
+          Field{.name = "plot",
+                .placeholder = "FILE.svg",
+                .help = "error of each block and linear, loss curves, time and memory of each block",
+                .group = kPictures,
+                .writes = true});
+    visit(&S::html, Field{.name = "html",
+                          .placeholder = "FILE.html",
+                          .help = "the same on one page with settings, provenance, command and tables",
+                          .group = kPictures,
+                          .writes = true});
+    visit(&S::run, Field{.name = "run",
+                         .placeholder = "FILE.json",
+                         .help = "where times and memory are: a --json result of apiq-quantize",
+                         .group = kPictures,
+                         .default_words = "FILE.run.json if it is there"});
+  }
 };
 
 std::vector<std::string> quantized_row(const LinearSummary& l, const std::string& error) {
@@ -192,19 +227,6 @@ int main(int argc, char** argv) {
   Settings settings;
   Options options("apiq-inspect", "show, verify and compare checkpoints and model directories",
                   "FILE [--verify] [--compare FILE2] [--plot FILE.svg] [--html FILE.html] [options]");
-  options.group("Input");
-  options.positional("FILE", settings.file, "checkpoint .h5 or Hugging Face directory");
-  options.flag("verify", settings.verify,
-               "read everything, check every checksum and every tensor against the configuration");
-  options.value("compare", "FILE2", settings.other,
-                "list what differs instead; exit status 1 if anything does");
-  options.group("Pictures of a checkpoint");
-  options.value("plot", "FILE.svg", settings.plot,
-                "error of each block and linear, loss curves, time and memory of each block");
-  options.value("html", "FILE.html", settings.html,
-                "the same on one page with settings, provenance, command and tables");
-  options.value("run", "FILE.json", settings.run,
-                "where times and memory are: a --json result of apiq-quantize",
-                "FILE.run.json if it is there");
+  options.fields(settings);
   return run_program(argc, argv, options, [&](Program& program) { return run(program, settings); });
 }

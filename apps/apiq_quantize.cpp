@@ -2,10 +2,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <sstream>
+#include <optional>
+#include <tuple>
+#include <variant>
 
 #include "apiq/error.hpp"
-#include "apiq/option_names.hpp"
 #include "apiq/plot.hpp"
 #include "apiq/quantize.hpp"
 #include "common/program.hpp"
@@ -16,119 +17,59 @@ namespace {
 using namespace apiq;
 using namespace apiq::apps;
 
-struct Settings {
-  QuantizeOptions quantize;
-  bool list_methods = false, dry_run = false, no_run_file = false;
+template <class Variant>
+struct OneOfEach;
+template <class... T>
+struct OneOfEach<std::variant<T...>> {
+  using Type = std::tuple<T...>;
 };
 
-void add_input_options(Options& options, Settings& s) {
-  QuantizeOptions& q = s.quantize;
-  options.group("Input and output");
-  options.value("model", "DIR", q.model, "Hugging Face directory: config.json, safetensors, tokenizer.model");
-  options.value("output", "FILE.h5", q.output, "checkpoint to write; appears only when complete");
-  options.list("calibration", "FILE", q.calibration,
-               "text, .jsonl, or raw token ids .u16 / .u32; for methods that calibrate");
-  options.value("text-field", "KEY", q.text_field, "field of a .jsonl line that holds the text");
-  options.value("samples", "N", q.samples, "calibration sequences", "the recipe's");
-  options.value("sequence-length", "N", q.sequence_length, "tokens per sequence",
-                "2048, or what the model takes if less");
+struct Settings {
+  QuantizeOptions quantize;
+  OneOfEach<MethodOptions>::Type methods;
+  std::string method = std::string(name_of(MethodOptions()));
+  bool list_methods = false, dry_run = false, no_run_file = false;
+
+  template <class Visit>
+  static void fields(Visit&& visit) {
+    using S = Settings;
+    visit(&S::method, Field{.name = "method",
+                            .placeholder = "NAME",
+                            .help = "how codes and LoRA are found; see --list-methods",
+                            .group = "Method"});
+    visit(&S::list_methods, Field{.name = "list-methods",
+                                  .help = "print the methods and stop",
+                                  .group = "Method",
+                                  .instead = true});
+    visit(&S::dry_run,
+          Field{.name = "dry-run",
+                .help = "time, memory and disk the run would need, from a short probe of the device",
+                .group = "The run"});
+    visit(
+        &S::no_run_file,
+        Field{.name = "no-run-file",
+              .help = "do not leave OUTPUT.run.json, the times and memory of this run, beside the checkpoint",
+              .group = "The run"});
+  }
+};
+
+/// Every method's options are there to be set; the chosen method then takes its own.
+void add_options(Options& options, Settings& s) {
+  options.fields(s.quantize).fields<CalibrationOptions>(s.quantize).fields(s);
+  std::vector<std::string> methods, recipes;
+  for (const MethodInfo& method : list_methods()) methods.push_back(method.name);
+  for (const RecipeInfo& recipe : list_recipes()) recipes.push_back(recipe.name);
+  std::apply([&](auto&... method) { (options.fields(method, method.kName), ...); }, s.methods);
+  options.choices("method", methods).choices("recipe", recipes);
 }
 
-void add_method_options(Options& options, Settings& s) {
-  QuantizeOptions& q = s.quantize;
-  options.group("Method");
-  options.value("method", "NAME", q.method, "how codes and LoRA are found; see --list-methods");
-  options.flag("list-methods", s.list_methods, "print the methods and stop");
-  options.value("bits", "N", q.bits, "bits per code: 2, 3 or 4");
-  options.custom(
-      "group-size", "N|row",
-      [&q](const std::string& text) {
-        q.group_size = 0;
-        if (text == "row") return;
-        parse_value(text, q.group_size);
-        if (q.group_size == 0)
-          throw UsageError("expected a divisor of every in_features or 'row', found '0'");
-      },
-      "input features that share a scale; 'row' = the whole row", default_text(q.group_size));
-  options.flag("symmetric", q.symmetric, "a grid without a zero point of its own");
-  options.value("rank", "N", q.rank, "LoRA rank; 0 = no LoRA");
-  options.value("alpha", "X", q.alpha, "LoRA scaling is alpha / rank");
-}
-
-/// An option whose value is one of a few names.
-template <class T>
-void add_choice(Options& options, const std::string& name, std::initializer_list<T> values,
-                std::optional<T>& target, const std::string& help) {
-  std::string names;
-  for (const T value : values) names += (names.empty() ? "" : "|") + std::string(name_of(value));
-  options.custom(
-      name, names,
-      [&target, names, known = std::vector<T>(values)](const std::string& text) {
-        for (const T value : known)
-          if (name_of(value) == text) return void(target = value);
-        throw UsageError("expected " + names + ", found '" + text + "'");
-      },
-      help, "the recipe's");
-}
-
-void add_training_options(Options& options, Settings& s) {
-  QuantizeOptions& q = s.quantize;
-  const std::string own = "the recipe's";
-  options.group("Calibration training");
-  options.value("recipe", "NAME", q.recipe, "defaults of what is left open: paper or best");
-  options.value("epochs", "N", q.epochs,
-                "passes over the samples, per linear or block; 0 = only the start values", own);
-  options.value("batch-size", "N", q.batch_size, "sequences per step");
-  options.value("lora-learning-rate", "X", q.lora_learning_rate, "AdamW learning rate of lora_A and lora_B",
-                own);
-  options.value("clip-learning-rate", "X", q.clip_learning_rate,
-                "AdamW learning rate of the clipping factors", own);
-  options.value("lora-weight-decay", "X", q.lora_weight_decay, "decoupled weight decay of lora_A and lora_B",
-                own);
-  options.value("clip-weight-decay", "X", q.clip_weight_decay,
-                "decoupled weight decay of the clipping factors", own);
-  options.value("train-weights", "RATE", q.weight_learning_rate,
-                "learning rate of latent weights, thrown away at the end; 0 = none", own);
-  add_choice(options, "range-init", {RangeInit::minmax, RangeInit::mse}, q.range_init,
-             "where clipping starts");
-  add_choice(options, "lora-init", {LoraInit::kaiming, LoraInit::svd, LoraInit::svd_saliency, LoraInit::cloq},
-             q.lora_init, "where LoRA starts");
-  add_choice(options, "schedule", {Schedule::constant, Schedule::cosine}, q.schedule,
-             "of all learning rates");
-  options.flag("aug-loss", q.aug_loss, "apiq-bw: also match the block's own output on the quantized stream");
-  options.flag("gram", q.gram, "apiq-lw: full-batch steps on second moments of the inputs");
-  options.value("early-stop", "SHARE", q.early_stop,
-                "end a block when an epoch lowers its loss by less than this share; 0 = never");
-}
-
-void add_module_options(Options& options, Settings& s) {
-  QuantizeOptions& q = s.quantize;
-  options.group("Settings of single linears");
-  options.custom(
-      "modules", "LIST",
-      [&q](const std::string& text) {
-        std::stringstream parts(text);
-        for (std::string part; std::getline(parts, part, ',');) q.modules.push_back(part);
-      },
-      "linears to quantize, as names or patterns with commas between: q_proj,v_proj or mlp.*", "all");
-  options.custom(
-      "override", "PATTERN=KEY:N,...",
-      [&q](const std::string& text) { q.overrides.push_back(parse_override(text)); },
-      "other bits, group-size or rank for some linears; the last that matches wins");
-  options.repeatable();
-}
-
-void add_run_options(Options& options, Settings& s) {
-  QuantizeOptions& q = s.quantize;
-  options.group("The run");
-  options.value("work-dir", "DIR", q.work_dir, "state of an unfinished run; the same command goes on from it",
-                "FILE.h5.work");
-  options.flag("restart", q.restart, "ignore that state and start over");
-  options.flag("dry-run", s.dry_run,
-               "time, memory and disk the run would need, from a short probe of the device");
-  options.flag("no-run-file", s.no_run_file,
-               "do not leave OUTPUT.run.json, the times and memory of this run, beside the checkpoint");
-  options.value("trace", "FILE", q.trace, "timeline of computation, transfers and files as a Chrome trace");
+MethodOptions chosen_method(const Settings& s) {
+  std::optional<MethodOptions> out;
+  std::apply([&](const auto&... method) { ((method.kName == s.method ? void(out = method) : void()), ...); },
+             s.methods);
+  if (!out)
+    throw UsageError("--method: '" + s.method + "' is not a method; see apiq-quantize --list-methods");
+  return *out;
 }
 
 void print_methods() {
@@ -139,25 +80,32 @@ void print_methods() {
 }
 
 /// What would otherwise fail only after the model was read.
-void check_usage(const Options& options, const Settings& s) {
-  for (const char* name : {"model", "output"}) {
-    if (!options.given(name))
-      throw UsageError(std::string("--") + name + " is missing; see apiq-quantize --help");
+void check_usage(const Settings& s) {
+  for (const MethodInfo& method : list_methods())
+    if (method.name == s.method && method.needs_calibration && s.quantize.calibration.empty())
+      throw UsageError("--calibration FILE is missing; " + s.method + " calibrates");
+}
+
+/// Options that are given and change nothing: a switch asks for something that will not be, which is refused;
+/// a value is ignored, and that is said.
+void say_unused(Program& program, const Options& options, const Settings& s) {
+  std::vector<std::string> names;
+  for (const Option* option : options.unused_by(s.method)) {
+    if (option->is_switch)
+      throw UsageError("--" + option->name + ": method " + s.method + " has no such thing; use --method " +
+                       alternatives(option->methods));
+    names.push_back("--" + option->name + " " + option->last_value);
   }
-  if (s.quantize.bits < 2 || s.quantize.bits > 4)
-    throw UsageError("--bits: expected 2, 3 or 4, found " + std::to_string(s.quantize.bits));
-  if (s.quantize.samples == 0u) throw UsageError("--samples: expected 1 or more, found 0");
-  if (s.quantize.batch_size == 0) throw UsageError("--batch-size: expected 1 or more, found 0");
-  if (options.given("sequence-length") && s.quantize.sequence_length == 0)
-    throw UsageError("--sequence-length: expected 2 or more, found 0");
-  const auto methods = list_methods();
-  const auto it = std::find_if(methods.begin(), methods.end(),
-                               [&](const MethodInfo& m) { return m.name == s.quantize.method; });
-  if (it == methods.end())
-    throw UsageError("--method: '" + s.quantize.method +
-                     "' is not a method; see apiq-quantize --list-methods");
-  if (it->needs_calibration && s.quantize.calibration.empty())
-    throw UsageError("--calibration FILE is missing; " + s.quantize.method + " calibrates");
+  const bool has_lora = part_of<LoraOptions>(s.quantize.method) != nullptr;
+  for (const ModuleOverride& setting : s.quantize.overrides)
+    if (setting.rank && !has_lora) names.push_back("the rank of --override " + override_text(setting));
+  // Rank 0 is what a method without LoRA does.
+  std::erase(names, "--rank 0");
+  if (!names.empty())
+    program.warn(alternatives(names, " and ") + " not used: method " + s.method + " has no such thing");
+  if (!s.quantize.calibration.empty()) return;
+  for (const char* name : {"samples", "sequence-length", "text-field"})
+    if (options.given(name)) program.warn("--" + std::string(name) + " not used: there is no --calibration");
 }
 
 void print_blocks(const QuantizeResult& result) {
@@ -176,12 +124,14 @@ void print_blocks(const QuantizeResult& result) {
 
 void print_result(Program& program, const QuantizeResult& result) {
   const QuantizeOptions& q = result.effective;
+  const LoraOptions lora = lora_of(q.method);
   print_blocks(result);
   std::vector<std::pair<std::string, std::string>> rows = {
-      {"method", q.method + (q.symmetric ? ", symmetric" : "")},
+      {"method", std::string(name_of(q.method)) + (q.symmetric ? ", symmetric" : "")},
       {"bits, group size",
        std::to_string(q.bits) + ", " + (q.group_size ? std::to_string(q.group_size) : "row")},
-      {"LoRA", q.rank ? "rank " + std::to_string(q.rank) + ", alpha " + significant(q.alpha) : "none"},
+      {"LoRA",
+       lora.rank ? "rank " + std::to_string(lora.rank) + ", alpha " + significant(lora.alpha) : "none"},
       {"bits per weight",
        decimals(result.bits_per_weight, 3) + " + " + decimals(result.adapter_bits_per_weight, 3) + " LoRA"},
       {"output", q.output.string() + ", " + size_text(result.output_bytes)},
@@ -227,10 +177,10 @@ int run(Program& program, const Options& options, Settings& s) {
     print_methods();
     return kDone;
   }
-  check_usage(options, s);
-  s.quantize.seed = program.seed();
+  s.quantize.method = chosen_method(s);
+  check_usage(s);
+  say_unused(program, options, s);
   s.quantize.command = program.command();
-  s.quantize.host_memory_bytes = program.host_memory();
   if (!s.quantize.trace.empty()) program.profile();
   const Callbacks callbacks = program.callbacks();  // first: Ctrl-C is obeyed from here on
   if (s.dry_run) {
@@ -240,6 +190,7 @@ int run(Program& program, const Options& options, Settings& s) {
     if (program.wants_json()) program.write_json(to_json(program.run_info(), result));
     return kDone;
   }
+  if (!s.no_run_file) check_writable(run_record_path(s.quantize.output));
   const QuantizeResult result = quantize(program.device(), s.quantize, callbacks);
   program.end_progress();
   if (program.prints_tables()) print_result(program, result);
@@ -254,12 +205,8 @@ int run(Program& program, const Options& options, Settings& s) {
 int main(int argc, char** argv) {
   Settings settings;
   Options options("apiq-quantize",
-                  "quantize a Llama-family model to 2, 3 or 4 bits with LoRA that cancels the error",
+                  "quantize a Llama-family model to few bits with LoRA that cancels the error",
                   "--model DIR --output FILE.h5 [options]");
-  add_input_options(options, settings);
-  add_method_options(options, settings);
-  add_training_options(options, settings);
-  add_module_options(options, settings);
-  add_run_options(options, settings);
+  add_options(options, settings);
   return run_program(argc, argv, options, [&](Program& program) { return run(program, options, settings); });
 }

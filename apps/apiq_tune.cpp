@@ -13,30 +13,16 @@ using namespace apiq::apps;
 struct Settings {
   TuneOptions tune;
   bool list = false;
-};
 
-/// "90s", "10min", "1.5h"; a plain number is seconds.
-double parse_seconds(const std::string& text) {
-  const std::size_t digits = std::min(text.find_first_not_of("0123456789."), text.size());
-  const std::string unit = text.substr(digits);
-  const double scale = unit.empty() || unit == "s" ? 1 : unit == "min" ? 60 : unit == "h" ? 3600 : 0;
-  double value = 0;
-  if (digits != 0) parse_value(text.substr(0, digits), value);
-  if (scale == 0 || !(value > 0))
-    throw UsageError("expected a time above 0 such as 90s, 10min or 1h, found '" + text + "'");
-  return value * scale;
-}
-
-std::vector<std::string> split(const std::string& text) {
-  std::vector<std::string> out;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const std::size_t end = std::min(text.find(',', begin), text.size());
-    if (end == begin) throw UsageError("expected kernel names with commas between, found '" + text + "'");
-    out.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
+  template <class Visit>
+  static void fields(Visit&& visit) {
+    visit(&Settings::list,
+          Field{.name = "list",
+                .help = "list the kernels, their number of settings and the one in use, then stop",
+                .group = "Tuning",
+                .instead = true});
   }
-  return out;
-}
+};
 
 std::string values_text(const std::map<std::string, int>& values) {
   std::string out;
@@ -94,16 +80,6 @@ int main(int argc, char** argv) {
   Settings s;
   Options options("apiq-tune", "find the fastest kernel settings of a device",
                   "[--time TIME] [--kernels LIST] [--output FILE] [options]");
-  options.group("Tuning");
-  options.custom(
-      "time", "TIME", [&](const std::string& text) { s.tune.seconds = parse_seconds(text); },
-      "time of this run, e.g. 90s, 10min, 1h; the same command goes on where it ended", "10min");
-  options.custom(
-      "kernels", "LIST", [&](const std::string& text) { s.tune.kernels = split(text); },
-      "kernels to tune, with commas between", "all");
-  options.value("output", "FILE", s.tune.output, "tuning file to write",
-                "the device's, in the user's folder");
-  options.flag("restart", s.tune.restart, "ignore what earlier runs measured, and start from the presets");
-  options.flag("list", s.list, "list the kernels, their number of settings and the one in use, then stop");
+  options.fields(s.tune).fields(s);
   return run_program(argc, argv, options, [&](Program& program) { return run(program, s); });
 }

@@ -114,8 +114,8 @@ StepBlock::StepBlock(runtime::Queue& queue, const StepCase& c)
 
 void StepBlock::train(std::uint32_t steps, const std::string& recipe,
                       const std::function<void(std::uint64_t)>& step_done) {
-  const auto method = quant::find_method("apiq-bw").make();
-  quant::TrainOptions train = calib::find_recipe(recipe, method->traits()).train;
+  const auto method = quant::make_method(ApiqBwOptions());
+  TrainOptions train = calib::find_recipe(recipe, method->traits()).train;
   train.epochs = 1;
   train.batch_size = 1;
   train.lora_init = LoraInit::kaiming;

@@ -14,10 +14,10 @@ namespace {
 po::options_description described(const std::vector<Option>& options) {
   po::options_description out;
   for (const Option& option : options) {
-    if (option.name == option.placeholder) continue;  // no name to type
-    if (option.is_flag) {
+    if (option.positional) continue;  // no name to type
+    if (option.is_switch) {
       out.add_options()(option.name.c_str(), "");
-    } else if (option.is_list) {
+    } else if (option.list) {
       out.add_options()(option.name.c_str(), po::value<std::vector<std::string>>()->multitoken(), "");
     } else {
       out.add_options()(option.name.c_str(), po::value<std::string>(), "");

@@ -6,22 +6,37 @@
 #include <new>
 
 #include "apiq/error.hpp"
-#include "apiq/option_names.hpp"
 #include "apiq/tune.hpp"
 #include "apiq/version.hpp"
 #include "common/interrupt.hpp"
 
 namespace apiq::apps {
 
-namespace {
-
-Compute parse_compute(const std::string& text) {
-  for (const Compute value : {Compute::automatic, Compute::f32, Compute::bf16, Compute::f16})
-    if (text == name_of(value)) return value;
-  throw UsageError("expected auto, f32, bf16 or f16, found '" + text + "'");
+template <class Visit>
+void CommonSettings::fields(Visit&& visit) {
+  using S = CommonSettings;
+  constexpr const char* kGroup = "Result and log";
+  visit(&S::host_memory,
+        Field{.name = "host-memory",
+              .placeholder = "SIZE",
+              .help = "budget of the process's resident size; passing it is reported at the end",
+              .group = "Device and memory",
+              .default_words = "none",
+              .unit = Unit::bytes});
+  visit(
+      &S::seed,
+      Field{
+          .name = "seed", .placeholder = "N", .help = "same seed, same device, same bytes", .group = kGroup});
+  visit(&S::json, Field{.name = "json",
+                        .placeholder = "FILE",
+                        .help = "write the result as JSON (- = standard output, instead of tables)",
+                        .group = kGroup,
+                        .writes = true});
+  visit(&S::quiet, Field{.name = "quiet", .help = "no progress and no log", .group = kGroup});
+  visit(&S::verbose, Field{.name = "verbose",
+                           .help = "device time per kernel at the end, and compiler logs with build errors",
+                           .group = kGroup});
 }
-
-}  // namespace
 
 Program::Program(const Options& options, std::string command)
     : name_(options.program()), command_(std::move(command)) {
@@ -29,33 +44,13 @@ Program::Program(const Options& options, std::string command)
 }
 
 void Program::add_common(Options& options) {
-  options.group("Device and memory");
-  options.value("device", "SEL", device_options_.selector,
-                "auto, gpu, cpu, P:D (platform and device index) or part of the name of a device, vendor or "
-                "platform; $APIQ_DEVICE sets the default");
-  options.custom(
-      "device-memory", "SIZE",
-      [this](const std::string& text) { device_options_.memory_bytes = parse_size(text); },
-      "hard budget for device memory, e.g. 8GiB", "what apiq-devices shows");
-  options.custom(
-      "host-memory", "SIZE", [this](const std::string& text) { host_memory_ = parse_size(text); },
-      "budget for host memory; passing it is reported at the end", "none");
-  options.custom(
-      "compute", "TYPE", [this](const std::string& text) { device_options_.compute = parse_compute(text); },
-      "auto, f32, bf16 or f16: what inputs of large products may be rounded to where the device has a matrix "
-      "unit",
-      "auto: bf16 in calibration, f16 in "
-      "evaluation");
-  options.group("Result and log");
-  options.value("seed", "N", seed_, "same seed, same device, same bytes");
-  options.value("json", "FILE", json_, "write the result as JSON (- = standard output, instead of tables)");
-  options.flag("quiet", quiet_, "no progress and no log");
-  options.flag("verbose", verbose_, "device time per kernel at the end, and compiler logs with build errors");
+  options.fields(device_options_);
+  options.fields(settings_);
 }
 
 Device& Program::device() {
   if (!device_) {
-    device_options_.profile = verbose_ || profile_;
+    device_options_.profile = settings_.verbose || profile_;
     device_ = std::make_unique<Device>(Device::open(device_options_));
     const unsigned matching = device_->matching();
     log("device: " + device_->info().name +
@@ -67,7 +62,7 @@ Device& Program::device() {
 }
 
 Callbacks Program::callbacks() {
-  if (!display_) display_ = std::make_unique<ProgressDisplay>(quiet_);
+  if (!display_) display_ = std::make_unique<ProgressDisplay>(settings_.quiet);
   Callbacks out;
   out.progress = [this](const Progress& progress) { display_->update(progress); };
   out.message = [this](const std::string& line) { display_->message(line); };
@@ -78,9 +73,13 @@ Callbacks Program::callbacks() {
 void Program::log(const std::string& line) {
   if (display_) {
     display_->message(line);
-  } else if (!quiet_) {
+  } else if (!settings_.quiet) {
     std::fprintf(stderr, "%s\n", line.c_str());
   }
+}
+
+void Program::warn(const std::string& line) {
+  std::fprintf(stderr, "%s: warning: %s\n", name_.c_str(), line.c_str());
 }
 
 RunInfo Program::run_info() const {
@@ -88,20 +87,19 @@ RunInfo Program::run_info() const {
   info.program = name_;
   info.command = command_;
   info.device = device_.get();
-  info.seed = seed_;
+  info.seed = settings_.seed;
   info.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
   return info;
 }
 
-void Program::write_json(const std::string& text) const { write_result(json_, text); }
+void Program::write_json(const std::string& text) const { write_result(settings_.json, text); }
 
 void Program::finish() {
   end_progress();
-  if (verbose_ && device_) std::fputs(device_->profile_report().c_str(), stderr);
-  if (const std::uint64_t peak = peak_host_bytes(); host_memory_ && peak > host_memory_) {
-    std::fprintf(stderr, "%s: warning: peak host memory %s passed --host-memory %s\n", name_.c_str(),
-                 size_text(peak).c_str(), size_text(host_memory_).c_str());
-  }
+  if (settings_.verbose && device_) std::fputs(device_->profile_report().c_str(), stderr);
+  const std::uint64_t budget = settings_.host_memory;
+  if (const std::uint64_t peak = peak_host_bytes(); budget && peak > budget)
+    warn("peak host memory " + size_text(peak) + " passed --host-memory " + size_text(budget));
 }
 
 namespace {
@@ -170,6 +168,12 @@ int run_program(int argc, char** argv, Options& options, const std::function<int
       print_version(options.program());
       return kDone;
     }
+    if (options.wants_description()) {
+      std::printf("%s\n", options.description().c_str());
+      return kDone;
+    }
+    // Hours of work must not end at a folder that is not there.
+    for (const std::filesystem::path& output : options.outputs()) check_writable(output);
     const int status = body(program);
     program.finish();
     return status;

@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "apiq/device.hpp"
+#include "apiq/device_options.hpp"
 #include "apiq/result.hpp"
 #include "common/options.hpp"
 #include "common/progress.hpp"
@@ -15,6 +15,16 @@ namespace apiq::apps {
 
 /// Exit statuses of the command-line contract.
 enum ExitStatus { kDone = 0, kFailed = 1, kWrongUsage = 2, kInterrupted = 130 };
+
+/// What every program can be told besides the device.
+struct CommonSettings {
+  std::uint64_t host_memory = 0, seed = 0;
+  std::string json;
+  bool quiet = false, verbose = false;
+
+  template <class Visit>
+  static void fields(Visit&& visit);
+};
 
 class Program {
  public:
@@ -27,21 +37,21 @@ class Program {
   Callbacks callbacks();
   /// One line on standard error unless --quiet.
   void log(const std::string& line);
+  /// One line on standard error, --quiet or not; before or after the work, which may have a bar there.
+  void warn(const std::string& line);
   /// Whether tables go to standard output: not when --json - puts the result there.
-  bool prints_tables() const { return json_ != "-"; }
+  bool prints_tables() const { return settings_.json != "-"; }
 
   RunInfo run_info() const;
   /// Writes the result if --json asks for it. Call with to_json(run_info(), ...).
-  bool wants_json() const { return !json_.empty(); }
+  bool wants_json() const { return !settings_.json.empty(); }
   void write_json(const std::string& text) const;
 
   const std::string& name() const { return name_; }
   const std::string& command() const { return command_; }
-  std::uint64_t seed() const { return seed_; }
+  std::uint64_t seed() const { return settings_.seed; }
   const std::string& device_selector() const { return device_options_.selector; }
-  bool verbose() const { return verbose_; }
-  /// --host-memory; 0 if not given.
-  std::uint64_t host_memory() const { return host_memory_; }
+  bool verbose() const { return settings_.verbose; }
   /// Device time per kernel is recorded even without --verbose. Before the device is opened.
   void profile() { profile_ = true; }
 
@@ -55,10 +65,9 @@ class Program {
 
  private:
   std::string name_, command_;
-  DeviceOptions device_options_;
-  std::uint64_t host_memory_ = 0, seed_ = 0;
-  std::string json_;
-  bool quiet_ = false, verbose_ = false, profile_ = false;
+  ListedDeviceOptions device_options_;
+  CommonSettings settings_;
+  bool profile_ = false;
   std::unique_ptr<Device> device_;
   std::unique_ptr<ProgressDisplay> display_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();

@@ -51,9 +51,9 @@ struct Batch {
   bool is_shard = false;  // other shards may run in the output folder at the same time
 };
 
-/// Reads and checks a manifest: names, types, options (against the programs' own --help), models and texts.
-/// Programs are looked for in `program_folder` unless the manifest names them. Nothing is written. Throws
-/// FormatError (file and key), IoError.
+/// Reads and checks a manifest: names, types, options (against the programs' own --describe), models and
+/// texts. Programs are looked for in `program_folder` unless the manifest names them. Nothing is written.
+/// Throws FormatError (file and key), IoError.
 Batch read_batch(const std::filesystem::path& manifest, const std::filesystem::path& program_folder);
 
 /// Keeps the jobs whose name matches a shell pattern. Throws InvalidArgument if none does.

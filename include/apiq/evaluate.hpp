@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "apiq/fields.hpp"
 #include "apiq/model.hpp"
 #include "apiq/progress.hpp"
 
@@ -18,6 +19,38 @@ struct PerplexityOptions {
   std::uint32_t stride = 0;  // 0: sequence_length (no overlap); smaller: only the last `stride` tokens of a
                              // window are scored, all of the first
   std::uint64_t max_tokens = 0;  // 0: all
+
+  template <class Visit>
+  static void fields(Visit&& visit) {
+    using P = PerplexityOptions;
+    constexpr const char* kGroup = "Perplexity";
+    visit(&P::text, Field{.name = "text",
+                          .placeholder = "FILE",
+                          .help = "text, .jsonl, or raw token ids .u16 / .u32",
+                          .group = kGroup,
+                          .required = true});
+    visit(&P::text_field, Field{.name = "text-field",
+                                .placeholder = "KEY",
+                                .help = "field of a .jsonl line that holds the text",
+                                .group = kGroup});
+    visit(&P::sequence_length, Field{.name = "sequence-length",
+                                     .placeholder = "N",
+                                     .help = "tokens per window",
+                                     .group = kGroup,
+                                     .default_words = "2048, or what the model takes if less"});
+    visit(&P::stride,
+          Field{.name = "stride",
+                .placeholder = "N",
+                .help = "tokens from one window to the next; fewer than the length: only the last N of "
+                        "a window count",
+                .group = kGroup,
+                .default_words = "the sequence length"});
+    visit(&P::max_tokens, Field{.name = "max-tokens",
+                                .placeholder = "N",
+                                .help = "use only this many tokens of the text",
+                                .group = kGroup,
+                                .default_words = "all"});
+  }
 };
 
 struct PerplexityResult {

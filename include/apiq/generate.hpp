@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 
+#include "apiq/fields.hpp"
 #include "apiq/model.hpp"
 #include "apiq/progress.hpp"
 
@@ -16,7 +17,39 @@ struct GenerateOptions {
   std::uint32_t top_k = 0;   // 0: all
   float top_p = 1.0f;
   std::uint64_t seed = 0;
-  bool stop_at_eos = true;
+  bool ignore_eos = false;  // go on after an end-of-text token
+
+  template <class Visit>
+  static void fields(Visit&& visit) {
+    using G = GenerateOptions;
+    constexpr const char *kText = "Text", *kSampling = "Sampling";
+    visit(&G::prompt, Field{.name = "prompt",
+                            .placeholder = "TEXT",
+                            .help = "text to continue; '' starts from the begin-of-text token alone",
+                            .group = kText});
+    visit(
+        &G::max_tokens,
+        Field{
+            .name = "max-tokens", .placeholder = "N", .help = "tokens to generate at most", .group = kText});
+    visit(&G::ignore_eos,
+          Field{.name = "ignore-eos", .help = "go on after an end-of-text token", .group = kText});
+    visit(&G::temperature,
+          Field{.name = "temperature", .placeholder = "X", .help = "0 = greedy", .group = kSampling});
+    visit(&G::top_k, Field{.name = "top-k",
+                           .placeholder = "N",
+                           .help = "sample among the N most likely tokens; 0 = all",
+                           .group = kSampling});
+    visit(&G::top_p,
+          Field{.name = "top-p",
+                .placeholder = "X",
+                .help = "sample among the most likely tokens that hold this share of the probability",
+                .group = kSampling,
+                .range = {.most = 1, .above_least = true}});
+    visit(&G::seed, Field{.name = "seed",
+                          .placeholder = "N",
+                          .help = "same seed, same device, same text",
+                          .group = "Result and log"});
+  }
 };
 
 struct GenerateResult {

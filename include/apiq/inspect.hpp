@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "apiq/quantize.hpp"
+#include "apiq/block_report.hpp"
 
 namespace apiq {
 

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "apiq/inspect.hpp"
-#include "apiq/quantize.hpp"
 
 namespace apiq {
 
@@ -34,7 +33,7 @@ RunRecord read_run_record(const std::filesystem::path& path);
 /// Empty: it belongs to it.
 std::string run_mismatch(const FileSummary& checkpoint, const RunRecord& run);
 
-/// Four panels: relative output error of each block, weight error of each linear, loss over the epochs, time
+/// Four panels: relative output error of each block, weight error of each linear, loss over the steps, time
 /// and memory of each block. Without a run record the last says "not recorded". Equal arguments give equal
 /// text. Throws Unsupported for anything but a checkpoint, FormatError for a report that is damaged.
 std::string plot_svg(const FileSummary& checkpoint, const RunRecord* run = nullptr);

@@ -6,100 +6,55 @@
 #include <string>
 #include <vector>
 
+#include "apiq/block_report.hpp"
 #include "apiq/device.hpp"
+#include "apiq/fields.hpp"
+#include "apiq/legal_bits.hpp"
+#include "apiq/method_options.hpp"
+#include "apiq/module_override.hpp"
 #include "apiq/progress.hpp"
 
 namespace apiq {
 
-enum class RangeInit {
-  minmax,
-  mse
-};  // where clipping starts: the whole range, or the shrink with the least squared error
-enum class LoraInit {
-  kaiming,
-  svd,
-  svd_saliency,
-  cloq
-};  // where LoRA starts: A random and B zero, or B A = what rounding lost, plain or weighted
-enum class Schedule { constant, cosine };  // of all learning rates; cosine falls to 2 %
+/// Text that activations are computed on. Methods that train need it; with the others it is there to measure
+/// the error of each block's output.
+struct CalibrationOptions {
+  std::vector<std::filesystem::path> calibration;  // text, .jsonl or .u16/.u32 token ids
+  std::string text_field = "text";                 // of .jsonl lines
+  Open<std::uint32_t> samples;                     // the recipe's
+  Open<std::uint32_t> sequence_length;             // the smaller of 2048 and what the model takes
 
-/// Settings of some linears that differ from the rest: --override PATTERN=bits:4,group-size:128.
-struct ModuleOverride {
-  std::string pattern;  // shell pattern over names like "model.layers.0.mlp.down_proj", or over their end
-  std::optional<std::uint32_t> bits, group_size, rank;  // group_size 0: whole rows
+  template <class Visit>
+  static void fields(Visit&& visit);
 };
-
-/// "PATTERN=bits:4,group-size:128,rank:32", any of the settings, group-size a number or "row". Throws
-/// InvalidArgument for unknown keys, a missing '=', numbers that are none, and bits other than 2, 3, 4, 8.
-ModuleOverride parse_override(const std::string& text);
-/// Inverse of parse_override.
-std::string override_text(const ModuleOverride& setting);
 
 /// Zero or empty means "the default named beside the field"; quantize() resolves them and records the
 /// effective values.
-struct QuantizeOptions {
-  std::filesystem::path model;     // Hugging Face directory
-  std::filesystem::path output;    // checkpoint to write, .h5
-  std::string method = "apiq-bw";  // a name of list_methods()
-  std::uint32_t bits = 2;          // 2, 3 or 4
-  std::uint32_t group_size = 64;   // divides in_features; 0 = whole rows
+struct QuantizeOptions : CalibrationOptions {
+  std::filesystem::path model;    // Hugging Face directory
+  std::filesystem::path output;   // checkpoint to write, .h5
+  MethodOptions method;           // apiq-bw
+  std::uint32_t bits = 2;         // of kLegalBits
+  std::uint32_t group_size = 64;  // divides in_features; 0 = whole rows
   bool symmetric = false;
-  std::uint32_t rank = 64;  // 0 = no LoRA; at most the smaller side of every matrix
-  float alpha = 16.0f;      // scaling = alpha / rank
-  std::vector<std::filesystem::path>
-      calibration;                  // text, .jsonl or .u16/.u32 token ids; needed by methods that calibrate
-  std::string text_field = "text";  // of .jsonl lines
-  std::optional<std::uint32_t> samples;  // the recipe's
-  std::uint32_t sequence_length = 0;     // the smaller of 2048 and what the model takes
-  std::optional<std::uint32_t> epochs;   // the recipe's; 0 = only the start values
-  std::uint32_t batch_size = 1;
-  std::string recipe = "best";  // a name of list_recipes(): defaults of what is left open here
-  std::optional<float> lora_learning_rate, clip_learning_rate, lora_weight_decay,
-      clip_weight_decay;                      // the recipe's
-  std::optional<RangeInit> range_init;        // the recipe's
-  std::optional<LoraInit> lora_init;          // the recipe's
-  std::optional<Schedule> schedule;           // the recipe's
-  std::optional<float> weight_learning_rate;  // of latent weights; 0 = they are not trained; the recipe's
-  bool aug_loss = false;  // apiq-bw: also against the block's own output on the quantized stream
-  bool gram = false;      // apiq-lw: full-batch steps on second moments of the inputs
-  float early_stop = 0;   // end a block when an epoch lowers its loss by less than this share; 0 = never
   std::uint64_t seed = 0;
 
   std::vector<std::string> modules;  // linears to quantize ("q_proj", "mlp.down_proj"); empty = all seven.
                                      // The others stay as they are
   std::vector<ModuleOverride> overrides;  // later ones win
 
-  std::filesystem::path work_dir;       // state of an unfinished run; empty = the output's name with ".work"
-  bool restart = false;                 // ignore saved state
-  std::uint64_t host_memory_bytes = 0;  // hard limit of the process's resident size; 0 = none
-  std::filesystem::path trace;          // timeline as a Chrome trace; empty = none
+  std::filesystem::path work_dir;  // state of an unfinished run; empty = the output's name with ".work"
+  bool restart = false;            // ignore saved state
+  /// The run is planned so that the process's resident size stays below; it does not start where that cannot
+  /// be. 0 = no budget.
+  std::uint64_t host_memory_bytes = 0;
+  std::filesystem::path trace;  // timeline as a Chrome trace; empty = none
 
-  std::string command;  // recorded in the checkpoint
-};
+  std::string command;  // recorded in the checkpoint; not an option
 
-struct LinearReport {
-  std::string name;  // "model.layers.0.mlp.up_proj"
-  double weight_error =
-      0;  // |W - What - c B A|^2 / |W|^2 of what is stored; 0 for a linear that was left as it is
-};
-
-struct BlockReport {
-  std::uint32_t index = 0;
-  double loss_first = 0,
-         loss_last = 0;        // mean squared error over the first and last epoch (of the linears' mean, for
-                               // methods that solve them one by one); NaN without training
-  std::vector<double> losses;  // of every epoch
-  double relative_error =
-      0;  // of the block's output on the calibration data, both streams compared; NaN without data
-  std::uint64_t skipped_steps = 0;  // steps not taken: the loss or a gradient was not finite
-  std::vector<LinearReport> linears;
-  // How this run got there; not part of the result.
-  bool resumed = false;  // taken from the work directory
-  double seconds = 0;
-  std::vector<std::pair<std::string, double>>
-      phases;               // seconds by name, in the order of Phase (apiq/phase.hpp)
-  double wait_seconds = 0;  // the device had to wait for disk or transfers at most this long
-  std::uint64_t device_bytes = 0, host_bytes = 0;  // peaks so far
+  /// Without those of CalibrationOptions and of the method, which have listings of their own.
+  template <class Visit>
+  static void fields(Visit&& visit);
 };
 
 struct QuantizeResult {
@@ -156,5 +111,109 @@ struct MethodInfo {
   bool needs_calibration = false;
 };
 std::vector<MethodInfo> list_methods();
+
+template <class Visit>
+void CalibrationOptions::fields(Visit&& visit) {
+  using C = CalibrationOptions;
+  constexpr const char* kGroup = "Input and output";
+  constexpr auto kKept = Recorded::in_identity;
+  visit(&C::calibration,
+        Field{.name = "calibration",
+              .placeholder = "FILE",
+              .help = "text, .jsonl, or raw token ids .u16 / .u32; for methods that calibrate",
+              .group = kGroup,
+              .recorded = Recorded::in_result});
+  visit(&C::text_field, Field{.name = "text-field",
+                              .placeholder = "KEY",
+                              .help = "field of a .jsonl line that holds the text",
+                              .group = kGroup,
+                              .recorded = kKept});
+  visit(&C::samples, Field{.name = "samples",
+                           .placeholder = "N",
+                           .help = "calibration sequences",
+                           .group = kGroup,
+                           .default_words = "the recipe's",
+                           .recorded = kKept,
+                           .range = {.least = 1}});
+  visit(&C::sequence_length, Field{.name = "sequence-length",
+                                   .placeholder = "N",
+                                   .help = "tokens per sequence",
+                                   .group = kGroup,
+                                   .default_words = "2048, or what the model takes if less",
+                                   .recorded = kKept,
+                                   .range = {.least = 2}});
+}
+
+template <class Visit>
+void QuantizeOptions::fields(Visit&& visit) {
+  using Q = QuantizeOptions;
+  constexpr const char *kFiles = "Input and output", *kMethod = "Method", *kRun = "The run";
+  constexpr const char* kLinears = "Settings of single linears";
+  constexpr auto kKept = Recorded::in_identity;
+  visit(&Q::model, Field{.name = "model",
+                         .placeholder = "DIR",
+                         .help = "Hugging Face directory: config.json, safetensors, tokenizer.model",
+                         .group = kFiles,
+                         .recorded = Recorded::in_result,
+                         .required = true});
+  visit(&Q::output, Field{.name = "output",
+                          .placeholder = "FILE.h5",
+                          .help = "checkpoint to write; appears only when complete",
+                          .group = kFiles,
+                          .required = true,
+                          .writes = true});
+  visit(&Q::bits, Field{.name = "bits",
+                        .placeholder = "N",
+                        .help = "bits per code: 2, 3, 4 or 8",
+                        .group = kMethod,
+                        .recorded = kKept,
+                        .range = {.among = kLegalBits}});
+  visit(&Q::group_size, Field{.name = "group-size",
+                              .placeholder = "N|row",
+                              .help = "input features that share a scale; 'row' = the whole row",
+                              .group = kMethod,
+                              .recorded = kKept,
+                              .zero_word = "row"});
+  visit(&Q::symmetric, Field{.name = "symmetric",
+                             .help = "a grid without a zero point of its own",
+                             .group = kMethod,
+                             .recorded = kKept});
+  visit(&Q::seed, Field{.name = "seed",
+                        .placeholder = "N",
+                        .help = "same seed, same device, same bytes",
+                        .group = "Result and log",
+                        .recorded = kKept});
+  visit(&Q::modules,
+        Field{.name = "modules",
+              .placeholder = "LIST",
+              .help = "linears to quantize, as names or patterns with commas between: q_proj,v_proj or mlp.*",
+              .group = kLinears,
+              .default_words = "all",
+              .recorded = kKept});
+  visit(&Q::overrides,
+        Field{.name = "override",
+              .placeholder = "PATTERN=KEY:N,...",
+              .help = "other bits, group-size or rank for some linears; the last that matches wins",
+              .group = kLinears,
+              .recorded = kKept,
+              .key = "overrides"});
+  visit(&Q::work_dir, Field{.name = "work-dir",
+                            .placeholder = "DIR",
+                            .help = "state of an unfinished run; the same command goes on from it",
+                            .group = kRun,
+                            .default_words = "FILE.h5.work"});
+  visit(&Q::restart, Field{.name = "restart", .help = "ignore that state and start over", .group = kRun});
+  visit(&Q::host_memory_bytes, Field{.name = "host-memory",
+                                     .placeholder = "SIZE",
+                                     .help = "budget of the process's resident size",
+                                     .group = "Device and memory",
+                                     .default_words = "none",
+                                     .unit = Unit::bytes});
+  visit(&Q::trace, Field{.name = "trace",
+                         .placeholder = "FILE",
+                         .help = "timeline of computation, transfers and files as a Chrome trace",
+                         .group = kRun,
+                         .writes = true});
+}
 
 }  // namespace apiq

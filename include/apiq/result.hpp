@@ -10,6 +10,8 @@
 #include "apiq/fast_paths.hpp"
 #include "apiq/generate.hpp"
 #include "apiq/inspect.hpp"
+#include "apiq/output_file.hpp"
+#include "apiq/process_memory.hpp"
 #include "apiq/quantize.hpp"
 #include "apiq/self_test.hpp"
 #include "apiq/tune.hpp"
@@ -39,16 +41,6 @@ std::string to_json(const RunInfo& run, const std::vector<TunableKernel>& kernel
 
 /// Of apiq::compare: key `differences`.
 std::string to_json(const RunInfo& run, const std::vector<std::string>& differences);
-
-/// Peak resident size of this process, and the present one, bytes.
-std::uint64_t peak_host_bytes();
-std::uint64_t current_host_bytes();
-
-/// "OpenCL headers 3.0, HDF5 1.10.8": what this build stands on, for --version.
-std::string library_versions();
-
-/// Writes text to a file atomically, or to standard output for "-".
-void write_result(const std::string& path, const std::string& text);
 
 /// Shell-quoted command line.
 std::string command_text(int argc, const char* const* argv);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "apiq/device.hpp"
+#include "apiq/fields.hpp"
 #include "apiq/progress.hpp"
 
 namespace apiq {
@@ -18,6 +19,33 @@ struct TuneOptions {
   std::vector<std::string> kernels;  // of tunable_kernels(); empty: all that are searched
   std::filesystem::path output;      // empty: default_tuning_file()
   bool restart = false;              // forget what earlier calls measured
+
+  template <class Visit>
+  static void fields(Visit&& visit) {
+    using T = TuneOptions;
+    constexpr const char* kGroup = "Tuning";
+    visit(&T::seconds,
+          Field{.name = "time",
+                .placeholder = "TIME",
+                .help = "time of this run, e.g. 90s, 10min, 1h; the same command goes on where it ended",
+                .group = kGroup,
+                .default_words = "10min",
+                .range = {.above_least = true},
+                .unit = Unit::seconds});
+    visit(&T::kernels, Field{.name = "kernels",
+                             .placeholder = "LIST",
+                             .help = "kernels to tune, with commas between",
+                             .group = kGroup,
+                             .default_words = "all"});
+    visit(&T::output, Field{.name = "output",
+                            .placeholder = "FILE",
+                            .help = "tuning file to write",
+                            .group = kGroup,
+                            .default_words = "the device's, in the user's folder"});
+    visit(&T::restart, Field{.name = "restart",
+                             .help = "ignore what earlier runs measured, and start from the presets",
+                             .group = kGroup});
+  }
 };
 
 /// A kernel with tunables on a device of this class.

@@ -1,5 +1,6 @@
 // Which build this is.
 #pragma once
+#include <string>
 
 namespace apiq {
 
@@ -8,5 +9,8 @@ const char* version();
 
 /// Abbreviated git commit of the build; "+" at the end if the tree had changes, "unknown" outside a checkout.
 const char* commit();
+
+/// "OpenCL headers 3.0, HDF5 1.10.8": what this build stands on, for --version.
+std::string library_versions();
 
 }  // namespace apiq

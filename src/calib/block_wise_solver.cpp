@@ -70,7 +70,7 @@ quant::BlockProblem BlockWiseSolver::problem_of(WorkingBlock& weights, Streams& 
     const LinearSettings& s = weights.settings(l);
     problem.linears.push_back({weights.name(l), weights.seed(l), weights.dense(l), s.quantize,
                                ops::QuantSpec{s.bits, s.group_size, run_.options.symmetric, true}, s.rank,
-                               run_.options.alpha});
+                               lora_of(run_.options.method).alpha});
   }
   return problem;
 }
@@ -87,6 +87,7 @@ void BlockWiseSolver::take_results(WorkingBlock& weights, quant::BlockResult res
     out.linears.emplace_back(weights.name(l), std::move(result.linears[l]));
   }
   out.report.losses = std::move(result.epoch_losses);
+  out.report.curve = std::move(result.curve);
   out.report.skipped_steps = result.skipped_steps;
 }
 
@@ -99,7 +100,8 @@ SolvedBlock BlockWiseSolver::solve(WorkingBlock& weights, Streams& streams, cons
   streams.full->run_block(*streams.block, weights.full(), save.full);
   quant::BlockProblem problem = problem_of(weights, streams, clock);
   ActivationStore mean;
-  if (run_.options.aug_loss) {
+  const auto* own = part_of<ApiqBwOptions>(run_.options.method);
+  if (own != nullptr && own->aug_loss) {
     mean = mean_targets(weights, streams, problem.loss_offset);
     problem.target = [&](std::uint32_t i) { return mean.open(i); };
     problem.target_weight = 2;

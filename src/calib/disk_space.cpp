@@ -1,10 +1,9 @@
 #include "calib/disk_space.hpp"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "apiq/error.hpp"
-#include "apiq/result.hpp"
+#include "util/text.hpp"
 
 namespace apiq::calib {
 
@@ -47,20 +46,6 @@ void require(const fs::path& folder, std::uint64_t needed, std::uint64_t reusabl
 }
 
 }  // namespace
-
-void check_output(const fs::path& output) {
-  const fs::path folder = folder_of(output);
-  std::error_code ignored;
-  if (!fs::is_directory(folder, ignored))
-    throw IoError(output.string() + ": cannot be written: " + folder.string() +
-                  (fs::exists(folder, ignored) ? " is no folder" : " does not exist") +
-                  "; create it or choose another --output");
-  if (fs::is_directory(output, ignored))
-    throw IoError(output.string() + ": is a directory; expected a file name to write");
-  if (::access(folder.c_str(), W_OK) != 0)
-    throw IoError(output.string() + ": cannot be written: " + folder.string() +
-                  " does not allow it; choose another --output");
-}
 
 void check_disk(const fs::path& output, std::uint64_t output_bytes, const fs::path& work_dir,
                 std::uint64_t work_bytes) {

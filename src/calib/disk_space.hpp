@@ -6,10 +6,6 @@
 
 namespace apiq::calib {
 
-/// Throws IoError if `output` could not be created: its folder is missing, is no folder or cannot be written
-/// to, or it is a folder itself.
-void check_output(const std::filesystem::path& output);
-
 /// Throws IoError if output_bytes beside `output` and work_bytes in `work_dir` are more than is free there;
 /// they may share a file system. What lies in the work directory already counts as free: it is the state of
 /// the same run, or goes.

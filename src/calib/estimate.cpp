@@ -17,10 +17,9 @@ using Seconds = std::map<Phase, double>;
 /// The parts of the first block with so many batches of samples, one epoch.
 Seconds probe(const RunContext& run, LayerStream& layers, std::uint32_t batches) {
   CalibrationSet few = run.set;
-  few.samples.resize(
-      std::min<std::size_t>(few.samples.size(), std::size_t{batches} * run.options.batch_size));
-  quant::TrainOptions train = run.train;
-  train.epochs = std::min(train.epochs, 1u);
+  few.samples.resize(std::min<std::size_t>(few.samples.size(), std::size_t{batches} * run.train.batch_size));
+  TrainOptions train = run.train;
+  train.epochs = std::min<std::uint32_t>(train.epochs, 1);
   const RunContext small{run.queue, run.model, run.method,    run.options, train,
                          few,       run.plan,  run.callbacks, run.pace,    nullptr};
   PhaseClock clock(run.queue);
@@ -54,7 +53,7 @@ Line line_through(double few_samples, double few_seconds, double more_samples, d
 
 /// Batches of the second probe: enough to be timed, without taking long.
 std::uint32_t more_batches(const RunContext& run, double step_seconds) {
-  const std::uint32_t available = run.num_samples() / std::max(run.options.batch_size, 1u);
+  const std::uint32_t available = run.num_samples() / std::max(run.train.batch_size, 1u);
   const auto wanted = static_cast<std::uint32_t>(std::clamp(1.5 / std::max(step_seconds, 1e-3), 3.0, 32.0));
   return std::min(available, wanted);
 }
@@ -66,7 +65,7 @@ std::vector<PhaseEstimate> estimate_time(const RunContext& run) {
                      {.prefetch = false, .ring_bytes = kUploadRingBytes, .trace = nullptr});
   probe(run, layers, 1);  // compiles kernels
   const Seconds few = probe(run, layers, 1);
-  const double blocks = run.config().num_hidden_layers, batch = run.options.batch_size,
+  const double blocks = run.config().num_hidden_layers, batch = run.train.batch_size,
                samples = run.num_samples();
   std::vector<PhaseEstimate> out;
   if (samples == 0) {

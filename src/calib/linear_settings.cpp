@@ -102,12 +102,20 @@ bool matches(const std::string& pattern, const std::string& linear_name) {
   return false;
 }
 
+namespace {
+
+bool is_chosen(const QuantizeOptions& options, const std::string& linear_name) {
+  return options.modules.empty() ||
+         std::any_of(options.modules.begin(), options.modules.end(),
+                     [&](const std::string& module) { return matches(module, linear_name); });
+}
+
+}  // namespace
+
 LinearSettings settings_of(const QuantizeOptions& options, const std::string& linear_name,
                            std::uint32_t in_features) {
-  LinearSettings out{true, options.bits, options.group_size, options.rank};
-  out.quantize = options.modules.empty() ||
-                 std::any_of(options.modules.begin(), options.modules.end(),
-                             [&](const std::string& module) { return matches(module, linear_name); });
+  LinearSettings out{true, options.bits, options.group_size, lora_of(options.method).rank};
+  out.quantize = is_chosen(options, linear_name);
   for (const ModuleOverride& setting : options.overrides) {
     if (!matches(setting.pattern, linear_name)) continue;
     out.bits = setting.bits.value_or(out.bits);
@@ -126,7 +134,14 @@ void check_patterns(const QuantizeOptions& options, const std::vector<std::strin
                             "' matches no linear; there are " + what_there_is(linear_names));
   };
   for (const std::string& module : options.modules) check("--modules", module);
-  for (const ModuleOverride& setting : options.overrides) check("--override", setting.pattern);
+  for (const ModuleOverride& setting : options.overrides) {
+    check("--override", setting.pattern);
+    if (std::none_of(linear_names.begin(), linear_names.end(), [&](const std::string& name) {
+          return matches(setting.pattern, name) && is_chosen(options, name);
+        }))
+      throw InvalidArgument("[--override] '" + excerpt(setting.pattern) +
+                            "' matches only linears that --modules leaves as they are; name them there, too");
+  }
 }
 
 }  // namespace calib

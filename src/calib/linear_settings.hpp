@@ -25,8 +25,8 @@ bool matches(const std::string& pattern, const std::string& linear_name);
 LinearSettings settings_of(const QuantizeOptions& options, const std::string& linear_name,
                            std::uint32_t in_features);
 
-/// Throws InvalidArgument for a pattern of `modules` or `overrides` that matches none of the names; the text
-/// lists what there is.
+/// Throws InvalidArgument for a pattern of `modules` or `overrides` that matches none of the names (the text
+/// lists what there is), and for an override of linears that are not quantized.
 void check_patterns(const QuantizeOptions& options, const std::vector<std::string>& linear_names);
 
 }  // namespace apiq::calib

@@ -1,4 +1,5 @@
 // Methods that solve one linear at a time: stage by stage, both streams advancing between the stages.
+#include <algorithm>
 #include <cmath>
 
 #include "calib/block_solver.hpp"
@@ -57,7 +58,8 @@ SolvedBlock LinearSolver::solve(WorkingBlock& weights, Streams& streams, const S
     }
   }
   clock.end();
-  for (double& loss : out.report.losses) loss /= static_cast<double>(out.linears.size());
+  for (std::vector<double>* losses : {&out.report.losses, &out.report.curve.points})
+    for (double& loss : *losses) loss /= static_cast<double>(out.linears.size());
   out.report.relative_error = streams ? error.relative() : NAN;
   return out;
 }
@@ -89,7 +91,7 @@ void LinearSolver::solve_linear(WorkingBlock& weights, std::uint32_t linear, Str
                                .weight = weights.dense(linear),
                                .spec = {settings.bits, settings.group_size, run_.options.symmetric, true},
                                .rank = settings.rank,
-                               .alpha = run_.options.alpha,
+                               .alpha = lora_of(run_.options.method).alpha,
                                .train = run_.train,
                                .input = {},
                                .target = {},
@@ -113,6 +115,9 @@ void LinearSolver::solve_linear(WorkingBlock& weights, std::uint32_t linear, Str
   weights.set_packed(linear, result.linear);
   out.report.linears.back().weight_error = weights.weight_error(linear);
   add_losses(out.report.losses, result.epoch_losses);
+  add_losses(out.report.curve.points, result.curve.points);
+  out.report.curve.steps = std::max(out.report.curve.steps, result.curve.steps);
+  out.report.curve.steps_per_point = result.curve.steps_per_point;
   out.report.skipped_steps += result.skipped_steps;
   out.linears.emplace_back(problem.name, std::move(result.linear));
 }

@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "apiq/error.hpp"
-#include "apiq/result.hpp"
 #include "calib/layer_stream.hpp"
 #include "calib/linear_settings.hpp"
 #include "calib/options.hpp"
@@ -16,10 +15,21 @@
 #include "quant/gram.hpp"
 #include "quant/low_rank.hpp"
 #include "quant/trained_linear.hpp"
+#include "util/text.hpp"
 
 namespace apiq::calib {
 
 namespace {
+
+bool has_aug_loss(const QuantizeOptions& options) {
+  const auto* own = part_of<ApiqBwOptions>(options.method);
+  return own != nullptr && own->aug_loss;
+}
+
+bool has_gram(const QuantizeOptions& options) {
+  const auto* own = part_of<ApiqLwOptions>(options.method);
+  return own != nullptr && own->gram;
+}
 
 constexpr std::uint64_t kFloat = sizeof(float);
 /// Losses, sums, argument-sized buffers; the same in scratch memory, and its alignment.
@@ -48,7 +58,7 @@ class Planner {
       : in_(input),
         choice_(choice),
         config_(input.model.config()),
-        tokens_(input.num_samples ? input.options.sequence_length : 0),
+        tokens_(input.num_samples ? std::uint32_t{input.options.sequence_length} : 0),
         ways_(model::stage_ways(config_.block)) {
     for (std::uint32_t block = 0; block < config_.num_hidden_layers; ++block)
       blocks_.push_back(sizes_of(block));
@@ -160,7 +170,7 @@ std::uint64_t Planner::forward_scratch(const LinearSize& s) const {
 }
 
 void Planner::add_block_wise(const BlockSizes& sizes) {
-  const std::uint64_t rows = tokens_ * in_.options.batch_size, hidden = config_.hidden_size;
+  const std::uint64_t rows = tokens_ * in_.train.batch_size, hidden = config_.hidden_size;
   std::uint64_t dense = 0, left_dense = 0, train = 0, start = 0;
   std::uint64_t inner_scratch = ops::attention_bwd_scratch_bytes(
       in_.compute_units, tokens_, config_.num_attention_heads, config_.num_key_value_heads, config_.head_dim);
@@ -176,10 +186,10 @@ void Planner::add_block_wise(const BlockSizes& sizes) {
     scratch(pack_scratch(s));
     scratch(error_scratch(s));
   }
-  const std::uint64_t batch = (in_.options.batch_size > 1 ? 3 : 1) * kFloat * rows * hidden;
+  const std::uint64_t batch = (in_.train.batch_size > 1 ? 3 : 1) * kFloat * rows * hidden;
   const std::uint64_t block = model::BlockPlan::training(config_.block, rows, false).bytes();
   scratch(batch + block + inner_scratch);
-  const std::uint64_t targets = in_.options.aug_loss ? store(hidden, choice_.inner) : 0;
+  const std::uint64_t targets = has_aug_loss(in_.options) ? store(hidden, choice_.inner) : 0;
   row(Phase::targets, dense + targets);
   row(Phase::start, dense + train + targets + start);
   row(Phase::train, dense + train + targets);
@@ -188,7 +198,7 @@ void Planner::add_block_wise(const BlockSizes& sizes) {
 
 void Planner::add_stage(const BlockSizes& sizes, std::uint32_t stage) {
   const auto [first, end] = config_.block.stages[stage];
-  const std::uint64_t rows = tokens_ * std::max(in_.options.batch_size, 1u);
+  const std::uint64_t rows = tokens_ * std::max(in_.train.batch_size, 1u);
   const std::uint64_t width = stage_width(stage), next_width = stage_width(stage + 1);
   std::uint64_t dense = 0;
   for (std::uint32_t l = first; l < end; ++l) dense += kFloat * sizes[l].weights();
@@ -198,16 +208,16 @@ void Planner::add_stage(const BlockSizes& sizes, std::uint32_t stage) {
     std::uint64_t state = dense + packed_bytes(sizes, first, l) + 2 * inputs + train_bytes(s, true);
     if (in_.traits.needs_inputs) {
       state += store(s.out, choice_.inner);
-      std::uint64_t work = kFloat * rows * (s.out + (in_.options.batch_size > 1 ? s.out + s.in : 0)) +
+      std::uint64_t work = kFloat * rows * (s.out + (in_.train.batch_size > 1 ? s.out + s.in : 0)) +
                            quant::TrainedLinear::scratch_bytes(s.out, s.in, true);
-      if (in_.options.gram) work += quant::GramObjective::scratch_bytes(s.out, s.in);
+      if (has_gram(in_.options)) work += quant::GramObjective::scratch_bytes(s.out, s.in);
       scratch(work);
       scratch(start_scratch(s));
       row(Phase::start, state + start_bytes(s));
     }
     scratch(pack_scratch(s));
     scratch(error_scratch(s));
-    row(Phase::train, state + (in_.options.gram ? quant::GramObjective::device_bytes(s.out, s.in) : 0));
+    row(Phase::train, state + (has_gram(in_.options) ? quant::GramObjective::device_bytes(s.out, s.in) : 0));
   }
   if (!tokens_) return;
   // One stream after the other: the second one's old inputs are there with both streams' new ones.
@@ -243,7 +253,8 @@ MemoryPlan Planner::plan() {
     // Stage inputs of both streams, the next ones and targets at the widest; a block-wise method has at most
     // one store of targets.
     const std::uint64_t width = in_.traits.scope == quant::Scope::block ? config_.hidden_size : widest();
-    const std::uint64_t stores = in_.traits.scope == quant::Scope::block ? (in_.options.aug_loss ? 1 : 0) : 3;
+    const std::uint64_t stores =
+        in_.traits.scope == quant::Scope::block ? (has_aug_loss(in_.options) ? 1 : 0) : 3;
     host += stores * ActivationStore::host_bytes(layout(width), choice_.inner, false);
   }
   MemoryPlan plan;
@@ -321,9 +332,9 @@ std::string enough_text(std::uint64_t bytes) { return std::to_string((bytes + (1
   if (needs.empty())
     needs = "--device-memory " + enough_text(both->device_bytes) + found_device + " and --host-memory " +
             enough_text(both->host_bytes) + found_host;
-  const std::string text = "[plan] " + input.options.model.string() + " with method " + input.options.method +
-                           " does not fit: it needs at least " + needs +
-                           "; a smaller --sequence-length, --batch-size or --rank needs less";
+  const std::string text = "[plan] " + input.options.model.string() + " with method " +
+                           std::string(name_of(input.options.method)) + " does not fit: it needs at least " +
+                           needs + "; a smaller --sequence-length, --batch-size or --rank needs less";
   if (device != nullptr || host == nullptr) throw OutOfDeviceMemory(text);
   throw OutOfHostMemory(text);
 }

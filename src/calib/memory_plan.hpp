@@ -45,7 +45,7 @@ struct MemoryPlan {
 struct PlanInput {
   const ModelDirectory& model;
   const QuantizeOptions& options;  // resolved
-  const quant::TrainOptions& train;
+  const TrainOptions& train;
   quant::MethodTraits traits;
   std::uint32_t num_samples = 0;                     // 0: no calibration text
   std::uint64_t device_budget = 0, host_budget = 0;  // host 0: no limit

@@ -18,11 +18,8 @@ QuantizeOptions resolve_options(QuantizeOptions options, const quant::MethodTrai
 void check_options(const QuantizeOptions& options, const quant::MethodTraits& traits,
                    const ModelDirectory& model);
 
-/// Of resolved options; zeros where the method does not train.
-quant::TrainOptions train_options(const QuantizeOptions& options, const quant::MethodTraits& traits);
-
 /// Every option that changes the result, with its effective value.
-nlohmann::json options_json(const QuantizeOptions& options, const quant::MethodTraits& traits);
+nlohmann::json options_json(const QuantizeOptions& options);
 
 /// Whether a tensor of the model is replaced by its quantized form.
 bool is_quantized(const QuantizeOptions& options, const ModelConfig& config, const TensorInfo& info);

@@ -6,8 +6,10 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "apiq/device_options.hpp"
 #include "apiq/error.hpp"
-#include "apiq/result.hpp"
+#include "apiq/output_file.hpp"
+#include "apiq/process_memory.hpp"
 #include "calib/disk_space.hpp"
 #include "calib/estimate.hpp"
 #include "calib/options.hpp"
@@ -42,7 +44,7 @@ calib::CalibrationSet load_calibration(const QuantizeOptions& options, const Mod
         load_tokens(path, tokenizer ? &*tokenizer : nullptr, model.config().vocab_size, options.text_field);
     tokens.insert(tokens.end(), part.begin(), part.end());
   }
-  return calib::sample_windows(tokens, *options.samples, options.sequence_length, options.seed);
+  return calib::sample_windows(tokens, options.samples, options.sequence_length, options.seed);
 }
 
 /// JSON text with sorted keys; bytes of a path that are not UTF-8 are replaced, not refused.
@@ -73,7 +75,7 @@ class Run {
   quant::MethodTraits traits_;
   ModelDirectory model_;
   QuantizeOptions options_;
-  quant::TrainOptions train_;
+  TrainOptions train_;
   calib::CalibrationSet set_;
   calib::MemoryPlan plan_;
   std::optional<runtime::Pace> pace_;
@@ -84,12 +86,12 @@ Run::Run(Device& device, const QuantizeOptions& asked, const Callbacks& callback
     : device_(device),
       borrowed_(device.impl()),
       callbacks_(callbacks),
-      method_(quant::find_method(asked.method).make()),
+      method_(quant::make_method(asked.method)),
       traits_(method_->traits()),
       model_(ModelDirectory::open(asked.model)),
       options_(calib::resolve_options(asked, traits_, model_.config())) {
   calib::check_options(options_, traits_, model_);
-  train_ = calib::train_options(options_, traits_);
+  train_ = train_of(options_.method);
   plan_ = make_plan();
 }
 
@@ -98,7 +100,7 @@ calib::MemoryPlan Run::make_plan() const {
                            .options = options_,
                            .train = train_,
                            .traits = traits_,
-                           .num_samples = options_.calibration.empty() ? 0 : *options_.samples,
+                           .num_samples = options_.calibration.empty() ? 0 : std::uint32_t{options_.samples},
                            .device_budget = device_.budget_bytes(),
                            .host_budget = options_.host_memory_bytes,
                            .process_bytes = current_host_bytes(),
@@ -132,7 +134,8 @@ class TracedQueue {
 
 /// What fails because of files should fail now.
 void Run::check_files() const {
-  calib::check_output(options_.output);
+  check_writable(options_.output);
+  if (!options_.trace.empty()) check_writable(options_.trace);
   calib::check_disk(options_.output, plan_.output_bytes, options_.work_dir, plan_.work_bytes);
 }
 
@@ -141,7 +144,7 @@ void Run::write_checkpoint(const calib::Journal& journal, const std::vector<Bloc
   json provenance = provenance_;
   provenance["command"] = options_.command;
   CheckpointWriter writer(options_.output,
-                          {options_.method, canonical(calib::options_json(options_, traits_)),
+                          {std::string(name_of(options_.method)), canonical(calib::options_json(options_)),
                            canonical(provenance), model_.side_files()});
   std::uint64_t weights = 0, packed_bytes = 0, adapter_bytes = 0;
   for (const auto& [index, entry] : journal.finished()) {
@@ -180,7 +183,7 @@ QuantizeResult Run::quantize() {
   throw_if_stopped(callbacks_);
   provenance_ = calib::run_identity(options_, model_hashes, device_);
   json identity = provenance_;
-  identity["options"] = calib::options_json(options_, traits_);
+  identity["options"] = calib::options_json(options_);
   calib::Journal journal = calib::Journal::open(options_.work_dir, identity, options_.restart);
   remove_stale_temporaries(options_.output);
   for (const std::string& message : journal.messages())
@@ -273,7 +276,8 @@ DryRunResult dry_run(Device& device, const QuantizeOptions& options, const Callb
 std::vector<MethodInfo> list_methods() {
   std::vector<MethodInfo> out;
   for (const auto& row : quant::method_table())
-    out.push_back({std::string(row.name), std::string(row.summary), row.make()->traits().needs_inputs});
+    out.push_back(
+        {std::string(row.name), std::string(row.summary), row.make(row.defaults)->traits().needs_inputs});
   return out;
 }
 

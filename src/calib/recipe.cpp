@@ -1,6 +1,7 @@
 #include "calib/recipe.hpp"
 
 #include "apiq/error.hpp"
+#include "apiq/quantize.hpp"
 
 namespace apiq::calib {
 
@@ -18,7 +19,7 @@ Recipe best(const quant::MethodTraits& traits) {
   Recipe recipe{"best",
                 "range of least squared error, CLoQ start, latent weights, cosine rates, many windows",
                 4 * kPaperSamples, traits.defaults, 1e-4f};
-  quant::TrainOptions& train = recipe.train;
+  TrainOptions& train = recipe.train;
   train.epochs = 5;
   train.lora_learning_rate = 2e-3f;
   train.lora_weight_decay = 0;

@@ -11,7 +11,7 @@ namespace apiq::calib {
 struct Recipe {
   std::string_view name, summary;
   std::uint32_t samples = 0;
-  quant::TrainOptions train;
+  TrainOptions train;
   float repeated_weight_learning_rate = 0;  // of latent weights, where windows are seen more than once
 };
 

@@ -17,7 +17,7 @@ struct RunContext {
   const ModelDirectory& model;
   quant::Method& method;
   const QuantizeOptions& options;  // resolved: nothing left that means "the default"
-  const quant::TrainOptions& train;
+  const TrainOptions& train;
   const CalibrationSet& set;  // empty if the method needs no inputs and none are wanted
   const MemoryPlan& plan;
   const Callbacks& callbacks;

@@ -2,8 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "apiq/option_names.hpp"
-#include "apiq/result.hpp"
+#include "apiq/device_options.hpp"
 #include "apiq/version.hpp"
 #include "ops/fast_path/fast_path.hpp"
 #include "runtime/queue.hpp"

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "apiq/result.hpp"
+#include "apiq/process_memory.hpp"
 #include "calib/block_solver.hpp"
 #include "calib/layer_stream.hpp"
 #include "io/part_file.hpp"

@@ -5,13 +5,13 @@
 #include <string>
 
 #include "apiq/error.hpp"
+#include "apiq/legal_bits.hpp"
 #include "codec/codes.hpp"
 #include "util/half.hpp"
 
 namespace apiq {
 namespace {
 
-constexpr std::uint32_t kBits[] = {2, 3, 4, 8};
 
 std::vector<Plane> planes(const PackedLayout& l) {
   return {code_plane(l),
@@ -74,7 +74,7 @@ void check_values(const PackedMatrix& m, const std::string& where) {
 
 constinit const Codec kAffine{.name = "affine",
                               .layout = "interleaved-32",
-                              .bits = kBits,
+                              .bits = kLegalBits,
                               .planes = planes,
                               .macros = macros,
                               .encode = encode,

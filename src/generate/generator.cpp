@@ -58,7 +58,7 @@ GenerateResult generate(Model& model, const GenerateOptions& options,
   const KvCache cache(impl.queue(), impl.config(),
                       static_cast<std::uint32_t>(prompt.size() + options.max_tokens - 1),
                       impl.activation_dtype());
-  const auto eos = options.stop_at_eos ? impl.config().eos_token_ids : std::vector<std::int32_t>{};
+  const auto eos = options.ignore_eos ? std::vector<std::int32_t>{} : impl.config().eos_token_ids;
   // Where the host draws, only the host knows that a text ends.
   Decoder decoder(impl, cache, options.max_tokens,
                   options.temperature == 0 ? eos : std::vector<std::int32_t>{});

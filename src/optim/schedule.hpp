@@ -2,7 +2,7 @@
 #pragma once
 #include <cstdint>
 
-#include "apiq/quantize.hpp"
+#include "apiq/method_options.hpp"
 
 namespace apiq::optim {
 

@@ -5,7 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "apiq/quantize.hpp"
+#include "apiq/block_report.hpp"
+#include "apiq/method_options.hpp"
 #include "optim/step_info.hpp"
 #include "runtime/queue.hpp"
 
@@ -14,7 +15,11 @@ namespace apiq::optim {
 struct LoopResult {
   std::vector<double> epoch_losses;  // mean over each epoch's steps that were not skipped
   std::uint64_t skipped_steps = 0;
+  LossCurve curve;
 };
+
+/// Points of a curve at most.
+inline constexpr std::uint32_t kCurvePoints = 200;
 
 struct LoopProblem {
   runtime::Queue& queue;

@@ -80,6 +80,7 @@ struct BlockResult {
       linears;  // exactly what is stored, in the problem's order; default-constructed for those left dense
   std::vector<double> epoch_losses;
   std::uint64_t skipped_steps = 0;
+  LossCurve curve;  // of the steps
 };
 
 }  // namespace apiq::quant

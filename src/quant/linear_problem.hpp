@@ -6,7 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "apiq/quantize.hpp"
+#include "apiq/block_report.hpp"
+#include "apiq/method_options.hpp"
 #include "codec/quantized_linear.hpp"
 #include "ops/fake_quant.hpp"
 #include "runtime/queue.hpp"
@@ -15,21 +16,6 @@ namespace apiq::quant {
 
 using runtime::Queue;
 using runtime::TensorView;
-
-/// How a linear (or a block of them) starts and is trained.
-struct TrainOptions {
-  std::uint32_t epochs = 0;
-  std::uint32_t batch_size = 1;  // samples per step
-  float lora_learning_rate = 0, clip_learning_rate = 0;
-  float lora_weight_decay = 0, clip_weight_decay = 0;
-  float weight_learning_rate =
-      0;  // of latent weights, trained straight-through and thrown away; 0: weights stay as they are
-  Schedule schedule = Schedule::constant;
-  RangeInit range_init = RangeInit::minmax;
-  LoraInit lora_init = LoraInit::kaiming;
-  bool gram = false;     // apiq-lw: full-batch steps on second moments
-  float early_stop = 0;  // stop when an epoch lowers the loss by less than this share; 0: never
-};
 
 /// One linear layer to quantize. Samples are calibration windows of tokens_per_sample tokens each.
 struct LinearProblem {
@@ -64,6 +50,7 @@ struct LinearResult {
   QuantizedLinear linear;            // exactly what is stored
   std::vector<double> epoch_losses;  // mean squared error over each epoch; empty if nothing was trained
   std::uint64_t skipped_steps = 0;
+  LossCurve curve;  // of the steps
 };
 
 }  // namespace apiq::quant

@@ -15,8 +15,7 @@ enum class Scope { linear, block };
 struct MethodTraits {
   Scope scope = Scope::linear;
   bool needs_inputs = false;  // calibration samples: input() and target() of the problem
-  bool uses_lora = false;     // false: rank is taken as 0
-  TrainOptions defaults;      // of options the user left open
+  TrainOptions defaults;      // of options that user and recipe left open
 };
 
 class Method {
@@ -30,7 +29,8 @@ class Method {
 
 struct MethodRow {
   std::string_view name, summary;
-  std::unique_ptr<Method> (*make)();
+  MethodOptions defaults;                                     // the alternative that chooses this method
+  std::unique_ptr<Method> (*make)(const MethodOptions& own);  // of that alternative
 };
 
 /// Every method, in the order --list-methods prints.
@@ -38,5 +38,8 @@ const std::vector<MethodRow>& method_table();
 
 /// Throws InvalidArgument naming what there is.
 const MethodRow& find_method(std::string_view name);
+
+/// The method that the options are for.
+std::unique_ptr<Method> make_method(const MethodOptions& options);
 
 }  // namespace apiq::quant

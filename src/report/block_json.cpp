@@ -30,14 +30,18 @@ std::vector<std::pair<std::string, double>> phases_of(const json& phases) {
 }  // namespace
 
 json block_to_json(const BlockReport& r) {
-  json losses = json::array(), linears = json::array();
+  json losses = json::array(), points = json::array(), linears = json::array();
   for (const double loss : r.losses) losses.push_back(number_or_null(loss));
+  for (const double loss : r.curve.points) points.push_back(number_or_null(loss));
   for (const auto& linear : r.linears)
     linears.push_back({{"name", linear.name}, {"weight_error", number_or_null(linear.weight_error)}});
   return {{"index", r.index},
           {"loss_first", number_or_null(r.loss_first)},
           {"loss_last", number_or_null(r.loss_last)},
           {"losses", losses},
+          {"step_losses", points},
+          {"steps", r.curve.steps},
+          {"steps_per_point", r.curve.steps_per_point},
           {"relative_error", number_or_null(r.relative_error)},
           {"skipped_steps", r.skipped_steps},
           {"linears", linears}};
@@ -50,6 +54,11 @@ BlockReport block_from_json(const json& in) {
     r.loss_first = number_or_nan(in.at("loss_first"));
     r.loss_last = number_or_nan(in.at("loss_last"));
     for (const auto& loss : in.at("losses")) r.losses.push_back(number_or_nan(loss));
+    // Checkpoints of earlier versions hold no steps.
+    for (const auto& loss : in.value("step_losses", json::array()))
+      r.curve.points.push_back(number_or_nan(loss));
+    r.curve.steps = in.value("steps", std::uint64_t{0});
+    r.curve.steps_per_point = in.value("steps_per_point", 0u);
     r.relative_error = number_or_nan(in.at("relative_error"));
     r.skipped_steps = in.at("skipped_steps").get<std::uint64_t>();
     for (const auto& linear : in.at("linears"))

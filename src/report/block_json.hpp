@@ -3,7 +3,7 @@
 #pragma once
 #include <nlohmann/json.hpp>
 
-#include "apiq/quantize.hpp"
+#include "apiq/block_report.hpp"
 
 namespace apiq {
 

@@ -1,7 +1,7 @@
 #include "report/common_json.hpp"
 
+#include "apiq/device_options.hpp"
 #include "apiq/fast_paths.hpp"
-#include "apiq/option_names.hpp"
 #include "apiq/version.hpp"
 
 namespace apiq {

@@ -1,11 +1,9 @@
-// The process and the build a result came from, and where results go.
-#include <cstdio>
+// The process and the build a result came from.
 #include <fstream>
 #include <string>
 
-#include "apiq/error.hpp"
-#include "apiq/result.hpp"
-#include "util/atomic_file.hpp"
+#include "apiq/process_memory.hpp"
+#include "apiq/version.hpp"
 
 namespace apiq {
 
@@ -33,11 +31,5 @@ std::uint64_t peak_host_bytes() { return status_bytes("VmHWM:"); }
 std::uint64_t current_host_bytes() { return status_bytes("VmRSS:"); }
 
 std::string library_versions() { return "OpenCL headers " APIQ_OPENCL_VERSION ", HDF5 " APIQ_HDF5_VERSION; }
-
-void write_result(const std::string& path, const std::string& text) {
-  if (path != "-") return write_file_atomically(path, text + "\n");
-  std::fputs((text + "\n").c_str(), stdout);
-  if (std::fflush(stdout) != 0) throw IoError("standard output cannot be written");
-}
 
 }  // namespace apiq

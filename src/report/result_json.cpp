@@ -1,17 +1,12 @@
 // Results as JSON. Keys are those of the command-line contract; numbers that are not finite become null.
-#include "apiq/option_names.hpp"
 #include "apiq/result.hpp"
 #include "report/block_json.hpp"
 #include "report/common_json.hpp"
+#include "report/fields_json.hpp"
 
 namespace apiq {
 
 namespace {
-
-template <class T>
-Json nullable(const std::optional<T>& value) {
-  return value ? Json(*value) : Json(nullptr);
-}
 
 void add_model(Json& out, const ModelSummary& model) {
   out["model"] = model.path;
@@ -59,35 +54,11 @@ Json device_json(const DeviceInfo& d) {
           {"sub_groups", d.has_sub_groups}};
 }
 
-void add_options(Json& out, const QuantizeOptions& q) {
-  out["model"] = q.model.string();
-  out["method"] = q.method;
-  out["bits"] = q.bits;
-  out["group_size"] = q.group_size;
-  out["symmetric"] = q.symmetric;
-  out["rank"] = q.rank;
-  out["alpha"] = q.alpha;
-  out["calibration"] = Json::array();
-  for (const auto& path : q.calibration) out["calibration"].push_back(path.string());
-  out["samples"] = nullable(q.samples);
-  out["sequence_length"] = q.sequence_length;
-  out["epochs"] = nullable(q.epochs);
-  out["batch_size"] = q.batch_size;
-  out["lora_learning_rate"] = nullable(q.lora_learning_rate);
-  out["clip_learning_rate"] = nullable(q.clip_learning_rate);
-  out["lora_weight_decay"] = nullable(q.lora_weight_decay);
-  out["clip_weight_decay"] = nullable(q.clip_weight_decay);
-  out["recipe"] = q.recipe;
-  out["range_init"] = q.range_init ? Json(name_of(*q.range_init)) : Json(nullptr);
-  out["lora_init"] = q.lora_init ? Json(name_of(*q.lora_init)) : Json(nullptr);
-  out["schedule"] = q.schedule ? Json(name_of(*q.schedule)) : Json(nullptr);
-  out["train_weights"] = nullable(q.weight_learning_rate);
-  out["aug_loss"] = q.aug_loss;
-  out["gram"] = q.gram;
-  out["early_stop"] = q.early_stop;
-  out["modules"] = q.modules;
-  out["overrides"] = Json::array();
-  for (const ModuleOverride& v : q.overrides) out["overrides"].push_back(override_text(v));
+void add_options(Json& out, const QuantizeOptions& options) {
+  out["method"] = name_of(options.method);
+  add_fields(out, options, Recorded::in_result);
+  add_fields<CalibrationOptions>(out, options, Recorded::in_result);
+  add_method_fields(out, options.method, true);
 }
 
 Json block_json(const BlockReport& b) {

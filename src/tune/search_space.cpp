@@ -71,7 +71,7 @@ std::uint64_t settings(const SearchSpace& space, const Point& preset, const Devi
 
 std::string why_fixed(const SearchSpace& space, bool is_cpu) {
   if (!space.reason.empty()) return std::string(space.reason);
-  return std::string("no candidates for ") + (is_cpu ? "CPUs" : "GPUs");
+  return is_cpu ? "no candidates for CPUs" : "no candidates for GPUs";
 }
 
 }  // namespace apiq::tuning

@@ -1,37 +1,33 @@
-// Stand-ins for the programs that a batch runs: shell scripts that answer --version and --help, note how they
-// were called, and do what
-// --bits tells them to, so that crashes and waiting are at hand and a test takes milliseconds.
+// Stand-ins for the programs that a batch runs: shell scripts that answer --version and --describe, note how
+// they were called, and do what --bits tells them to, so that crashes and waiting are at hand and a test
+// takes milliseconds.
 #pragma once
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "support/temporary_folder.hpp"
 
 namespace apiq::test {
 
-constexpr const char* kFakeHelp = R"(apiq-quantize: quantize
-Usage: apiq-quantize --model DIR --output FILE.h5 [options]
+/// "name type" of each option; "..." after the type: a list.
+inline std::string fake_description(const std::vector<std::string>& options) {
+  nlohmann::json out = {{"options", nlohmann::json::array()}};
+  for (const std::string& option : options) {
+    const std::size_t space = option.find(' ');
+    const bool list = option.ends_with("...");
+    const std::string type = option.substr(space + 1, option.size() - space - 1 - (list ? 3 : 0));
+    out["options"].push_back({{"name", option.substr(0, space)}, {"type", type}, {"list", list}});
+  }
+  return out.dump(1);
+}
 
-Input and output
-  --model DIR                   Hugging Face directory
-  --output FILE.h5              checkpoint to write
-  --calibration FILE...         text
-
-Method
-  --method NAME                 how
-  --bits N                      bits per code, --not-an-option
-  --symmetric                   a grid without a zero point
-  --rank N                      LoRA rank
-  --seed N                      seed
-  --a-name-that-is-too-long-for-it N
-                                the help is on the next line
-  --restart                     ignore saved state
-  --device SEL                  device
-  --json FILE                   result
-)";
+inline const std::vector<std::string> kFakeQuantizeOptions = {
+    "model path",   "output path",  "calibration path...", "method text", "bits integer", "symmetric switch",
+    "rank integer", "seed integer", "restart switch",      "device text", "json text",    "alpha number"};
 
 /// bits 5: ends with a result that is none; 6: crashes; 7: fails; 8: waits for a signal; 9: waits until two
 /// of it run; others do well.
@@ -67,17 +63,16 @@ class BatchFolder : public TemporaryFolder {
     write("tiny/config.json", "{}");
     write("tiny/model.safetensors", "weights");
     write("text.txt", "Some text.");
-    program("apiq-quantize", kFakeHelp, kFakeQuantize);
-    program("apiq-eval",
-            "  --model MODEL      m\n  --text FILE        t\n  --reference MODEL  r\n  --no-lora          "
-            "n\n  --json FILE  j\n",
+    program("apiq-quantize", kFakeQuantizeOptions, kFakeQuantize);
+    program("apiq-eval", {"model path", "text path", "reference path", "no-lora switch", "json text"},
             kFakeEval);
   }
 
-  void program(const std::string& name, const std::string& help, const std::string& body,
+  void program(const std::string& name, const std::vector<std::string>& options, const std::string& body,
                const std::string& version = "0.1.0") const {
     write(name, "#!/bin/sh\ncase \"$1\" in\n--version) echo '" + name + " " + version +
-                    "'; exit;;\n--help) cat <<'END'\n" + help + "END\nexit;;\nesac\n" + body);
+                    "'; exit;;\n--describe) cat <<'END'\n" + fake_description(options) +
+                    "\nEND\nexit;;\nesac\n" + body);
     std::filesystem::permissions(path() / name, std::filesystem::perms::owner_all);
   }
 

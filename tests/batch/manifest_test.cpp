@@ -29,13 +29,28 @@ std::vector<std::string> names(const Batch& batch) {
   return out;
 }
 
-TEST(ParseHelp, FlagsValuesAndLists) {
-  const OptionTable table = parse_help(test::kFakeHelp);
-  EXPECT_EQ(table.at("symmetric"), OptionKind::flag);
-  EXPECT_EQ(table.at("bits"), OptionKind::value);
-  EXPECT_EQ(table.at("calibration"), OptionKind::list);
-  EXPECT_EQ(table.at("a-name-that-is-too-long-for-it"), OptionKind::value);
-  EXPECT_EQ(table.size(), 12u) << "only what begins a line is an option";
+TEST(DescribeProgram, SwitchesValuesAndLists) {
+  const BatchFolder folder;
+  const DescribedProgram quantize = describe_program(folder.path() / "apiq-quantize");
+  EXPECT_EQ(quantize.program.version, "apiq-quantize 0.1.0");
+  EXPECT_TRUE(quantize.program.can_restart);
+  EXPECT_EQ(quantize.options.at("symmetric"), OptionKind::flag);
+  EXPECT_EQ(quantize.options.at("bits"), OptionKind::value);
+  EXPECT_EQ(quantize.options.at("calibration"), OptionKind::list);
+  EXPECT_EQ(quantize.options.size(), test::kFakeQuantizeOptions.size());
+}
+
+TEST(DescribeProgram, WhatIsNoDescriptionIsRefused) {
+  const BatchFolder folder;
+  for (const char* answer :
+       {"{}", "{\"options\": 7}", "{\"options\": [{\"name\": \"bits\"}]}", "Usage: x [options]"}) {
+    folder.write("apiq-quantize",
+                 std::string("#!/bin/sh\n[ \"$1\" = --version ] && echo x 1 || echo '") + answer + "'\n");
+    std::filesystem::permissions(folder.path() / "apiq-quantize", std::filesystem::perms::owner_all);
+    EXPECT_THAT(test::error_text<FormatError>([&] { describe_program(folder.path() / "apiq-quantize"); }),
+                HasSubstr("apiq-quantize --describe"))
+        << answer;
+  }
 }
 
 TEST(Manifest, EveryCombinationOfTheAxesIsAJob) {

@@ -102,7 +102,7 @@ TEST(RunBatch, WhatChangedIsDoneAgainAndSaid) {
       << "two, and its evaluation";
   EXPECT_THAT(said, testing::Contains(AllOf(HasSubstr("two.quantize"), HasSubstr("arguments"))));
 
-  folder.program("apiq-quantize", test::kFakeHelp, test::kFakeQuantize, "0.2.0");
+  folder.program("apiq-quantize", test::kFakeQuantizeOptions, test::kFakeQuantize, "0.2.0");
   EXPECT_EQ(rerun(R"([{"bits": 2, "name": "one", "calibration": "text.txt"}])"), 2u);
   EXPECT_THAT(said, testing::Contains(AllOf(HasSubstr("one.quantize"), HasSubstr("program version"))));
 

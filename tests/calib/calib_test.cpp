@@ -34,6 +34,9 @@ TEST(CalibrationSet, NeedsOneTokenMoreThanAWindow) {
   EXPECT_THROW(calib::sample_windows({1, 2, 3}, 2, 3, 0), InvalidArgument);
 }
 
+TrainOptions& train(QuantizeOptions& o) { return *part_of<TrainOptions>(o.method); }
+LoraOptions& lora(QuantizeOptions& o) { return *part_of<LoraOptions>(o.method); }
+
 class QuantizeTest : public ::testing::Test {
  protected:
   QuantizeOptions options() const {
@@ -43,8 +46,10 @@ class QuantizeTest : public ::testing::Test {
     o.calibration = {o.model / "calibration.txt"};
     o.samples = 2;
     o.sequence_length = 32;
-    o.epochs = 1;
-    o.rank = 4;
+    ApiqBwOptions method;
+    method.epochs = 1;
+    method.rank = 4;
+    o.method = method;
     return o;
   }
   test::TemporaryFolder folder_;
@@ -72,10 +77,10 @@ TEST_F(QuantizeTest, LayersThatReadQuantizedInputsKnowIt) {
   // Layer-wise training from the streams must beat rounding at the end of the network: the relative error of
   // the last block's output.
   auto rtn = options();
-  rtn.method = "rtn";
+  rtn.method = RtnOptions();
   auto lw = options();
-  lw.epochs = 5;
-  lw.rank = 16;
+  train(lw).epochs = 5;
+  lora(lw).rank = 16;
   lw.samples = rtn.samples = 4;
   const double rounded = quantize(testing::public_device(), rtn).blocks.back().relative_error;
   EXPECT_LT(quantize(testing::public_device(), lw).blocks.back().relative_error, 0.8 * rounded);
@@ -102,14 +107,13 @@ TEST_F(QuantizeTest, RefusesOptionsThatDoNotFitAndLeavesNoFile) {
   };
   refused([](auto& o) { o.bits = 5; });
   refused([](auto& o) { o.group_size = 60; });
-  refused([](auto& o) { o.rank = 129; });  // k_proj is 128 x 256
-  refused([](auto& o) { o.alpha = 0; });
+  refused([](auto& o) { lora(o).rank = 129; });  // k_proj is 128 x 256
+  refused([](auto& o) { lora(o).alpha = 0; });
   refused([](auto& o) { o.calibration.clear(); });
   refused([](auto& o) { o.sequence_length = 513; });
-  refused([](auto& o) { o.batch_size = 3; });
-  refused([](auto& o) { o.samples = 5, o.batch_size = 2; });
-  refused([](auto& o) { o.method = "magic"; });
-  refused([](auto& o) { o.lora_learning_rate = -1.0f; });
+  refused([](auto& o) { train(o).batch_size = 3; });
+  refused([](auto& o) { o.samples = 5, train(o).batch_size = 2; });
+  refused([](auto& o) { train(o).lora_learning_rate = -1.0f; });
   refused([](auto& o) { o.model = "/no/such/folder"; });
   const std::atomic<bool> stop{true};
   Callbacks callbacks;

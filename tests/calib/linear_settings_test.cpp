@@ -35,7 +35,7 @@ TEST(Settings, AreTheOptionsUnlessAnOverrideNamesTheLinear) {
   QuantizeOptions options;
   options.bits = 2;
   options.group_size = 64;
-  options.rank = 16;
+  std::get<ApiqBwOptions>(options.method).rank = 16;
   options.overrides = {parse_override("mlp.*=bits:4,rank:0"),
                        parse_override("model.layers.1?.*=group-size:row"),
                        parse_override("down_proj=bits:3")};
@@ -84,6 +84,19 @@ TEST(Settings, PatternsThatMatchNothingAreRefused) {
   options.overrides.push_back(parse_override("model.layers.6.*=bits:3"));
   EXPECT_THAT(error_text<InvalidArgument>([&] { check_patterns(options, names); }),
               HasSubstr("[--override] 'model.layers.6.*' matches no linear"));
+}
+
+TEST(Settings, OverridesOfLinearsThatAreNotQuantizedAreRefused) {
+  const std::vector<std::string> names = {"model.layers.0.self_attn.q_proj",
+                                          "model.layers.0.self_attn.v_proj", "model.layers.0.mlp.down_proj"};
+  QuantizeOptions options;
+  options.modules = {"q_proj", "mlp.*"};
+  options.overrides = {parse_override("down_proj=bits:3"), parse_override("self_attn.*=rank:4")};
+  EXPECT_NO_THROW(check_patterns(options, names));
+  options.overrides.push_back(parse_override("v_proj=bits:4"));
+  EXPECT_EQ(
+      error_text<InvalidArgument>([&] { check_patterns(options, names); }),
+      "[--override] 'v_proj' matches only linears that --modules leaves as they are; name them there, too");
 }
 
 TEST(ParseOverride, ReadsEverySettingAndWritesItBack) {

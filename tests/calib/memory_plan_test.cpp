@@ -30,13 +30,13 @@ using calib::MemoryPlan;
 MemoryPlan plan_of(const QuantizeOptions& asked, const DeviceInfo& device, std::uint64_t device_budget,
                    std::uint64_t host_budget = 0) {
   const ModelDirectory model = ModelDirectory::open(asked.model);
-  const quant::MethodTraits traits = quant::find_method(asked.method).make()->traits();
+  const quant::MethodTraits traits = quant::make_method(asked.method)->traits();
   const QuantizeOptions options = calib::resolve_options(asked, traits, model.config());
   return calib::make_plan({.model = model,
                            .options = options,
-                           .train = calib::train_options(options, traits),
+                           .train = train_of(options.method),
                            .traits = traits,
-                           .num_samples = options.calibration.empty() ? 0 : *options.samples,
+                           .num_samples = options.calibration.empty() ? 0 : std::uint32_t{options.samples},
                            .device_budget = device_budget,
                            .host_budget = host_budget,
                            .process_bytes = current_host_bytes(),
@@ -60,9 +60,9 @@ class MemoryPlanTest : public ::testing::TestWithParam<Case> {
     o.calibration = {o.model / "calibration.txt"};
     o.samples = 12;
     o.sequence_length = 64;
-    o.epochs = 1;
-    o.rank = 16;
     GetParam().change(o);
+    if (auto* train = part_of<TrainOptions>(o.method)) train->epochs = 1;
+    if (auto* lora = part_of<LoraOptions>(o.method)) lora->rank = 16;
     return o;
   }
 
@@ -127,7 +127,7 @@ TEST(MemoryPlan, ActivationsGoToFilesWhereTheHostBudgetAsksForIt) {
   o.model = fs::path(APIQ_SOURCE_DIR) / "data" / "novels-6m";
   o.output = folder.path() / "large.h5";
   o.calibration = {o.model / "calibration.txt"};
-  o.method = "rtn";
+  o.method = RtnOptions();
   o.samples = 96;
   o.sequence_length = 128;  // both streams are 24 MiB; through files they take 9 MiB of buffers
   quantize(testing::public_device(), o);
@@ -157,44 +157,46 @@ TEST(MemoryPlan, ActivationsGoToFilesWhereTheHostBudgetAsksForIt) {
   EXPECT_EQ(test::count_of(read_file(o.trace), R"("tid":3,"name":"activations")"), 15u * 96 * 6);
 }
 
-INSTANTIATE_TEST_SUITE_P(Calib, MemoryPlanTest,
-                         ::testing::Values(Case{"rtn", [](auto& o) { o.method = "rtn"; }},
-                                           Case{"rtn_without_text",
-                                                [](auto& o) {
-                                                  o.method = "rtn";
-                                                  o.calibration.clear();
-                                                  o.samples.reset();
-                                                  o.sequence_length = 0;
-                                                }},
-                                           Case{"apiq_lw", [](auto& o) { o.method = "apiq-lw"; }},
-                                           Case{"apiq_lw_gram",
-                                                [](auto& o) {
-                                                  o.method = "apiq-lw";
-                                                  o.gram = true;
-                                                }},
-                                           Case{"apiq_lw_best_batch",
-                                                [](auto& o) {
-                                                  o.method = "apiq-lw";
-                                                  o.recipe = "best";
-                                                  o.batch_size = 2;
-                                                }},
-                                           Case{"apiq_bw", [](auto&) {}},
-                                           Case{"apiq_bw_aug", [](auto& o) { o.aug_loss = true; }},
-                                           Case{"apiq_bw_long",
-                                                [](auto& o) {  // activations of a step matter
-                                                  o.samples = 2;
-                                                  o.sequence_length = 512;
-                                                }},
-                                           Case{"apiq_bw_best", [](auto& o) { o.recipe = "best"; }},
-                                           Case{"apiq_bw_batch_mixed",
-                                                [](auto& o) {
-                                                  o.batch_size = 2;
-                                                  o.aug_loss = true;
-                                                  o.modules = {"q_proj", "v_proj", "mlp.*"};
-                                                  o.overrides = {parse_override(
-                                                      "down_proj=bits:4,group-size:32,rank:32")};
-                                                }}),
-                         [](const auto& param) { return param.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Calib, MemoryPlanTest,
+    ::testing::Values(Case{"rtn", [](auto& o) { o.method = RtnOptions(); }},
+                      Case{"rtn_without_text",
+                           [](auto& o) {
+                             o.method = RtnOptions();
+                             o.calibration.clear();
+                             o.samples = o.sequence_length = {};
+                           }},
+                      Case{"apiq_lw", [](auto& o) { o.method = ApiqLwOptions(); }},
+                      Case{"apiq_lw_gram",
+                           [](auto& o) {
+                             ApiqLwOptions method;
+                             method.gram = true;
+                             o.method = method;
+                           }},
+                      Case{"apiq_lw_best_batch",
+                           [](auto& o) {
+                             ApiqLwOptions method;
+                             method.batch_size = 2;
+                             o.method = method;
+                           }},
+                      Case{"apiq_bw", [](auto&) {}},
+                      Case{"apiq_bw_aug", [](auto& o) { std::get<ApiqBwOptions>(o.method).aug_loss = true; }},
+                      Case{"apiq_bw_long",
+                           [](auto& o) {  // activations of a step matter
+                             o.samples = 2;
+                             o.sequence_length = 512;
+                           }},
+                      Case{"apiq_bw_best", [](auto& o) { part_of<TrainOptions>(o.method)->recipe = "best"; }},
+                      Case{"apiq_bw_batch_mixed",
+                           [](auto& o) {
+                             ApiqBwOptions method;
+                             method.batch_size = 2;
+                             method.aug_loss = true;
+                             o.method = method;
+                             o.modules = {"q_proj", "v_proj", "mlp.*"};
+                             o.overrides = {parse_override("down_proj=bits:4,group-size:32,rank:32")};
+                           }}),
+    [](const auto& param) { return param.param.name; });
 
 }  // namespace
 }  // namespace apiq

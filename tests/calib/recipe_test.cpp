@@ -18,21 +18,25 @@ namespace fs = std::filesystem;
 
 class RecipeTest : public ::testing::Test {
  protected:
-  QuantizeResult run(const std::string& name, const std::function<void(QuantizeOptions&)>& change) {
+  using Change = std::function<void(ApiqBwOptions&)>;
+  QuantizeResult run(const std::string& name, const Change& change) {
+    ApiqBwOptions method;
+    method.epochs = 1;
+    method.rank = 8;
+    change(method);
+    return run(name, MethodOptions(method));
+  }
+  QuantizeResult run(const std::string& name, const MethodOptions& method) {
     QuantizeOptions o;
     o.model = fs::path(APIQ_SOURCE_DIR) / "data" / "novels-6m";
     o.output = folder_.path() / name;
     o.calibration = {o.model / "calibration.txt"};
     o.samples = 4;
     o.sequence_length = 64;
-    o.epochs = 1;
-    o.rank = 8;
-    change(o);
+    o.method = method;
     return quantize(testing::public_device(), o);
   }
-  double last_error(const std::function<void(QuantizeOptions&)>& change) {
-    return run("out.h5", change).blocks.back().relative_error;
-  }
+  double last_error(const Change& change) { return run("out.h5", change).blocks.back().relative_error; }
 
   /// Bytes of each linear: codes with scales and zero points, and LoRA.
   std::vector<std::pair<std::uint64_t, std::uint64_t>> stored_bytes(const std::string& name) const {
@@ -56,7 +60,7 @@ TEST_F(RecipeTest, BestStoresExactlyTheBytesOfPaper) {
 }
 
 TEST_F(RecipeTest, StartsOfLoraBeatRoundingBeforeAnyTraining) {
-  const double rtn = last_error([](auto& o) { o.method = "rtn"; });
+  const double rtn = run("out.h5", MethodOptions(RtnOptions())).blocks.back().relative_error;
   for (const LoraInit init : {LoraInit::svd, LoraInit::svd_saliency, LoraInit::cloq}) {
     const double started = last_error([&](auto& o) {
       o.epochs = 0;

@@ -44,10 +44,20 @@ TEST(Report, PlotAndPageShowEveryBlockAndAreTheSameTwice) {
     for (const std::string& text : {svg, html})
       EXPECT_THAT(text,
                   AllOf(HasSubstr(name + ": 0."), HasSubstr(name + " down_proj: 0."),
-                        HasSubstr(name + " train: "), HasSubstr(name + " host: "), HasSubstr("in 2 epochs")));
+                        HasSubstr(name + " train: "), HasSubstr(name + " host: "), HasSubstr("in 4 steps")));
   }
   EXPECT_THAT(html, AllOf(HasSubstr("<pre>"), HasSubstr("--epochs 2"),
                           HasSubstr("<td>model.layers.5.mlp.down_proj</td>"), HasSubstr("OpenCL")));
+}
+
+TEST(Report, OnePassOverTheSamplesShowsACurve) {
+  const Folder folder;
+  ASSERT_EQ(run("apiq-quantize", tiny_quantize(kModel, folder / "one.h5", {"--method", "apiq-lw"})).status,
+            0);
+  ASSERT_EQ(plot(folder / "one.h5", folder / "one.svg", {"--quiet"}).status, 0);
+  const std::string svg = read_bytes(folder / "one.svg");
+  expect_well_formed(svg, "svg");
+  EXPECT_THAT(svg, AllOf(HasSubstr(">step<"), HasSubstr("block 5: "), HasSubstr("in 2 steps")));
 }
 
 TEST(Report, WithoutCalibrationOrRunFileThePanelsSaySo) {

@@ -51,7 +51,7 @@ TEST(Generate, FillsTheContextToItsLastPositionAndNotPastIt) {
   Model model = Model::load(testing::public_device(), kNovels);
   GenerateOptions options;
   for (int i = 0; i < 160; ++i) options.prompt += "and so on ";
-  options.stop_at_eos = false;
+  options.ignore_eos = true;
   options.max_tokens = 1;
   const auto prompt_tokens = generate(model, options).prompt_tokens;
   ASSERT_LT(prompt_tokens, 512u);

@@ -105,6 +105,30 @@ TEST_F(TrainLoopTest, LossesBelowZeroAreRoundingAndDoNotStopATraining) {
   EXPECT_EQ(result.epoch_losses[1], 0.0);
 }
 
+TEST_F(TrainLoopTest, KeepsTheLossOfEveryStepWhereTheyAreFew) {
+  const auto result = run({1, NAN, 3, 4}, loop(2, 2));
+  EXPECT_EQ(result.curve.steps_per_point, 1u);
+  ASSERT_EQ(result.curve.points.size(), 4u);
+  EXPECT_EQ(result.curve.points[0], 10.5);
+  EXPECT_TRUE(std::isnan(result.curve.points[1]));
+  EXPECT_EQ(result.curve.points[3], 40.5);
+}
+
+TEST_F(TrainLoopTest, AveragesStepsWhereTheyAreMany) {
+  std::vector<float> losses(2 * optim::kCurvePoints + 1);
+  for (std::size_t i = 0; i < losses.size(); ++i) losses[i] = static_cast<float>(i);
+  const auto result = run(losses, loop(1, static_cast<std::uint32_t>(losses.size())));
+  EXPECT_EQ(result.curve.steps, losses.size());
+  EXPECT_EQ(result.curve.steps_per_point, 3u);
+  EXPECT_EQ(result.curve.points.size(), 134u);
+  EXPECT_DOUBLE_EQ(result.curve.points[0], 10 * 1 + 0.5);
+  EXPECT_DOUBLE_EQ(result.curve.points[1], 10 * 4 + 0.5);
+  EXPECT_DOUBLE_EQ(result.curve.points.back(), 10 * 399.5 + 0.5) << "the last two steps";
+  steps_.clear();
+  const auto stopped = run({4.0f, 4.0f, 4.0f}, loop(3, 1, 0.5f));
+  EXPECT_EQ(stopped.curve.points.size(), 2u);
+}
+
 TEST_F(TrainLoopTest, NoEpochsIsNoStep) {
   EXPECT_TRUE(run({1}, loop(0, 4)).epoch_losses.empty());
   EXPECT_TRUE(steps_.empty());

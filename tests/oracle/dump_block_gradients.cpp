@@ -32,7 +32,7 @@ constexpr ops::QuantSpec kSpec{2, 64, false, true};
 constexpr float kAlpha = 16;
 
 std::unique_ptr<quant::TrainedLinear> make_linear(const TensorView& weight, std::uint32_t l) {
-  quant::TrainOptions train;
+  TrainOptions train;
   train.weight_learning_rate = 1e-4f;  // latent weights, so that their gradient is computed, too
   auto linear = std::make_unique<quant::TrainedLinear>(
       shared_queue(), weight, quant::LinearSetup{kSpec, kRank, kAlpha, l}, train, true);

@@ -91,7 +91,7 @@ class ApiqBwTest : public ::testing::Test {
     return y;
   }
 
-  quant::BlockProblem problem(std::uint32_t rank, const quant::TrainOptions& train) {
+  quant::BlockProblem problem(std::uint32_t rank, const TrainOptions& train) {
     for (std::uint32_t l = 0; l < 3; ++l)
       shared_queue().write(weights_[l], original_[l].data());  // latent weights of the run before
     quant::BlockProblem p{.queue = shared_queue(),
@@ -112,12 +112,12 @@ class ApiqBwTest : public ::testing::Test {
     return p;
   }
 
-  static quant::TrainOptions training(std::uint32_t epochs) {
+  static TrainOptions training(std::uint32_t epochs) {
     return {.epochs = epochs, .lora_learning_rate = 2e-3f, .clip_learning_rate = 5e-3f};
   }
 
   quant::BlockResult solve(const quant::BlockProblem& p) {
-    return quant::find_method("apiq-bw").make()->quantize_block(p);
+    return quant::make_method(ApiqBwOptions())->quantize_block(p);
   }
 
   /// Mean squared error of the block with what is stored, run as inference runs it; linears that were left
@@ -145,8 +145,7 @@ class ApiqBwTest : public ::testing::Test {
     const auto p = problem(0, {});
     std::vector<QuantizedLinear> rounded;
     for (const auto& l : p.linears) {
-      rounded.push_back(quant::find_method("rtn")
-                            .make()
+      rounded.push_back(quant::make_method(RtnOptions())
                             ->quantize_linear({.queue = shared_queue(),
                                                .name = l.name,
                                                .weight = l.weight,

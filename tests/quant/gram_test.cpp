@@ -43,11 +43,13 @@ class GramTest : public ::testing::Test {
             .spec = {2, 16, false, true},
             .rank = kRank,
             .alpha = 8,
-            .train = {.epochs = 6,
-                      .batch_size = kSamples,
-                      .lora_learning_rate = 0.01f,
-                      .clip_learning_rate = 0.01f,
-                      .gram = true},
+            .train =
+                {
+                    .epochs = 6,
+                    .batch_size = kSamples,
+                    .lora_learning_rate = 0.01f,
+                    .clip_learning_rate = 0.01f,
+                },
             .num_samples = kSamples,
             .tokens_per_sample = kTokens,
             .input = [this](std::uint32_t i) { return inputs_[i].view(); },
@@ -125,10 +127,10 @@ TEST_F(GramTest, ALossThatVanishesNeitherTurnsNegativeNorStopsTheTraining) {
 }
 
 TEST_F(GramTest, TrainingTakesTheStepsOfBatchesOfAllSamples) {
-  auto gram = problem(), batch = problem();
-  batch.train.gram = false;
-  const auto method = quant::find_method("apiq-lw").make();
-  const auto a = method->quantize_linear(gram), b = method->quantize_linear(batch);
+  ApiqLwOptions gram;
+  gram.gram = true;
+  const auto a = quant::make_method(gram)->quantize_linear(problem());
+  const auto b = quant::make_method(ApiqLwOptions())->quantize_linear(problem());
   ASSERT_EQ(a.epoch_losses.size(), b.epoch_losses.size());
   EXPECT_LT(a.epoch_losses.back(), 0.9 * a.epoch_losses.front());
   // The same mathematics in another order of summation: rounding may turn the sign of a vanishing gradient,

@@ -68,7 +68,7 @@ class MethodsTest : public ::testing::Test {
   }
 
   static quant::LinearResult run(const char* method, const quant::LinearProblem& problem) {
-    return quant::find_method(method).make()->quantize_linear(problem);
+    return quant::make_method(method_options(method))->quantize_linear(problem);
   }
 
   DeviceTensor weight_;

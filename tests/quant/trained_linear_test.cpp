@@ -17,7 +17,6 @@ namespace {
 using optim::StepInfo;
 using quant::LinearSetup;
 using quant::TrainedLinear;
-using quant::TrainOptions;
 using runtime::DeviceTensor;
 using runtime::TensorView;
 using testing::download;

@@ -65,6 +65,23 @@ TEST(PlotSvg, DrawsEveryBlockLinearAndEpoch) {
                          Not(HasSubstr("not recorded"))));
 }
 
+TEST(PlotSvg, DrawsOnePassOverTheSamplesByItsSteps) {
+  Sample sample;
+  sample.epochs = 1;
+  EXPECT_THAT(plot_svg(summary_of(sample)), HasSubstr("trained for one epoch"));
+  sample.points = 100;
+  const std::string svg = plot_svg(summary_of(sample));
+  expect_sound(svg, "steps");
+  EXPECT_THAT(svg, AllOf(HasSubstr(">step<"), HasSubstr("smoothed"), Not(HasSubstr("one epoch"))));
+  EXPECT_EQ(count(svg, "in 800 steps"), 6u * 2u);  // line and end point
+  EXPECT_THAT(svg, HasSubstr("block 0: 1 to 0.13"));
+  // Alternating losses are drawn as their mean, but for the ends.
+  sample.step_loss = [](std::size_t, std::size_t point) { return point % 2 == 0 ? 1.5 : 0.5; };
+  EXPECT_THAT(plot_svg(summary_of(sample)), Not(HasSubstr("log scale")));
+  sample.step_loss = [](std::size_t, std::size_t point) { return point == 50 ? NAN : 1.0; };
+  expect_sound(plot_svg(summary_of(sample)), "a step that was not finite");
+}
+
 TEST(PlotSvg, IsTheSameTwice) { EXPECT_EQ(plot_svg(summary_of({})), plot_svg(summary_of({}))); }
 
 TEST(PlotSvg, SaysWhatWasNotRecorded) {

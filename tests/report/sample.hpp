@@ -21,6 +21,10 @@ struct Sample {
   std::function<double(std::size_t, std::size_t)> loss = [](std::size_t block, std::size_t epoch) {
     return static_cast<double>(block + 1) * std::pow(0.9, epoch);
   };
+  std::size_t points = 0;  // of the curve over the steps, 8 steps each; 0: a checkpoint of an earlier version
+  std::function<double(std::size_t, std::size_t)> step_loss = [](std::size_t block, std::size_t point) {
+    return static_cast<double>(block + 1) * std::exp(-0.02 * static_cast<double>(point));
+  };
   std::function<double(std::size_t, std::size_t)> weight_error = [](std::size_t block, std::size_t linear) {
     return 0.1 + 0.01 * static_cast<double>(block) + 0.001 * static_cast<double>(linear);
   };
@@ -36,13 +40,17 @@ inline nlohmann::json block_json(const Sample& sample, std::size_t block) {
   for (std::size_t k = 0; k < std::size(kLinears); ++k)
     linears.push_back({{"name", "model.layers." + std::to_string(block) + "." + kLinears[k]},
                        {"weight_error", number_or_null(sample.weight_error(block, k))}});
-  return {{"index", block},
-          {"loss_first", losses.empty() ? nlohmann::json(nullptr) : losses.front()},
-          {"loss_last", losses.empty() ? nlohmann::json(nullptr) : losses.back()},
-          {"losses", losses},
-          {"relative_error", number_or_null(sample.relative_error(block))},
-          {"skipped_steps", 0},
-          {"linears", linears}};
+  nlohmann::json out = {{"index", block},
+                        {"loss_first", losses.empty() ? nlohmann::json(nullptr) : losses.front()},
+                        {"loss_last", losses.empty() ? nlohmann::json(nullptr) : losses.back()},
+                        {"losses", losses},
+                        {"relative_error", number_or_null(sample.relative_error(block))},
+                        {"skipped_steps", 0},
+                        {"linears", linears}};
+  for (std::size_t i = 0; i < sample.points; ++i)
+    out["step_losses"].push_back(number_or_null(sample.step_loss(block, i)));
+  if (sample.points != 0) out.update({{"steps_per_point", 8}, {"steps", 8 * sample.points}});
+  return out;
 }
 
 inline FileSummary summary_of(const Sample& sample) {

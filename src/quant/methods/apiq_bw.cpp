@@ -112,7 +112,7 @@ BlockResult BlockTrainer::run() {
                          .loss_offset = problem_.loss_offset,
                          .step = [this](std::uint32_t batch, const StepInfo& info) { step(batch, info); },
                          .step_done = problem_.step_done});
-  BlockResult result{{}, std::move(loop.epoch_losses), loop.skipped_steps};
+  BlockResult result{{}, std::move(loop.epoch_losses), loop.skipped_steps, std::move(loop.curve)};
   for (const auto& linear : trained_) result.linears.push_back(linear ? linear->store() : QuantizedLinear{});
   return result;
 }
@@ -123,7 +123,6 @@ MethodTraits ApiqBw::traits() const {
   // Defaults of the released code (specification, 3.4).
   return {.scope = Scope::block,
           .needs_inputs = true,
-          .uses_lora = true,
           .defaults = {.epochs = 20,
                        .lora_learning_rate = 5e-4f,
                        .clip_learning_rate = 5e-3f,

@@ -29,7 +29,7 @@ void batch_step(const LinearProblem& problem, TrainedLinear& linear, std::uint32
   linear.step(info);
 }
 
-optim::LoopResult train(const LinearProblem& problem, TrainedLinear& linear) {
+optim::LoopResult train(const LinearProblem& problem, bool gram, TrainedLinear& linear) {
   const std::uint32_t batch = problem.train.batch_size;
   optim::LoopProblem loop{
       .queue = problem.queue,
@@ -41,7 +41,7 @@ optim::LoopResult train(const LinearProblem& problem, TrainedLinear& linear) {
       .loss_scale = 1.0 / (static_cast<double>(batch) * problem.tokens_per_sample * problem.out_features()),
       .step = {},
       .step_done = problem.step_done};
-  if (problem.train.gram) {
+  if (gram) {
     const GramObjective objective(problem);
     loop.loss_scale = 1.0;
     loop.step = [&](std::uint32_t, const StepInfo& info) { objective.step(linear, info); };
@@ -58,7 +58,6 @@ optim::LoopResult train(const LinearProblem& problem, TrainedLinear& linear) {
 MethodTraits ApiqLw::traits() const {
   // Defaults of the authors' layer-wise development code (specification, 2.4).
   return {.needs_inputs = true,
-          .uses_lora = true,
           .defaults = {.epochs = 10,
                        .lora_learning_rate = 0.01f,
                        .clip_learning_rate = 0.01f,
@@ -73,8 +72,8 @@ LinearResult ApiqLw::quantize_linear(const LinearProblem& problem) {
     linear.start_lora(lora_moments(problem.queue, problem.train.lora_init, problem.num_samples,
                                    problem.in_features(), problem.input));
   problem.training_begins();
-  optim::LoopResult trained = train(problem, linear);
-  return {linear.store(), std::move(trained.epoch_losses), trained.skipped_steps};
+  optim::LoopResult trained = train(problem, own_.gram, linear);
+  return {linear.store(), std::move(trained.epoch_losses), trained.skipped_steps, std::move(trained.curve)};
 }
 
 }  // namespace apiq::quant

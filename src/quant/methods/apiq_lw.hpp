@@ -9,8 +9,12 @@ namespace apiq::quant {
 
 class ApiqLw : public Method {
  public:
+  explicit ApiqLw(const ApiqLwOptions& own) : own_(own) {}
   MethodTraits traits() const override;
   LinearResult quantize_linear(const LinearProblem& problem) override;
+
+ private:
+  ApiqLwOptions own_;
 };
 
 }  // namespace apiq::quant

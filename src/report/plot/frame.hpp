@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "apiq/quantize.hpp"
+#include "apiq/block_report.hpp"
 #include "report/plot/axis.hpp"
 #include "report/plot/svg.hpp"
 

@@ -12,7 +12,8 @@ void draw_output_error(Svg& svg, const Box& panel, const PlotData& data);
 /// Weight error of every linear: a row for each of the seven, a column for each block.
 void draw_weight_error(Svg& svg, const Box& panel, const PlotData& data);
 
-/// Loss of every epoch relative to the block's first, a line for each block.
+/// Loss over the steps, smoothed, relative to the block's first; over the epochs where the report holds no
+/// steps. A line for each block.
 void draw_losses(Svg& svg, const Box& panel, const PlotData& data);
 
 /// Seconds of each block by phase, stacked, above the peaks of device and host memory up to that block.
