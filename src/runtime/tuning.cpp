@@ -82,6 +82,12 @@ int value_from(const nlohmann::json& json, const Tunable& tunable, const std::st
                     (may_be_0 ? "0" : "1"));
 }
 
+/// Members of an object; other values have none to walk over, but nlohmann's items() would show them as one.
+auto members(const nlohmann::json& json, const std::string& where) {
+  if (!json.is_object()) throw FormatError(where + ": expected an object, found " + json.type_name());
+  return json.items();
+}
+
 struct ReadTuning {
   TuningData data;
   std::vector<std::string> unknown;
@@ -94,7 +100,7 @@ void read_program(const std::string& program, const nlohmann::json& values, cons
     out.unknown.push_back(program);
     return;
   }
-  for (const auto& [name, value] : values.items()) {
+  for (const auto& [name, value] : members(values, where + ": " + program)) {
     const std::string entry = program + "." + name;
     if (const Tunable* tunable = find_tunable(*spec, name))
       out.data.tunables[program][name] = value_from(value, *tunable, where + ": " + entry);
@@ -116,9 +122,9 @@ ReadTuning read_file_and_names(const fs::path& path) {
   ReadTuning out;
   try {
     check_version(json, where);
-    for (const auto& [program, values] : json.at("tunables").items())
+    for (const auto& [program, values] : members(json.at("tunables"), where + ": tunables"))
       read_program(program, values, where, out);
-    for (const auto& [key, value] : json.at("choices").items()) {
+    for (const auto& [key, value] : members(json.at("choices"), where + ": choices")) {
       if (std::find(std::begin(kChoices), std::end(kChoices), key) == std::end(kChoices))
         out.unknown.push_back(key);
       else out.data.choices[key] = value.get<std::string>();

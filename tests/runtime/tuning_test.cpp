@@ -88,8 +88,8 @@ TEST_F(TuningFile, IsReadWithTheLimitsOfForeignJson) {
               HasSubstr("nested"));
   EXPECT_THAT(refusal(R"({"loss": {"VW": 2, "VW": 4}})"), HasSubstr("twice"));
   EXPECT_THAT(refusal("{}", ", \"note\": \"" + std::string(2 << 20, 'x') + "\""), HasSubstr("x.json"));
-  EXPECT_THAT(refusal("7"), HasSubstr("x.json"));
-  EXPECT_THAT(refusal("{\"loss\": 7}"), HasSubstr("x.json"));
+  EXPECT_THAT(refusal("7"), HasSubstr("tunables: expected an object, found number"));
+  EXPECT_THAT(refusal("{\"loss\": 7}"), HasSubstr("loss: expected an object, found number"));
 }
 
 }  // namespace
