@@ -27,7 +27,7 @@ std::string case_name(const std::filesystem::path& path, const ModelSummary& sum
 double decode_ms(Model& model, std::uint32_t tokens) {
   GenerateOptions options;
   options.max_tokens = tokens;
-  options.stop_at_eos = false;
+  options.ignore_eos = true;
   return 1e3 / generate(model, options).decode_tokens_per_second;
 }
 

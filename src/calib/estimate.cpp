@@ -78,7 +78,7 @@ std::vector<PhaseEstimate> estimate_time(const RunContext& run) {
     const Line line = batches > 1 ? line_through(batch, seconds, batch * batches, more.at(phase))
                                   : Line{0, seconds / batch};
     if (phase == Phase::train)
-      out.push_back({phase, blocks * line.at(samples * std::max(run.train.epochs, 1u))});
+      out.push_back({phase, blocks * line.at(samples * std::max<std::uint32_t>(run.train.epochs, 1))});
     else if (phase == Phase::start)
       out.push_back({phase, blocks * line.at(std::min<double>(samples, quant::kMomentSamples))});
     else if (phase == Phase::embed) out.push_back({phase, line.at(samples)});

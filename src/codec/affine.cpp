@@ -12,7 +12,6 @@
 namespace apiq {
 namespace {
 
-
 std::vector<Plane> planes(const PackedLayout& l) {
   return {code_plane(l),
           {"scales", DType::f16, {l.row_blocks(), l.groups(), kRowBlock}},

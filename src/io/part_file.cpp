@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apiq/error.hpp"
-#include "io/model_directory.hpp"
+#include "family/tensor_names.hpp"
 #include "io/staged_file.hpp"
 #include "io/stored_linear.hpp"
 #include "util/json.hpp"
@@ -48,10 +48,10 @@ std::vector<std::string> read_order(const h5::Node& root, const h5::Node& linear
 
 /// Of the weights of a block's linears, by name without ".weight"; none past the last block.
 std::map<std::string, Shape> linear_shapes(const ModelConfig& config, std::uint32_t block) {
-  const std::string prefix = "model.layers." + std::to_string(block) + ".";
+  const std::string prefix = part_name(block, "");
   std::map<std::string, Shape> shapes;
   for (const TensorInfo& info : expected_tensors(config))
-    if (info.name.starts_with(prefix) && is_linear_weight(info.name))
+    if (info.name.starts_with(prefix) && is_linear_weight(config, info.name))
       shapes[info.name.substr(0, info.name.size() - std::string_view(".weight").size())] = info.shape;
   return shapes;
 }

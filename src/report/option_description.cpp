@@ -55,8 +55,8 @@ std::string description_json(const std::string& program, const std::string& summ
 std::vector<OptionDescription> read_description(const std::string& text, const std::string& source) {
   std::vector<OptionDescription> out;
   try {
-    for (const nlohmann::json& option : parse_json(text, source).at("options"))
-      out.push_back(option_of(option));
+    const nlohmann::json root = parse_json(text, source);  // a temporary would not outlive the loop's head
+    for (const nlohmann::json& option : root.at("options")) out.push_back(option_of(option));
   } catch (const nlohmann::json::exception& error) {
     throw FormatError(source + ": expected a description of options, found something else: " + error.what());
   }

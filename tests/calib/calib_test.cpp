@@ -91,7 +91,7 @@ TEST_F(QuantizeTest, LeavesTheDeviceAsItWas) {
   const std::uint64_t in_use = device.impl().budget().in_use_bytes(),
                       host_limit = device.impl().host_budget().limit_bytes();
   auto o = options();
-  o.method = "rtn";
+  o.method = RtnOptions{};
   o.host_memory_bytes = std::uint64_t{1} << 30;
   quantize(device, o);
   EXPECT_EQ(device.impl().budget().in_use_bytes(), in_use) << "scratch memory of the run";

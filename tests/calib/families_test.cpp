@@ -69,13 +69,14 @@ class FamilyTest : public ::testing::TestWithParam<const Family*> {
     QuantizeOptions o;
     o.model = folder_.path();
     o.output = folder_.path() / (method + ".h5");
-    o.method = method;
+    o.method = method_options(method);
     o.bits = bits;
     o.group_size = 32;
     o.calibration = {folder_.path() / "ids.u16"};
     o.samples = 8;
     o.sequence_length = 16;
-    if (method != "rtn") o.rank = 4, o.epochs = 2;
+    if (auto* lora = part_of<LoraOptions>(o.method)) lora->rank = 4;
+    if (auto* train = part_of<TrainOptions>(o.method)) train->epochs = 2;
     result_ = quantize(testing::public_device(), o);
     return o.output;
   }

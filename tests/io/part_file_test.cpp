@@ -127,7 +127,7 @@ TEST(PartFile, AnotherVersionIsRefused) {
   const hid_t file = H5Fopen((folder / "p.h5").c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
   replace_number(file, "/", "format_version", 2);
   H5Fclose(file);
-  EXPECT_THAT(test::error_text<Unsupported>([&] { read_part(folder / "p.h5"); }),
+  EXPECT_THAT(test::error_text<Unsupported>([&] { read(folder / "p.h5"); }),
               HasSubstr("p.h5: format_version 2; this program reads version 1"));
 }
 
@@ -173,12 +173,6 @@ class ForeignPart : public ::testing::Test {
     return test::error_text<FormatError>([&] { read(path_); });
   }
 
-  static void set_number(hid_t file, const char* object, const char* name, std::uint32_t value) {
-    const hid_t attribute = H5Aopen_by_name(file, object, name, H5P_DEFAULT, H5P_DEFAULT);
-    ASSERT_GE(H5Awrite(attribute, H5T_NATIVE_UINT32, &value), 0);
-    H5Aclose(attribute);
-  }
-
   static constexpr const char* kLinear = "/linears/model.layers.0.self_attn.q_proj";
   const TemporaryFolder folder_;
   const fs::path path_ = folder_ / "p.h5";
@@ -187,18 +181,19 @@ class ForeignPart : public ::testing::Test {
 /// Sums of 31 and a count near 2^32 wrapped to sizes of nothing, past whose end reading then went.
 TEST_F(ForeignPart, HugeSizesAreRefusedBeforeTheyAreUsed) {
   for (const std::uint32_t rows : {0xffffffffu, 0xffffffe1u, 64u}) {
-    const std::string text = refusal([&](hid_t file) { set_number(file, kLinear, "out_features", rows); });
+    const std::string text =
+        refusal([&](hid_t file) { replace_number(file, kLinear, "out_features", rows); });
     EXPECT_THAT(text, HasSubstr(std::string("p.h5: ") + kLinear +
                                 ": attribute 'out_features': expected 32 as config.json says, found " +
                                 std::to_string(rows)));
   }
   SetUp();
-  EXPECT_THAT(refusal([](hid_t file) { set_number(file, kLinear, "in_features", 0xffffffffu); }),
+  EXPECT_THAT(refusal([](hid_t file) { replace_number(file, kLinear, "in_features", 0xffffffffu); }),
               HasSubstr("attribute 'in_features': expected 32 as config.json says, found 4294967295"));
 }
 
 TEST_F(ForeignPart, LinearsOfAnotherBlockAreRefused) {
-  EXPECT_THAT(refusal([](hid_t file) { set_number(file, "/", "block", 1); }),
+  EXPECT_THAT(refusal([](hid_t file) { replace_number(file, "/", "block", 1); }),
               HasSubstr("p.h5: /linears/model.layers.0.self_attn.q_proj: the model has no such linear in "
                         "block 1"));
 }

@@ -120,9 +120,11 @@ TEST_F(GramTest, ALossThatVanishesNeitherTurnsNegativeNorStopsTheTraining) {
     on_grid[i] = i % 16 == 0 ? -8.0f : i % 16 == 1 ? 7.0f : std::floor(on_grid[i]) - 8.0f;
   shared_queue().write(weight_, on_grid.data());
   for (std::uint32_t i = 0; i < kSamples; ++i)
-    ops::matmul_nt(shared_queue(), inputs_[i], weight_, targets_[i]);
+    ops::matmul_nt(shared_queue(), runtime::Rounding::none, inputs_[i], weight_, targets_[i]);
   p.train.clip_learning_rate = p.train.lora_learning_rate = 1e-6f;
-  const auto result = quant::find_method("apiq-lw").make()->quantize_linear(p);
+  ApiqLwOptions gram;
+  gram.gram = true;
+  const auto result = quant::make_method(gram)->quantize_linear(p);
   for (const double loss : result.epoch_losses) EXPECT_GE(loss, 0.0);
 }
 

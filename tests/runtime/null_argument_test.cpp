@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include "cases/device_fixture.hpp"
+#include "codec/codecs.hpp"
 #include "ops/nn.hpp"
+#include "ops/packed_buffers.hpp"
 #include "ops/qmatmul.hpp"
 #include "runtime/opencl.hpp"
 
@@ -39,13 +41,9 @@ TEST(NullArguments, AttentionWithoutLse) {
 /// Rank 0: no LoRA, for the mat-vec, the tiles and the backward pass.
 TEST(NullArguments, ProductsWithoutLora) {
   const PackedLayout layout{.out_features = 32, .in_features = 64, .bits = 2, .group_size = 32};
-  const auto qweight = upload_integers(std::vector<std::uint32_t>(layout.qweight_words(), 0x1b1b1b1b),
-                                       {layout.qweight_words()}),
-             qzeros = upload_integers(std::vector<std::uint32_t>(layout.qzeros_words(), 0),
-                                      {layout.qzeros_words()}),
-             scales =
-                 upload(std::vector<float>(layout.scale_count(), 0.5f), {layout.scale_count()}, DType::f16);
-  const ops::PackedWeightView w{layout, qweight, scales, qzeros};
+  const ops::PackedBuffers buffers(shared_queue(),
+                                   kAffine.encode(layout, random_floats(std::size_t{32} * 64, 2)));
+  const ops::PackedWeightView w = buffers.view();
   const auto x = upload(random_floats(5 * 64, 1), {5, 64}), y = device_tensor({5, 32});
   null_buffers = 0;
   ops::qmatmul(shared_queue(), runtime::Rounding::none, w, {}, x.view().rows(0, 1), y.view().rows(0, 1));

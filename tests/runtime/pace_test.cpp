@@ -20,7 +20,7 @@ class PaceTest : public ::testing::Test {
  protected:
   static constexpr std::uint64_t kSize = 512;
   void piece() {
-    for (int i = 0; i < 4; ++i) ops::matmul_nt(shared_queue(), a_, b_, c_);
+    for (int i = 0; i < 4; ++i) ops::matmul_nt(shared_queue(), runtime::Rounding::none, a_, b_, c_);
   }
   runtime::DeviceTensor a_ = testing::upload(testing::random_floats(kSize * kSize, 1), {kSize, kSize}),
                         b_ = testing::upload(testing::random_floats(kSize * kSize, 2), {kSize, kSize}),
