@@ -19,8 +19,8 @@ struct ListedDeviceOptions : DeviceOptions {
           Field{.name = "device",
                 .placeholder = "SEL",
                 .help =
-                    "auto, gpu, cpu, P:D (platform and device index) or part of a device name; $APIQ_DEVICE "
-                    "sets the default",
+                    "auto, gpu, cpu, P:D (platform and device index) or part of the name of a device, vendor "
+                    "or platform; $APIQ_DEVICE sets the default",
                 .group = kGroup});
     visit(&DeviceOptions::memory_bytes, Field{.name = "device-memory",
                                               .placeholder = "SIZE",
