@@ -12,8 +12,8 @@
 #define ROWS (VW * RV)
 #define HALF Y_HALF
 
-// An argument of linear `which`, and the linear that work-group `part` works on (part becomes relative to it):
-// written without an index that is known at run time only, which would put all arguments into memory.
+// An argument of linear `which`, and the linear that work-group `part` works on (part becomes relative to
+// it): without an index that is known at run time only, which would put all arguments into memory.
 #define OF_LINEAR(values, which) ((which) == 0 ? (values)[0] : (which) == 1 ? (values)[1] : (values)[2])
 #define FIND_LINEAR(which, part, groups)      \
   if (part >= (groups)[0]) {                  \

@@ -3,9 +3,9 @@
 // multiply accumulate".
 //   gfx11: lane l holds of a row l % 16 and of b column l % 16, all 16 k (eight words; lanes 16-31 repeat
 //          lanes 0-15), of c column l % 16 at rows l / 16, l / 16 + 2, ...
-//   gfx12: of a and b k 4 (l / 16) .. + 3 in the first two words and 8 + 4 (l / 16) .. + 3 in the last two, of
-//          c column l % 16 at rows 8 (l / 16) .. + 7. k may be renamed as long as a and b agree: a lane takes
-//          chunk l / 16 of its line whole, one load, as if it held k 8 (l / 16) .. + 7
+//   gfx12: of a and b k 4 (l / 16) .. + 3 in the first two words and 8 + 4 (l / 16) .. + 3 in the last two,
+//          of c column l % 16 at rows 8 (l / 16) .. + 7. k may be renamed as long as a and b agree: a lane
+//          takes chunk l / 16 of its line whole, one load, as if it held k 8 (l / 16) .. + 7
 // WMMA_GFX12 chooses (unit_amd_gfx11.h, unit_amd_gfx12.h).
 #define UNIT_LANES 32
 #define UNIT_M 16

@@ -112,7 +112,8 @@ void qgemm_bwd(const QmatmulBwdArgs a, global const uint* restrict qweight,
         grid.scale = (FLOATV)(scale_of[slice][r]);
         grid.offset = (FLOATV)(offset_of[slice][r]);
 #else
-        const GRID grid = lane_grid(scales, qzeros, row0 + r, k + v * VW, a.in_features, a.group_size, a.groups);
+        const GRID grid =
+            lane_grid(scales, qzeros, row0 + r, k + v * VW, a.in_features, a.group_size, a.groups);
 #endif
         weight[v] = VALUE(row_codes(words, r, first + v * VW), grid);
       }

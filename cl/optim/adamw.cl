@@ -49,8 +49,8 @@ void adamw_step(const AdamwArgs a, global const float* restrict loss, global uin
   if (i < end) {
     const size_t count = end - i;
     FLOATV new_m = LOADV_PART(m, a.m + i, count, 0.0f), new_v = LOADV_PART(v, a.v + i, count, 0.0f);
-    const FLOATV new_p = stepped(a, c, LOADV_PART(p, a.p + i, count, 0.0f), LOADV_PART(g, a.g + i, count, 0.0f),
-                                 &new_m, &new_v);
+    const FLOATV new_p = stepped(a, c, LOADV_PART(p, a.p + i, count, 0.0f),
+                                 LOADV_PART(g, a.g + i, count, 0.0f), &new_m, &new_v);
     STOREV_PART(p, a.p + i, new_p, count);
     STOREV_PART(m, a.m + i, new_m, count);
     STOREV_PART(v, a.v + i, new_v, count);
@@ -62,8 +62,8 @@ kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
 void guard_loss(const GuardArgs a, global float* loss, global const float* x, global const float* y) {
   const bool of_x = get_group_id(0) < a.x_groups;
   global const float* values = of_x ? x + a.x : y + a.y;
-  const size_t group = of_x ? get_group_id(0) : get_group_id(0) - a.x_groups,
-               begin = group * WG_ELEMENTS, end = min(begin + WG_ELEMENTS, (size_t)(of_x ? a.x_count : a.y_count));
+  const size_t group = of_x ? get_group_id(0) : get_group_id(0) - a.x_groups, begin = group * WG_ELEMENTS,
+               end = min(begin + WG_ELEMENTS, (size_t)(of_x ? a.x_count : a.y_count));
   // 0 * value is 0 for every finite value, NaN for the others.
   FLOATV sum = 0.0f;
   size_t i = begin + get_local_id(0) * VW;

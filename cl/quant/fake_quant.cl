@@ -157,7 +157,8 @@ void group_range(const FakeQuantArgs a, global const float* restrict w, global f
 }
 
 // This item's share of the squared error of weights begin .. end - 1 on the grid of s and z.
-float squared_error(const FakeQuantArgs a, global const float* w, size_t begin, size_t end, float s, float z) {
+float squared_error(const FakeQuantArgs a, global const float* w, size_t begin, size_t end, float s,
+                    float z) {
   FLOATV sum = 0.0f;
   size_t i = begin + ITEM_OF_TEAM * VW;
   for (; i + VW <= end; i += TEAM * VW) {

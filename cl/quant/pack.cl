@@ -21,7 +21,7 @@ uint zero_of(global const uint* qzeros, uint row, uint group, uint groups) {
   return zero;
 }
 
-// Bits shift .. shift + width - 1 of 32 / width codes from `first` on, side by side; codes past `count` are 0.
+// Bits shift .. shift + width - 1 of 32 / width codes from `first` on, side by side; 0 past `count`.
 uint word_of(global const uchar* codes, uint count, uint first, uint shift, uint width) {
   uint word = 0;
   for (uint i = 0; i < 32 / width && first + i < count; ++i)
