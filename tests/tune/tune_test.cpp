@@ -101,6 +101,7 @@ TEST(TuningOutput, ReplacesOneKernelAndKeepsTheRest) {
   runtime::Device& device = testing::public_device().impl();
   {
     tuning::TuningOutput output(path, device);
+    output.make_folder();
     TunedKernel other = sample_kernel();
     other.name = "swiglu";
     other.values = {{"VW", 8}, {"ITEMS", 64}};
