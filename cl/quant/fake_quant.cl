@@ -156,31 +156,6 @@ void group_range(const FakeQuantArgs a, global const float* restrict w, global f
   }
 }
 
-// This item's share of the squared error of weights begin .. end - 1 on the grid of s and z.
-float squared_error(const FakeQuantArgs a, global const float* w, size_t begin, size_t end, float s,
-                    float z) {
-  FLOATV sum = 0.0f;
-  size_t i = begin + ITEM_OF_TEAM * VW;
-  for (; i + VW <= end; i += TEAM * VW) {
-    const FLOATV x = LOADV(w, i);
-    const FLOATV d = s * (code_of(x, s, z, a.qmax) - z) - x;
-    sum = FMA(d, d, sum);
-  }
-  if (i < end) {
-    const FLOATV x = LOADV_PART(w, i, end - i, 0.0f);  // 0 lies on every grid: it adds nothing
-    const FLOATV d = s * (code_of(x, s, z, a.qmax) - z) - x;
-    sum = FMA(d, d, sum);
-  }
-  return SUMV(sum);
-}
-
-// Narrow vectors' factors are unrolled, so that GPUs keep their grids in registers.
-#if VW <= 4
-#define UNROLL_SHRINKS _Pragma("unroll")
-#else
-#define UNROLL_SHRINKS
-#endif
-
 // One pass over the group, which stays in the cache, for each factor; work-items agree on every sum and so on
 // the factor.
 kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
@@ -191,22 +166,34 @@ void mse_range(const FakeQuantArgs a, global const float* restrict w, global con
   const size_t last = LAST_GROUP(a);
   for (size_t turn = FIRST_GROUP(a); turn < last; turn += TEAMS) {
     const size_t group = GROUP_OF_TURN(turn, last);
+    float scales[16], zeros[16];
     const FLOATV hi = xmax[a.xmax + group], lo = xmin[a.xmin + group];
+    for (uint i = 0; i < SHRINKS; i += VW) {
+      const FLOATV f = LOADV(shrink_factors, i);
+      const FLOATV s = grid_scale(a, f * hi, f * lo);
+      STOREV(scales, i, s);
+      STOREV(zeros, i, grid_zero(a, f * lo, s));
+    }
     const size_t begin = group * a.group_size + a.w, end = begin + SIZE_OF_TURN(a, turn, last);
     float least = INFINITY, logit = shrink_logits[0];
-    for (uint first = 0; first < SHRINKS; first += VW) {
-      const FLOATV f = LOADV(shrink_factors, first), lanes_s = grid_scale(a, f * hi, f * lo);
-      float scales[VW], zeros[VW];
-      STOREV(scales, 0, lanes_s);
-      STOREV(zeros, 0, grid_zero(a, f * lo, lanes_s));
-      UNROLL_SHRINKS for (uint v = 0; v < VW; ++v) {
-        if (first + v >= SHRINKS) break;
-        const float s = scales[v], z = zeros[v];
-        const float error = GROUP_SUM(squared_error(a, w, begin, end, s, z), scratch);
-        if (error < least) {
-          least = error;
-          logit = shrink_logits[first + v];
-        }
+    for (uint f = 0; f < SHRINKS; ++f) {
+      const float s = scales[f], z = zeros[f];
+      FLOATV sum = 0.0f;
+      size_t i = begin + ITEM_OF_TEAM * VW;
+      for (; i + VW <= end; i += TEAM * VW) {
+        const FLOATV x = LOADV(w, i);
+        const FLOATV d = s * (code_of(x, s, z, a.qmax) - z) - x;
+        sum = FMA(d, d, sum);
+      }
+      if (i < end) {
+        const FLOATV x = LOADV_PART(w, i, end - i, 0.0f);  // 0 lies on every grid: it adds nothing
+        const FLOATV d = s * (code_of(x, s, z, a.qmax) - z) - x;
+        sum = FMA(d, d, sum);
+      }
+      const float error = GROUP_SUM(SUMV(sum), scratch);
+      if (error < least) {
+        least = error;
+        logit = shrink_logits[f];
       }
     }
     if (ITEM_OF_TEAM == 0 && HAS_GROUP(turn, last)) {
