@@ -1,4 +1,4 @@
-// Arguments of the products on matrix units: cl/matmul/gemm_unit.cl, qgemm_unit.cl, qgemm_bwd_unit.cl.
+// Arguments of the products on matrix units: cl/matmul/gemm_unit.cl, qgemm_unit.cl.
 #ifndef APIQ_SHARED_UNIT_ARGS_H
 #define APIQ_SHARED_UNIT_ARGS_H
 
